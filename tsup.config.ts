@@ -1,20 +1,32 @@
-import { defineConfig } from 'tsup';
+import { defineConfig, type Options } from 'tsup';
+import { buildEntries } from './scripts/subpaths.mjs';
 
-/** The built files: one per subpath of the package. Keep in step with `exports` in package.json; test/package.test.ts compares the two. */
-const entry = {
-  index: 'src/index.ts',
-  'testing/index': 'src/testing/index.ts',
+type Plugin = NonNullable<Options['plugins']>[number];
+
+/** The bundler writes `var Foo = class _Foo` where a class refers to itself; users would meet `_Foo` in logs. */
+const keepClassNames: Plugin = {
+  name: 'keep-class-names',
+  renderChunk(code, { map }) {
+    const renamed = [...code.matchAll(/\bvar (\w+) = class _\1\b/g)].map((match) => match[1] ?? '');
+    if (renamed.length === 0) return undefined;
+    return { code: code.replace(new RegExp(`\\b_(${renamed.join('|')})\\b`, 'g'), '$1'), map: map ?? null };
+  },
 };
 
 export default defineConfig({
-  entry,
+  entry: buildEntries,
   format: ['esm', 'cjs'],
   dts: true,
   target: 'node20',
   platform: 'node',
-  // Shared chunks: one copy of the classes and of module state, however many subpaths a program loads.
+  // Shared chunks, in both formats: one copy of every class and of all module state, however many subpaths a program
+  // loads. The tree-shaking pass is also what keeps the CommonJS chunks modern: it leaves `?.`, private fields and
+  // `import()` alone, where tsup's other way of splitting CommonJS rewrites them.
   splitting: true,
+  treeshake: true,
+  removeNodeProtocol: false,
   sourcemap: true,
   minify: false,
   clean: true,
+  plugins: [keepClassNames],
 });

@@ -1,14 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
-
-const source = (path: string): string => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
+import { subpaths } from './scripts/subpaths.mjs';
 
 export default defineConfig({
   resolve: {
-    alias: [
-      { find: /^punctual$/, replacement: source('index.ts') },
-      { find: /^punctual\/([\w-]+)$/, replacement: source('$1/index.ts') },
-    ],
+    // Tests import the package by its public names and get the sources.
+    alias: subpaths.map(({ name, source }) => ({
+      find: new RegExp(`^${name}$`),
+      replacement: fileURLToPath(new URL(source, import.meta.url)),
+    })),
   },
   test: {
     environment: 'node',
@@ -16,6 +16,5 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 60_000,
     restoreMocks: true,
-    reporters: ['default'],
   },
 });

@@ -1,0 +1,15 @@
+import { buildEntries } from './scripts/subpaths.mjs';
+
+/** @type {import('knip').KnipConfig} */
+export default {
+  entry: [
+    ...Object.values(buildEntries),
+    'examples/**/*.ts',
+    'scripts/*.{ts,mjs}',
+    'bench/**/*.ts',
+    'test/**/*.test.ts',
+  ],
+  project: ['src/**/*.ts', 'test/**/*.ts', 'examples/**/*.ts', 'bench/**/*.ts', 'scripts/**/*.{ts,mjs}'],
+  // `export` inside a file may also document what a type's parts are called.
+  ignoreExportsUsedInFile: true,
+};
