@@ -3,13 +3,15 @@
  * test/architecture.test.ts runs the same rules over every file, then over fabricated violations.
  *
  * Dependencies point inwards: adapters (`stores`, `executors`, `triggers`) know the ports and the model and never the
- * scheduler; the decisions in `core` know no effects; the ports compile to nothing.
+ * scheduler; the decisions in `core` know no effects; the ports compile to nothing. Beside `src/index.ts`, which only
+ * re-exports, a file may put the parts together (the scheduler with its default store, executor and clock).
  */
 
 /**
  * @typedef {object} Folder
  * @property {readonly string[]} imports folders whose values and types it may import
  * @property {readonly string[]} [types] folders of which it may import types only
+ * @property {boolean} [composition] whether it may import the files beside src/index.ts
  * @property {readonly string[]} [packages] packages it may import
  * @property {boolean} [node] whether it may import `node:*` modules
  * @property {readonly string[]} [shared] its sub-folders that the siblings beside them may import. Where this is given,
@@ -136,6 +138,7 @@ export const folders = {
       'clocks',
       ...common,
     ],
+    composition: true,
     node: true,
     bans: ['ambientTime', 'testRunners'],
   },

@@ -10,4 +10,5 @@ export default {
   treatWarningsAsErrors: true,
   readme: 'README.md',
   includeVersion: true,
+  disableSources: true,
 };

@@ -6,6 +6,8 @@ import { posix } from 'node:path';
 import { bans, folders } from '../architecture.config.js';
 
 /** @typedef {'value' | 'type' | 'dynamic'} ImportKind */
+/** @typedef {keyof typeof bans} BanName */
+/** @typedef {{ selector: string, message: string }} SyntaxBan */
 
 /**
  * What is wrong with an import, or `undefined`.
@@ -18,7 +20,9 @@ import { bans, folders } from '../architecture.config.js';
 export function judgeImport(file, specifier, kind) {
   const from = place(file);
   if (from.folder === undefined) {
-    return specifier.startsWith('./') ? undefined : `${file} re-exports our own files only, not '${specifier}'.`;
+    return specifier.startsWith('./') && specifier !== './index.js'
+      ? undefined
+      : `${file} puts our own parts together and imports nothing else, not '${specifier}'.`;
   }
   const rule = folders[from.folder];
   if (rule === undefined) return `src/${from.folder} is not in architecture.config.js: say there what it may import.`;
@@ -28,8 +32,13 @@ export function judgeImport(file, specifier, kind) {
 
   const target = posix.join(posix.dirname(file), specifier);
   if (!target.startsWith('src/')) return `'${specifier}' leaves src.`;
+  if (target === 'src/index.js') return 'Nothing imports src/index.ts: it is the way in for users.';
   const to = place(target);
-  if (to.folder === undefined) return `Nothing imports ${target}: it is the way in for users.`;
+  if (to.folder === undefined) {
+    return rule.composition === true
+      ? undefined
+      : `src/${from.folder} may not import ${target}, which knows every part.`;
+  }
   if (to.folder === from.folder) return judgeSibling(from, rule, to);
   if (rule.imports.includes(to.folder)) return undefined;
   if (rule.types?.includes(to.folder)) {
@@ -105,45 +114,35 @@ const barrel = [
   'Program > ExportNamedDeclaration[declaration!=null]',
 ].map((selector) => ({ selector, message: 'An index.ts only re-exports: move this to a file with a name.' }));
 
+/** @type {(name: string, glob: string, names: readonly BanName[], more?: readonly SyntaxBan[]) => import('eslint').Linter.Config} */
+function block(name, glob, names, more = []) {
+  /** @type {readonly import('../architecture.config.js').Ban[]} */
+  const banned = names.flatMap((ban) => bans[ban]);
+  const syntax = [...banned.flatMap((ban) => ('selector' in ban ? [ban] : [])), ...more];
+  const globals = banned.flatMap((ban) => ('global' in ban ? [{ name: ban.global, message: ban.message }] : []));
+  return {
+    name: `architecture/${name}`,
+    files: [glob],
+    plugins: { architecture: plugin },
+    rules: {
+      'architecture/imports': 'error',
+      'no-restricted-syntax': syntax.length > 0 ? ['error', ...syntax] : 'off',
+      'no-restricted-globals': globals.length > 0 ? ['error', { globals, checkGlobalObject: true }] : 'off',
+    },
+  };
+}
+
 /**
- * One block per folder, and one for the index files in it.
+ * One block per folder and one for the index files in it. The later block wins, so each is complete.
  * @type {import('eslint').Linter.Config[]}
  */
 export const architecture = [
-  {
-    name: 'architecture/root',
-    files: ['src/*.ts'],
-    plugins: { architecture: plugin },
-    rules: { 'architecture/imports': 'error', 'no-restricted-syntax': ['error', ...barrel] },
-  },
-  ...Object.entries(folders).flatMap(([folder, rule]) => {
-    const banned = rule.bans.flatMap(
-      (name) => /** @type {readonly import('../architecture.config.js').Ban[]} */ (bans[name]),
-    );
-    const syntax = banned.flatMap((ban) => ('selector' in ban ? [ban] : []));
-    const names = banned.flatMap((ban) => ('global' in ban ? [{ name: ban.global, message: ban.message }] : []));
-    /** @type {(name: string, files: string, selectors: typeof syntax) => import('eslint').Linter.Config} */
-    const block = (name, files, selectors) => ({
-      name: `architecture/${name}`,
-      files: [files],
-      plugins: { architecture: plugin },
-      rules: {
-        'architecture/imports': 'error',
-        'no-restricted-syntax': selectors.length > 0 ? ['error', ...selectors] : 'off',
-        'no-restricted-globals': names.length > 0 ? ['error', { globals: names, checkGlobalObject: true }] : 'off',
-      },
-    });
-    return [
-      block(folder, `src/${folder}/**/*.ts`, syntax),
-      block(`${folder}/index`, `src/${folder}/**/index.ts`, [...syntax, ...barrel]),
-    ];
-  }),
-  {
-    // A folder that is not in the table yet.
-    name: 'architecture/unknown',
-    files: ['src/*/**/*.ts'],
-    ignores: Object.keys(folders).map((folder) => `src/${folder}/**`),
-    plugins: { architecture: plugin },
-    rules: { 'architecture/imports': 'error' },
-  },
+  // First, for a folder that is not in the table yet: the judge says so.
+  block('unknown', 'src/**/*.ts', []),
+  block('composition', 'src/*.ts', ['ambientTime']),
+  block('root', 'src/index.ts', [], barrel),
+  ...Object.entries(folders).flatMap(([folder, rule]) => [
+    block(folder, `src/${folder}/**/*.ts`, rule.bans),
+    block(`${folder}/index`, `src/${folder}/**/index.ts`, rule.bans, barrel),
+  ]),
 ];

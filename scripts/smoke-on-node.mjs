@@ -13,7 +13,7 @@ import { subpaths } from './subpaths.mjs';
 
 const version = process.argv[2] ?? 'this';
 const root = fileURLToPath(new URL('..', import.meta.url));
-const binaries = `node-${process.platform}-${process.arch}`;
+const binaries = `${process.platform === 'darwin' ? 'node-bin' : 'node'}-${process.platform}-${process.arch}`;
 const folder = mkdtempSync(join(tmpdir(), 'punctual-smoke-'));
 /** @type {(command: string, args: string[], cwd: string) => string} */
 const read = (command, args, cwd) =>
