@@ -183,7 +183,7 @@ describe('the rules', () => {
     ['src/stores/postgres/store.ts', `const { Pool } = await import('pg');`],
     [
       'src/async-scheduler.ts',
-      `import { SystemClock } from './clocks/system.js';\nexport const clock = new SystemClock();`,
+      `import { hostname } from 'node:os';\nimport { SystemClock } from './clocks/system.js';\nexport const clock = new SystemClock();`,
     ],
     ['src/testing/manual-scheduler.ts', `import { AsyncScheduler } from '../async-scheduler.js';`],
     ['src/clocks/system.ts', `setTimeout(() => performance.now() + Date.now(), 10);`],
