@@ -1,0 +1,45 @@
+import { InvalidOptionError } from '../errors/errors.js';
+import type { EpochMs } from '../ports/trigger.js';
+import { toMs, type DurationInput } from '../time/duration.js';
+import { toInstant, type InstantInput } from '../time/instant.js';
+
+/** Options that every repeating trigger takes. */
+export interface BoundOptions {
+  /** No fire time before this instant; one exactly on it counts. Local ISO strings are read in `timezone`. */
+  readonly startTime?: InstantInput | undefined;
+  /** No fire time after this instant; one exactly on it counts. Local ISO strings are read in `timezone`. */
+  readonly endTime?: InstantInput | undefined;
+  /** Upper bound of the deterministic delay a scheduler adds to each start. Default: none. */
+  readonly jitter?: DurationInput | undefined;
+}
+
+/**
+ * An optional bound.
+ *
+ * @throws InvalidOptionError when it is not an instant.
+ */
+export function toBound(input: unknown, option: string, timezone?: string): EpochMs | undefined {
+  return input === undefined || input === null ? undefined : toInstant(input, option, timezone);
+}
+
+/** @throws InvalidOptionError when the window between the bounds is empty. */
+export function checkOrder(start: EpochMs | undefined, end: EpochMs | undefined, option: string, value: unknown): void {
+  if (start !== undefined && end !== undefined && end < start) throw new InvalidOptionError(option, value, 'an instant not before the start');
+}
+
+/** @throws InvalidOptionError when it is not a duration. */
+export function toJitter(input: unknown): number | undefined {
+  if (input === undefined || input === null) return undefined;
+  const ms = toMs(input, 'jitter');
+  return ms === 0 ? undefined : ms;
+}
+
+/** @throws InvalidOptionError when options are something else than an object. */
+export function checkOptions(options: unknown): void {
+  if (typeof options !== 'object' || options === null) throw new InvalidOptionError('options', options, 'an object');
+}
+
+/** @throws InvalidOptionError: NaN is no instant, and a trigger must not answer for it. */
+export function refuseNaN(instant: number, option: string): void {
+  if (Number.isNaN(instant)) throw new InvalidOptionError(option, instant, 'an instant in epoch milliseconds');
+}

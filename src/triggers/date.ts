@@ -1,0 +1,61 @@
+import type { EpochMs, Trigger, TriggerJson } from '../ports/trigger.js';
+import { toInstant, type InstantInput } from '../time/instant.js';
+import { toJitter, type BoundOptions } from './bounds.js';
+import { JsonFields } from './json-fields.js';
+
+/** Options of a {@link DateTrigger}. */
+export interface DateTriggerOptions extends Pick<BoundOptions, 'jitter'> {
+  /** IANA zone in which a local ISO string is read. Without it, a string needs an offset. */
+  readonly timezone?: string | undefined;
+}
+
+/**
+ * Fires once.
+ *
+ * @example
+ * ```ts
+ * new DateTrigger('2026-05-01T09:00:00Z');
+ * new DateTrigger('2026-05-01T09:00', { timezone: 'Europe/Berlin' });
+ * ```
+ */
+export class DateTrigger implements Trigger {
+  /** The one fire time. */
+  readonly at: EpochMs;
+  readonly jitter: number | undefined;
+
+  /**
+   * @param at - a `Date`, a luxon `DateTime`, epoch ms or an ISO string. A local time that daylight saving skips
+   *   moves on by the length of the gap; of one that comes twice, the first is taken.
+   * @throws InvalidOptionError when it is not an instant, UnknownTimeZoneError when the zone is unknown.
+   */
+  constructor(at: InstantInput, options: DateTriggerOptions = {}) {
+    this.at = toInstant(at, 'at', options.timezone);
+    this.jitter = toJitter(options.jitter);
+  }
+
+  get kind(): 'date' {
+    return 'date';
+  }
+
+  next(after: EpochMs): EpochMs | null {
+    return after < this.at ? this.at : null;
+  }
+
+  previous(before: EpochMs): EpochMs | null {
+    return before > this.at ? this.at : null;
+  }
+
+  count(from: EpochMs, to: EpochMs): number {
+    return from <= this.at && this.at <= to ? 1 : 0;
+  }
+
+  toJSON(): TriggerJson {
+    return { kind: 'date', v: 1, at: this.at, ...(this.jitter === undefined ? {} : { jitter: this.jitter }) };
+  }
+
+  /** @internal */
+  static read(json: TriggerJson): DateTrigger {
+    const fields = new JsonFields(json);
+    return new DateTrigger(fields.number('at'), { jitter: fields.optionalNumber('jitter') });
+  }
+}
