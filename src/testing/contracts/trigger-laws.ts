@@ -74,8 +74,23 @@ export const triggerLaws: readonly TriggerLaw[] = [
       for (const t of instants) {
         const at = trigger.next(t);
         if (at === null) continue;
-        for (const x of [t + 0.5, t + 1, t + (at - t) / 3, (t + at) / 2, at - 86_400_000, at - 3_600_000, at - 1000, at - 1, at - 0.5]) {
-          if (x >= t && x < at) same(trigger.next(x), at, () => `next(${show(t)}) is ${show(at)}, but next(${show(x)}), in between, differs`);
+        for (const x of [
+          t + 0.5,
+          t + 1,
+          t + (at - t) / 3,
+          (t + at) / 2,
+          at - 86_400_000,
+          at - 3_600_000,
+          at - 1000,
+          at - 1,
+          at - 0.5,
+        ]) {
+          if (x >= t && x < at)
+            same(
+              trigger.next(x),
+              at,
+              () => `next(${show(t)}) is ${show(at)}, but next(${show(x)}), in between, differs`,
+            );
         }
       }
     },
@@ -120,10 +135,17 @@ export const triggerLaws: readonly TriggerLaw[] = [
         }
         holds(Number.isInteger(at) && at < t, () => `previous(${show(t)}) is ${show(at)}, which is not earlier`);
         same(trigger.next(at - 1), at, () => `previous(${show(t)}) is ${show(at)}, which next does not know`);
-        holds(orInfinity(trigger.next(at)) >= t, () => `previous(${show(t)}) is ${show(at)}, but ${show(trigger.next(at))} lies in between`);
+        holds(
+          orInfinity(trigger.next(at)) >= t,
+          () => `previous(${show(t)}) is ${show(at)}, but ${show(trigger.next(at))} lies in between`,
+        );
         const following = trigger.next(t - 1);
         if (following !== null) {
-          same(trigger.previous(following + 1), following, () => `previous(${show(following + 1)}) misses the fire time just before`);
+          same(
+            trigger.previous(following + 1),
+            following,
+            () => `previous(${show(following + 1)}) misses the fire time just before`,
+          );
         }
       }
     },

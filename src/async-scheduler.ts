@@ -1,0 +1,68 @@
+import { hostname } from 'node:os';
+import { SystemClock } from './clocks/system-clock.js';
+import { InvalidOptionError } from './errors/errors.js';
+import { AsyncExecutor } from './executors/inline/async-executor.js';
+import type { Logger } from './ports/logger.js';
+import type { Trigger } from './ports/trigger.js';
+import type { SchedulerOptions, Wiring } from './scheduler/options.js';
+import { Scheduler } from './scheduler/scheduler.js';
+import type { TaskMap } from './scheduler/tasks.js';
+import { RecordCodec } from './serializers/record-codec.js';
+import { MemoryJobStore } from './stores/memory/memory-job-store.js';
+import { toInstant } from './time/instant.js';
+import { CronTrigger } from './triggers/cron/cron-trigger.js';
+import { DateTrigger } from './triggers/date.js';
+import { TriggerRegistry } from './triggers/registry.js';
+
+/**
+ * Runs tasks when their triggers say so: in this process, from memory, or from a store that remembers.
+ *
+ * @typeParam T - the tasks given as `tasks`, from which `addJob` knows names and arguments.
+ * @example
+ * ```ts
+ * const scheduler = new AsyncScheduler({ timezone: 'Europe/Berlin' });
+ * await scheduler.addJob(() => console.log('tick'), new IntervalTrigger({ seconds: 5 }));
+ * await scheduler.addJob(report, '0 9 * * 1-5', { id: 'report', retry: 3 });
+ * await scheduler.start();
+ * ```
+ */
+export class AsyncScheduler<T extends TaskMap = TaskMap> extends Scheduler<T> {
+  /** @throws InvalidOptionError, UnknownTimeZoneError, UnknownExecutorError */
+  constructor(options: SchedulerOptions<T> = {}) {
+    super(options, defaultWiring());
+  }
+}
+
+function defaultWiring(): Wiring {
+  return {
+    clock: new SystemClock(),
+    logger: troubleOnly,
+    node: `${hostname()}:${process.pid}:${globalThis.crypto.randomUUID().slice(0, 8)}`,
+    timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    createCodec: (triggers) => new RecordCodec(triggers ?? new TriggerRegistry()),
+    createJobStore: () => new MemoryJobStore(),
+    createExecutor: () => new AsyncExecutor(),
+    toTrigger,
+  };
+}
+
+/* eslint-disable no-console -- the default place for trouble: it should not need a logger to be seen */
+const troubleOnly: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: (message, fields) => { console.warn(message, fields ?? ''); },
+  error: (message, fields) => { console.error(message, fields ?? ''); },
+};
+/* eslint-enable no-console */
+
+const ALLOWED = 'a trigger, a cron expression, or one instant as a Date';
+
+function toTrigger(input: unknown, timezone: string): Trigger {
+  if (typeof input === 'string') return new CronTrigger(input, { timezone });
+  if (typeof input !== 'object' || input === null) throw new InvalidOptionError('trigger', input, ALLOWED);
+  if ('next' in input && 'toJSON' in input && typeof input.next === 'function') return input as Trigger;
+  if (Object.prototype.toString.call(input) === '[object Date]' || 'toMillis' in input) {
+    return new DateTrigger(toInstant(input, 'trigger'));
+  }
+  throw new InvalidOptionError('trigger', input, ALLOWED);
+}

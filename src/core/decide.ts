@@ -1,0 +1,123 @@
+import type { JobRecord } from '../model/job.js';
+import { mayStart } from '../model/job.js';
+import type { RunningRun, RunRecord } from '../model/run.js';
+import type { EpochMs } from '../ports/trigger.js';
+import { Draft, type Decision } from './draft.js';
+import { dueFires, type DueFires } from './due-fires.js';
+import { dueAt } from './fires.js';
+import { placeFire, startWaiting, type Berth } from './overlap.js';
+import { hasEnded, quarantine, settle } from './settle.js';
+
+export interface PlanContext {
+  readonly now: EpochMs;
+  /** The node that asks, and would hold what starts. */
+  readonly node: string;
+  /** Until when it would hold it; `null` where no other node can reach the store. */
+  readonly leaseUntil: EpochMs | null;
+  /** Runs the job's executor still takes on this node. */
+  readonly slots: number;
+  /** Whether this node still executes a run whose lease has run out, so that it renews rather than abandons it. */
+  readonly executes: (run: RunningRun) => boolean;
+}
+
+/** Lateness from which a single fire time counts as catching up: the longest a healthy loop may sleep. */
+export const CATCH_UP_LATENESS_MS = 30_000;
+
+/** What should happen to a record at `context.now`. Pure: no clock, no I/O, no randomness. */
+export function decide(record: JobRecord, context: PlanContext): Decision {
+  const { state, definition } = record;
+  const draft = new Draft(record, context.now, context.node);
+  const berth: Berth = { slots: context.slots, leaseUntil: context.leaseUntil };
+  if (draft.runs.length > 0) {
+    reviewLeases(draft, context);
+    startWaiting(draft, berth, (run) => mayStart(state.status, run));
+  }
+  if (state.status !== 'active') return settle(draft, draft.state({}));
+
+  let due: DueFires | null;
+  let nextDueAt: EpochMs | null = null;
+  try {
+    due = dueFires(record.id, definition, state, context.now);
+    if (due?.next != null) nextDueAt = dueAt(record.id, definition, due.next);
+  } catch (error) {
+    return quarantine(draft, error);
+  }
+  if (due === null) return settle(draft, draft.state({}));
+
+  const lastFireTime = applyDue(draft, berth, due);
+  const ended = hasEnded(definition.policy.maxRuns, draft.runCount);
+  return settle(
+    draft,
+    draft.state({
+      nextFireTime: ended ? null : due.next,
+      nextDueAt: ended ? null : nextDueAt,
+      lastFireTime,
+    }),
+  );
+}
+
+/** Runs whose lease has run out belong to a dead node: another attempt, or the end. */
+function reviewLeases(draft: Draft, context: PlanContext): void {
+  const { policy } = draft.record.definition;
+  let changed: RunRecord[] | undefined;
+  draft.runs.forEach((run, index) => {
+    if (run.state !== 'running' || run.leaseUntil === null || run.leaseUntil > context.now) {
+      changed?.push(run);
+      return;
+    }
+    changed ??= draft.runs.slice(0, index);
+    if (context.executes(run)) {
+      changed.push({ ...run, leaseUntil: context.leaseUntil });
+      return;
+    }
+    draft.running -= 1;
+    const ref = { runId: run.id, scheduledFor: run.scheduledFor, attempt: run.attempt };
+    if (run.abort !== null) {
+      draft.writeRun('cancelled', run.abort, run, null);
+      draft.note({ type: 'jobCancelled', reason: run.abort, ...ref });
+      return;
+    }
+    const crashes = run.crashes + 1;
+    const retried =
+      policy.onCrash === 'retry' && crashes <= policy.maxCrashes && draft.record.state.status !== 'removed';
+    draft.note({ type: 'jobAbandoned', node: run.owner, retried, ...ref });
+    if (retried) changed.push({ ...toWaiting(run, context.now), crashes });
+    else draft.writeRun('abandoned', policy.onCrash === 'drop' ? 'on-crash-drop' : 'max-crashes', run, null);
+  });
+  if (changed !== undefined) draft.runs = changed;
+}
+
+/** The run without its holder, to be taken up again by whoever is first. */
+export function toWaiting(run: RunningRun, readyAt: EpochMs): RunRecord {
+  const { id, scheduledFor, attempt, manual, catchUp, crashes, args } = run;
+  const base = { id, scheduledFor, attempt, manual, catchUp, crashes, ...(args === undefined ? undefined : { args }) };
+  return { state: 'waiting', ...base, cause: 'crash', readyAt };
+}
+
+/** Answers the last fire time it gave a place or a verdict: with `maxRuns` reached, the later ones are none of the job's. */
+function applyDue(draft: Draft, berth: Berth, due: DueFires): EpochMs {
+  const { policy } = draft.record.definition;
+  if (due.missed !== null) {
+    draft.writeRange('missed', 'misfire-grace', due.missed);
+    const latenessMs = draft.now - due.missed.scheduledFor;
+    draft.note({ type: 'jobMissed', reason: 'misfire-grace', latenessMs, ...due.missed });
+  }
+  if (due.overflow !== null) {
+    draft.writeRange('missed', 'catch-up-limit', due.overflow);
+    const latenessMs = draft.now - due.overflow.scheduledFor;
+    draft.note({ type: 'jobMissed', reason: 'catch-up-limit', latenessMs, ...due.overflow });
+  }
+  const [first] = due.chosen;
+  if (due.coalesced !== null && first !== undefined) {
+    draft.writeRange('coalesced', null, due.coalesced);
+    draft.note({ type: 'jobCoalesced', into: first, ...due.coalesced });
+  }
+  let last = due.coalesced?.scheduledTo ?? due.last;
+  for (const fire of due.chosen) {
+    if (hasEnded(policy.maxRuns, draft.runCount)) return last;
+    const catchUp = due.several || draft.now - fire > CATCH_UP_LATENESS_MS;
+    if (placeFire(draft, berth, fire, catchUp, fire !== first)) draft.runCount += 1;
+    last = fire;
+  }
+  return due.last;
+}

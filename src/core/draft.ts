@@ -1,0 +1,141 @@
+import type { JobRecord, JobState } from '../model/job.js';
+import { NO_RUNS, runningCount } from '../model/job.js';
+import type { LedgerEntry, Verdict } from '../model/ledger.js';
+import type { FireRange, JobNotice } from '../model/notice.js';
+import type { ErrorInfo, RunningRun, RunRecord } from '../model/run.js';
+import type { EpochMs } from '../ports/trigger.js';
+
+/** What the planner wants done. Nothing of it has happened until the record is written. */
+export interface Decision {
+  /** The record to write, or `null` to delete it. */
+  readonly next: JobRecord | null;
+  /** Runs to start on this node, if and only if the write wins. */
+  readonly start: readonly RunningRun[];
+  readonly ledger: readonly LedgerEntry[];
+  readonly notices: readonly JobNotice[];
+}
+
+const NO_STARTS: readonly RunningRun[] = Object.freeze([]);
+const NO_ENTRIES: readonly LedgerEntry[] = Object.freeze([]);
+const NO_NOTICES: readonly JobNotice[] = Object.freeze([]);
+
+/**
+ * A record being changed. Lists are allocated when something is put into them: most changes need none of them,
+ * and this is the hot path.
+ */
+export class Draft {
+  readonly record: JobRecord;
+  readonly now: EpochMs;
+  readonly node: string;
+  runs: readonly RunRecord[];
+  running: number;
+  fence: number;
+  runCount: number;
+  #start: RunningRun[] | undefined;
+  #ledger: LedgerEntry[] | undefined;
+  #notices: JobNotice[] | undefined;
+
+  constructor(record: JobRecord, now: EpochMs, node: string) {
+    this.record = record;
+    this.now = now;
+    this.node = node;
+    this.runs = record.state.runs;
+    this.running = this.runs.length === 0 ? 0 : runningCount(this.runs);
+    this.fence = record.state.fence;
+    this.runCount = record.state.runCount;
+  }
+
+  note(notice: JobNotice): void {
+    (this.#notices ??= []).push(notice);
+  }
+
+  addRun(run: RunRecord): void {
+    this.runs = this.runs.length === 0 ? [run] : [...this.runs, run];
+  }
+
+  begin(run: RunningRun): void {
+    (this.#start ??= []).push(run);
+  }
+
+  /** The verdict on fire times of which no run was made. */
+  writeRange(verdict: Verdict, reason: string | null, range: FireRange): void {
+    this.#write({
+      jobId: this.record.id,
+      runId: null,
+      verdict,
+      reason,
+      scheduledFor: range.scheduledFor,
+      scheduledTo: range.scheduledTo,
+      count: range.count,
+      exact: range.exact,
+      manual: false,
+      generation: this.record.state.generation,
+      attempt: 0,
+      startedAt: null,
+      at: this.now,
+      node: this.node,
+      error: null,
+    });
+  }
+
+  /** The verdict on a run. */
+  writeRun(verdict: Verdict, reason: string | null, run: RunRecord, error: ErrorInfo | null): void {
+    this.#write({
+      jobId: this.record.id,
+      runId: run.id,
+      verdict,
+      reason,
+      scheduledFor: run.scheduledFor,
+      scheduledTo: run.scheduledFor,
+      count: 1,
+      exact: true,
+      manual: run.manual,
+      generation: this.record.state.generation,
+      attempt: run.attempt,
+      startedAt: run.state === 'running' ? run.startedAt : null,
+      at: this.now,
+      node: this.node,
+      error,
+    });
+  }
+
+  #write(entry: LedgerEntry): void {
+    (this.#ledger ??= []).push(entry);
+  }
+
+  /** The decision that deletes the record. */
+  delete(): Decision {
+    return this.#decision(null);
+  }
+
+  /** The decision that writes the record with this state. */
+  write(state: JobState, definition = this.record.definition): Decision {
+    return this.#decision({ id: this.record.id, definition, state });
+  }
+
+  #decision(next: JobRecord | null): Decision {
+    return {
+      next,
+      start: this.#start ?? NO_STARTS,
+      ledger: this.#ledger ?? NO_ENTRIES,
+      notices: this.#notices ?? NO_NOTICES,
+    };
+  }
+
+  /** The record's state with what the draft counted, and `changes`. Always the same shape, for speed. */
+  state(changes: Partial<JobState>): JobState {
+    const { state } = this.record;
+    return {
+      status: changes.status ?? state.status,
+      reason: changes.reason === undefined ? state.reason : changes.reason,
+      nextFireTime: changes.nextFireTime === undefined ? state.nextFireTime : changes.nextFireTime,
+      nextDueAt: changes.nextDueAt === undefined ? state.nextDueAt : changes.nextDueAt,
+      lastFireTime: changes.lastFireTime === undefined ? state.lastFireTime : changes.lastFireTime,
+      runCount: this.runCount,
+      fence: this.fence,
+      generation: changes.generation ?? state.generation,
+      firstFireTime: changes.firstFireTime === undefined ? state.firstFireTime : changes.firstFireTime,
+      runs: this.runs.length === 0 ? NO_RUNS : this.runs,
+    };
+  }
+}

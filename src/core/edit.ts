@@ -1,0 +1,193 @@
+import type { JobDefinition, JobRecord } from '../model/job.js';
+import { NO_RUNS } from '../model/job.js';
+import type { SkipReason } from '../model/notice.js';
+import type { RunRecord, WaitingRun } from '../model/run.js';
+import type { EpochMs } from '../ports/trigger.js';
+import { Draft, type Decision } from './draft.js';
+import { dueAt, fireRange, lastDue, nextFire } from './fires.js';
+import type { ActContext } from './finish.js';
+import { hasEnded, settle } from './settle.js';
+
+/** The first record of a job, with its first fire time. @throws what the trigger throws. */
+export function newRecord(id: string, definition: JobDefinition, paused: boolean, now: EpochMs): JobRecord {
+  const first = firstFire(definition, now);
+  return {
+    id,
+    definition,
+    state: {
+      status: paused ? 'paused' : 'active',
+      reason: null,
+      nextFireTime: first,
+      nextDueAt: first === null ? null : dueAt(id, definition, first),
+      lastFireTime: null,
+      runCount: 0,
+      fence: now,
+      generation: now,
+      firstFireTime: first,
+      runs: NO_RUNS,
+    },
+  };
+}
+
+/** Where a schedule that begins at `now` begins: `first` where the trigger has one (a date that has passed is still due). */
+function firstFire(definition: JobDefinition, now: EpochMs): EpochMs | null {
+  const { trigger, policy } = definition;
+  const first = trigger.first?.(now) ?? null;
+  if (first === null) return nextFire(definition, now);
+  const inBounds =
+    (policy.startTime === null || first >= policy.startTime) && (policy.endTime === null || first <= policy.endTime);
+  return inBounds ? first : nextFire(definition, now);
+}
+
+/** The record with firing stopped and its cursor kept; `undefined` when it is paused already. */
+export function pauseJob(record: JobRecord, reason: string | null, context: ActContext): Decision | undefined {
+  if (record.state.status !== 'active') return undefined;
+  const draft = new Draft(record, context.now, context.node);
+  return draft.write(draft.state({ status: 'paused', reason }));
+}
+
+/**
+ * The record firing again. What came up while it was paused is skipped, with a verdict, or left due (`catchUp`), so
+ * that the job's own policies deal with it. @throws what the trigger throws.
+ */
+export function resumeJob(record: JobRecord, catchUp: boolean, context: ActContext): Decision | undefined {
+  const { state, definition, id } = record;
+  if (state.status !== 'paused') return undefined;
+  const draft = new Draft(record, context.now, context.node);
+  const active = { status: 'active', reason: null } as const;
+  if (catchUp || state.nextDueAt === null || state.nextDueAt > context.now) return settle(draft, draft.state(active));
+  const lastFireTime = skipOverdue(draft, 'paused');
+  const awaits = definition.trigger.nextAfterCompletion !== undefined;
+  const next = awaits || lastFireTime === null ? null : nextFire(definition, lastFireTime);
+  return settle(
+    draft,
+    draft.state({
+      ...active,
+      nextFireTime: next,
+      nextDueAt: next === null ? null : dueAt(id, definition, next),
+      lastFireTime,
+    }),
+  );
+}
+
+/** A quarantined record given another try, from its cursor or, without one, from now. @throws what the trigger throws. */
+export function retryQuarantined(record: JobRecord, context: ActContext): Decision | undefined {
+  if (record.state.status !== 'quarantined') return undefined;
+  const { definition } = record;
+  const draft = new Draft(record, context.now, context.node);
+  const next = record.state.nextFireTime ?? nextFire(definition, context.now);
+  const nextDueAt = next === null ? null : dueAt(record.id, definition, next);
+  return settle(draft, draft.state({ status: 'active', reason: null, nextFireTime: next, nextDueAt }));
+}
+
+/** The record under another definition, its place in the schedule kept. */
+export function modifyJob(record: JobRecord, definition: JobDefinition, context: ActContext): Decision {
+  const before = record.definition.policy;
+  const after = definition.policy;
+  if (before.startTime !== after.startTime || before.endTime !== after.endTime) {
+    return rescheduleJob(record, definition, context);
+  }
+  const draft = new Draft({ ...record, definition }, context.now, context.node);
+  const { nextFireTime } = record.state;
+  const ended = hasEnded(after.maxRuns, record.state.runCount);
+  const cursor = ended ? null : nextFireTime;
+  const nextDueAt =
+    cursor === null ? null : before.jitterMs === after.jitterMs ? record.state.nextDueAt : dueAt(record.id, definition, cursor);
+  return settle(draft, draft.state({ nextFireTime: cursor, nextDueAt }));
+}
+
+/**
+ * The record on another schedule (a new trigger, or new bounds), which begins now. What was due and not yet dealt
+ * with under the old one is skipped, with a verdict. @throws what either trigger throws.
+ */
+export function rescheduleJob(record: JobRecord, definition: JobDefinition, context: ActContext): Decision {
+  const old = new Draft(record, context.now, context.node);
+  const lastFireTime = skipOverdueSafely(old, 'rescheduled');
+  old.fence += 1;
+  const next = firstFire(definition, context.now);
+  const after = next !== null && lastFireTime !== null && next <= lastFireTime ? nextFire(definition, lastFireTime) : next;
+  const state = old.state({
+    nextFireTime: after,
+    nextDueAt: after === null ? null : dueAt(record.id, definition, after),
+    lastFireTime,
+    generation: old.fence,
+    firstFireTime: after,
+  });
+  return old.write(state, definition);
+}
+
+/** Gone for its users. Live runs keep the record, unseen, until each has its verdict. */
+export function removeJob(record: JobRecord, context: ActContext): Decision | undefined {
+  if (record.state.status === 'removed') return undefined;
+  const draft = new Draft(record, context.now, context.node);
+  const lastFireTime = record.state.status === 'active' ? skipOverdueSafely(draft, 'removed') : record.state.lastFireTime;
+  const kept: RunRecord[] = [];
+  for (const run of draft.runs) {
+    if (run.state === 'running') {
+      kept.push(run);
+      continue;
+    }
+    draft.writeRun('cancelled', 'removed', run, null);
+    const { id: runId, scheduledFor, attempt } = run;
+    draft.note({ type: 'jobCancelled', reason: 'removed', runId, scheduledFor, attempt });
+  }
+  draft.runs = kept;
+  return settle(draft, draft.state({ status: 'removed', nextFireTime: null, nextDueAt: null, lastFireTime }));
+}
+
+/** A new job under the id of a removed one whose last runs still go on: they keep their slots and their verdicts. */
+export function reviveRecord(removed: JobRecord, fresh: JobRecord): JobRecord {
+  const fence = Math.max(removed.state.fence + 1, fresh.state.fence);
+  return { ...fresh, state: { ...fresh.state, runs: removed.state.runs, fence, generation: fence } };
+}
+
+export interface ManualRun {
+  readonly id: string;
+  readonly decision: Decision;
+}
+
+/** A run asked for by name: beside the schedule, in the next free slot. */
+export function requestRun(record: JobRecord, args: readonly unknown[] | undefined, context: ActContext): ManualRun {
+  const draft = new Draft(record, context.now, context.node);
+  draft.fence += 1;
+  const run: WaitingRun = {
+    state: 'waiting',
+    id: `${record.id}#${draft.fence}`,
+    scheduledFor: context.now,
+    attempt: 0,
+    manual: true,
+    catchUp: false,
+    crashes: 0,
+    ...(args === undefined ? undefined : { args }),
+    cause: 'queued',
+    readyAt: context.now,
+  };
+  draft.addRun(run);
+  return { id: run.id, decision: draft.write(draft.state({})) };
+}
+
+/** Gives what is due and not dealt with the verdict `skipped`. Answers the last fire time that has one now. */
+function skipOverdue(draft: Draft, reason: SkipReason): EpochMs | null {
+  const { state, definition, id } = draft.record;
+  const { nextFireTime: first, nextDueAt } = state;
+  if (first === null || nextDueAt === null || nextDueAt > draft.now) return state.lastFireTime;
+  const awaits = definition.trigger.nextAfterCompletion !== undefined;
+  const last = awaits ? first : (lastDue(id, definition, first, draft.now) ?? first);
+  const range = fireRange(definition, first, last);
+  draft.writeRange('skipped', reason, range);
+  draft.note({ type: 'jobSkipped', reason, ...range });
+  return last;
+}
+
+/** The same where the old trigger may be the very thing that fails: its one known fire time then stands for all. */
+function skipOverdueSafely(draft: Draft, reason: SkipReason): EpochMs | null {
+  try {
+    return skipOverdue(draft, reason);
+  } catch {
+    const first = draft.record.state.nextFireTime ?? draft.now;
+    const range = { scheduledFor: first, scheduledTo: first, count: 1, exact: false };
+    draft.writeRange('skipped', reason, range);
+    draft.note({ type: 'jobSkipped', reason, ...range });
+    return first;
+  }
+}

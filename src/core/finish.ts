@@ -1,0 +1,105 @@
+import type { JobRecord } from '../model/job.js';
+import type { RunningRun, RunOutcome, RunRecord, WaitingRun } from '../model/run.js';
+import type { EpochMs } from '../ports/trigger.js';
+import { toWaiting } from './decide.js';
+import { Draft, type Decision } from './draft.js';
+import { retryDelay } from './retry.js';
+import { settle } from './settle.js';
+
+/** Which start of which run: only the holder of this token may change it. */
+export interface RunToken {
+  readonly id: string;
+  readonly token: number;
+}
+
+/** Who acts, and when. */
+export interface ActContext {
+  readonly now: EpochMs;
+  readonly node: string;
+}
+
+/** The run as its holder sees it, or `undefined` when it is no longer theirs (lease lost, taken over, finished). */
+export function heldRun(record: JobRecord, held: RunToken): RunningRun | undefined {
+  for (const run of record.state.runs) {
+    if (run.state === 'running' && run.token === held.token && run.id === held.id) return run;
+  }
+  return undefined;
+}
+
+/** The record after a run ended; `undefined` when the run is no longer this holder's to finish. */
+export function finishRun(
+  record: JobRecord,
+  held: RunToken,
+  outcome: RunOutcome,
+  context: ActContext,
+): Decision | undefined {
+  const run = heldRun(record, held);
+  if (run === undefined) return undefined;
+  const draft = new Draft(record, context.now, context.node);
+  let waiting: WaitingRun | null = null;
+  const ref = { runId: run.id, scheduledFor: run.scheduledFor, attempt: run.attempt };
+  switch (outcome.kind) {
+    case 'succeeded':
+      draft.writeRun('succeeded', null, run, null);
+      break;
+    case 'cancelled':
+      draft.writeRun('cancelled', outcome.reason, run, outcome.error);
+      draft.note({ type: 'jobCancelled', reason: outcome.reason, ...ref });
+      break;
+    case 'failed': {
+      const { retry } = record.definition.policy;
+      const again = retry !== null && outcome.retryable && run.attempt - run.crashes < retry.maxAttempts;
+      if (again && run.abort === null && record.state.status !== 'removed') {
+        const retryAt = context.now + retryDelay(retry, run.id, run.attempt - run.crashes);
+        waiting = { ...(toWaiting(run, retryAt) as WaitingRun), cause: 'retry' };
+        draft.note({ type: 'jobRetry', retryAt, error: outcome.error, ...ref });
+      } else {
+        draft.writeRun('failed', outcome.timedOut ? 'timeout' : null, run, outcome.error);
+      }
+      break;
+    }
+    default:
+      outcome satisfies never;
+  }
+  draft.runs = replaceRun(draft.runs, run, waiting);
+  return settle(draft, draft.state({}));
+}
+
+/** The record with the run's lease pushed out; `undefined` when it is no longer this holder's. */
+export function renewRun(record: JobRecord, held: RunToken, leaseUntil: EpochMs): JobRecord | undefined {
+  const run = heldRun(record, held);
+  if (run === undefined) return undefined;
+  const runs = replaceRun(record.state.runs, run, { ...run, leaseUntil });
+  return { ...record, state: { ...record.state, runs } };
+}
+
+/**
+ * The record after its holder gave the run back unfinished (shutdown): `onCrash` says whether it is taken up
+ * again at once, by whoever is first, or cancelled. Giving back is no crash, so it does not count as one.
+ */
+export function releaseRun(
+  record: JobRecord,
+  held: RunToken,
+  reason: string,
+  context: ActContext,
+): Decision | undefined {
+  const run = heldRun(record, held);
+  if (run === undefined) return undefined;
+  const draft = new Draft(record, context.now, context.node);
+  const { onCrash } = record.definition.policy;
+  const again = onCrash === 'retry' && run.abort === null && record.state.status !== 'removed';
+  const ref = { runId: run.id, scheduledFor: run.scheduledFor, attempt: run.attempt };
+  if (again) {
+    draft.note({ type: 'jobAbandoned', node: context.node, retried: true, ...ref });
+  } else {
+    draft.writeRun('cancelled', reason, run, null);
+    draft.note({ type: 'jobCancelled', reason, ...ref });
+  }
+  draft.runs = replaceRun(draft.runs, run, again ? toWaiting(run, context.now) : null);
+  return settle(draft, draft.state({}));
+}
+
+function replaceRun(runs: readonly RunRecord[], run: RunRecord, next: RunRecord | null): readonly RunRecord[] {
+  if (runs.length === 1) return next === null ? [] : [next];
+  return next === null ? runs.filter((r) => r !== run) : runs.map((r) => (r === run ? next : r));
+}

@@ -1,0 +1,44 @@
+import type { JobState } from '../model/job.js';
+import type { EpochMs } from '../ports/trigger.js';
+import type { Decision, Draft } from './draft.js';
+import { dueAt, fireAfterCompletion } from './fires.js';
+
+/**
+ * The last step of every decision. A job that measures from completion gets its next fire time here, once nothing
+ * of it is live; a job with no fire time and no live run has nothing left to say, and is deleted.
+ */
+export function settle(draft: Draft, state: JobState): Decision {
+  const { record, now } = draft;
+  const { definition, id } = record;
+  if (state.status === 'removed') return state.runs.length === 0 ? draft.delete() : draft.write(state);
+  if (state.nextFireTime !== null || state.status === 'quarantined') return draft.write(state);
+
+  const ended = hasEnded(definition.policy.maxRuns, state.runCount);
+  if (!ended && definition.trigger.nextAfterCompletion !== undefined) {
+    if (state.runs.some((run) => !run.manual)) return draft.write(state);
+    let next: EpochMs | null;
+    try {
+      next = fireAfterCompletion(definition, now);
+    } catch (error) {
+      return quarantine(draft, error);
+    }
+    if (next !== null) {
+      return draft.write({ ...state, nextFireTime: next, nextDueAt: dueAt(id, definition, next) });
+    }
+  }
+  // A paused job without a fire time is parked on purpose, or waits to be told what to do with its past.
+  if (state.runs.length > 0 || state.status === 'paused') return draft.write(state);
+  draft.note({ type: 'jobCompleted', reason: ended ? 'max-runs' : 'exhausted', runCount: state.runCount });
+  return draft.delete();
+}
+
+export function hasEnded(maxRuns: number | null, runCount: number): boolean {
+  return maxRuns !== null && runCount >= maxRuns;
+}
+
+/** A trigger that throws once will throw for ever: stop this job, keep everything it had, and say so. */
+export function quarantine(draft: Draft, error: unknown): Decision {
+  const reason = error instanceof Error ? error.message : String(error);
+  draft.note({ type: 'jobQuarantined', reason });
+  return draft.write(draft.state({ status: 'quarantined', reason }));
+}

@@ -1,0 +1,95 @@
+import type { JobRecord } from '../model/job.js';
+import type { LedgerEntry, Verdict } from '../model/ledger.js';
+import type { EpochMs } from '../ports/trigger.js';
+import { nextFire } from './fires.js';
+
+export interface LedgerProblem {
+  readonly jobId: string;
+  readonly scheduledFor: EpochMs;
+  /** `missing`: a fire time without verdict. `duplicate`: one with two. `unexpected`: a verdict on no fire time. */
+  readonly problem: 'missing' | 'duplicate' | 'unexpected';
+}
+
+export interface LedgerAudit {
+  readonly problems: readonly LedgerProblem[];
+  /** Fire times by verdict, ranges by their count. */
+  readonly counts: Readonly<Record<Verdict, number>>;
+  /** Live runs: fire times whose verdict is still to come. */
+  readonly pending: number;
+}
+
+/** Most fire times of a job looked at one by one; a range counts once. */
+const STEP_LIMIT = 100_000;
+
+/**
+ * Checks that the history of one job adds up: no fire time has two verdicts, and within the present schedule each
+ * fire time up to the cursor has one verdict or a live run. Entries up to `prunedThrough` are no longer complete and
+ * are only counted. Without a record (the job is gone) only duplicates can be told.
+ */
+export function auditLedger(
+  jobId: string,
+  record: JobRecord | undefined,
+  entries: readonly LedgerEntry[],
+  prunedThrough: EpochMs | null,
+): LedgerAudit {
+  const problems: LedgerProblem[] = [];
+  const counts = { succeeded: 0, failed: 0, missed: 0, coalesced: 0, skipped: 0, cancelled: 0, abandoned: 0 };
+  for (const entry of entries) counts[entry.verdict] += entry.count;
+  const live = record?.state.runs ?? [];
+
+  const spans: Span[] = [];
+  for (const entry of entries) {
+    if (!entry.manual) spans.push({ from: entry.scheduledFor, to: entry.scheduledTo, generation: entry.generation });
+  }
+  for (const run of live) {
+    if (!run.manual) spans.push({ from: run.scheduledFor, to: run.scheduledFor, generation: null });
+  }
+  spans.sort((a, b) => a.from - b.from || a.to - b.to);
+
+  let through = Number.NEGATIVE_INFINITY;
+  for (const span of spans) {
+    if (span.from <= through && span.from > (prunedThrough ?? Number.NEGATIVE_INFINITY)) {
+      problems.push({ jobId, scheduledFor: span.from, problem: 'duplicate' });
+    }
+    through = Math.max(through, span.to);
+  }
+  if (record !== undefined) findHoles(record, spans, prunedThrough, problems);
+  return { problems, counts, pending: live.length };
+}
+
+interface Span {
+  readonly from: EpochMs;
+  readonly to: EpochMs;
+  readonly generation: number | null;
+}
+
+function findHoles(
+  record: JobRecord,
+  spans: readonly Span[],
+  prunedThrough: EpochMs | null,
+  problems: LedgerProblem[],
+): void {
+  const { state, definition, id } = record;
+  const { firstFireTime, lastFireTime, generation } = state;
+  // Fire times measured from completion lie on no grid: each is known only once the run before it has ended.
+  if (definition.trigger.nextAfterCompletion !== undefined || state.status === 'quarantined') return;
+  if (firstFireTime === null || lastFireTime === null || lastFireTime < firstFireTime) return;
+
+  const own = spans.filter((span) => span.from >= firstFireTime && (span.generation ?? generation) === generation);
+  let expected: EpochMs | null = firstFireTime;
+  if (prunedThrough !== null && prunedThrough >= firstFireTime) expected = nextFire(definition, prunedThrough);
+  let steps = 0;
+  for (const span of own) {
+    if (expected === null || span.from < expected || ++steps > STEP_LIMIT) continue;
+    if (span.from > expected) {
+      problems.push({ jobId: id, scheduledFor: expected, problem: 'missing' });
+    }
+    if (nextFire(definition, span.from - 1) !== span.from) {
+      problems.push({ jobId: id, scheduledFor: span.from, problem: 'unexpected' });
+    }
+    expected = nextFire(definition, span.to);
+  }
+  if (expected !== null && expected <= lastFireTime) {
+    problems.push({ jobId: id, scheduledFor: expected, problem: 'missing' });
+  }
+}

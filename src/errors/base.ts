@@ -1,0 +1,96 @@
+/** Stable identifiers of every situation in which punctual refuses or fails. Compare these, not messages. */
+export type ErrorCode =
+  | 'CONFLICTING_JOB_ID'
+  | 'EVENT_OVERFLOW'
+  | 'INVALID_OPTION'
+  | 'INVALID_STATE'
+  | 'INVALID_TRIGGER'
+  | 'JOB_ABORTED'
+  | 'JOB_CHANGED'
+  | 'JOB_NOT_FOUND'
+  | 'JOB_TIMEOUT'
+  | 'JOB_UNSTORABLE'
+  | 'LEASE_LOST'
+  | 'NEVER_FIRES'
+  | 'RUN_NOT_SUCCEEDED'
+  | 'SCHEDULER_SHUTDOWN'
+  | 'STORE_FAILED'
+  | 'STORE_IN_USE'
+  | 'UNKNOWN_EXECUTOR'
+  | 'UNKNOWN_STORE'
+  | 'UNKNOWN_TASK'
+  | 'UNKNOWN_TIMEZONE'
+  | 'UNKNOWN_TRIGGER';
+
+/**
+ * The base of every error punctual throws. `code` is stable across releases and across copies of the
+ * package (ESM beside CommonJS, worker threads), where `instanceof` is not: prefer {@link isPunctualError}.
+ */
+export class PunctualError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/**
+ * Whether `error` came from punctual, and, if `code` is given, for that reason.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   await scheduler.pauseJob('report');
+ * } catch (error) {
+ *   if (isPunctualError(error, 'JOB_NOT_FOUND')) return;
+ *   throw error;
+ * }
+ * ```
+ */
+export function isPunctualError(error: unknown, code?: ErrorCode): error is PunctualError {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return false;
+  return code === undefined ? KNOWN_CODES.has(error.code) : error.code === code;
+}
+
+const CODES: Readonly<Record<ErrorCode, true>> = {
+  CONFLICTING_JOB_ID: true,
+  EVENT_OVERFLOW: true,
+  INVALID_OPTION: true,
+  INVALID_STATE: true,
+  INVALID_TRIGGER: true,
+  JOB_ABORTED: true,
+  JOB_CHANGED: true,
+  JOB_NOT_FOUND: true,
+  JOB_TIMEOUT: true,
+  JOB_UNSTORABLE: true,
+  LEASE_LOST: true,
+  NEVER_FIRES: true,
+  RUN_NOT_SUCCEEDED: true,
+  SCHEDULER_SHUTDOWN: true,
+  STORE_FAILED: true,
+  STORE_IN_USE: true,
+  UNKNOWN_EXECUTOR: true,
+  UNKNOWN_STORE: true,
+  UNKNOWN_TASK: true,
+  UNKNOWN_TIMEZONE: true,
+  UNKNOWN_TRIGGER: true,
+};
+const KNOWN_CODES: ReadonlySet<string> = new Set(Object.keys(CODES));
+
+/** How a value looks in a message: short, on one line, never throwing. */
+export function inspectValue(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}...` : value);
+  if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value === 'function') return value.name === '' ? 'a function' : `function ${value.name}`;
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'Invalid Date' : value.toISOString();
+  try {
+    const json = JSON.stringify(value);
+    if (json !== undefined) return json.length > 80 ? `${json.slice(0, 77)}...` : json;
+  } catch {
+    // circular or with a throwing toJSON: its type says enough
+  }
+  return Object.prototype.toString.call(value);
+}

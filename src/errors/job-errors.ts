@@ -1,0 +1,118 @@
+import { inspectValue, PunctualError } from './base.js';
+
+/** No job with this id (any more). */
+export class JobNotFoundError extends PunctualError {
+  readonly jobId: string;
+
+  constructor(jobId: string, jobStore?: string) {
+    const where = jobStore === undefined ? 'in any job store' : `in job store "${jobStore}"`;
+    super('JOB_NOT_FOUND', `No job with the id ${inspectValue(jobId)} ${where}. It may have completed or been removed.`);
+    this.jobId = jobId;
+  }
+}
+
+/** The id is taken. */
+export class ConflictingJobIdError extends PunctualError {
+  readonly jobId: string;
+
+  constructor(jobId: string) {
+    super(
+      'CONFLICTING_JOB_ID',
+      `A job with the id ${inspectValue(jobId)} exists already. ` +
+        'Give another id, or `replaceExisting: true` to take its place (its next fire time is kept when the trigger is the same).',
+    );
+    this.jobId = jobId;
+  }
+}
+
+/** The job is not the one that was read: somebody changed it in the meantime. */
+export class JobChangedError extends PunctualError {
+  readonly jobId: string;
+
+  constructor(jobId: string) {
+    super(
+      'JOB_CHANGED',
+      `Job ${inspectValue(jobId)} was changed since it was read. Read it again with getJob() and decide anew.`,
+    );
+    this.jobId = jobId;
+  }
+}
+
+/** The trigger has no fire time, so the job would never run. */
+export class NeverFiresError extends PunctualError {
+  readonly jobId: string;
+
+  constructor(jobId: string, trigger: string) {
+    super(
+      'NEVER_FIRES',
+      `Job ${inspectValue(jobId)} would never fire: ${trigger} has no fire time from now on. ` +
+        'To keep such a job on hand for runJob() or a later rescheduleJob(), add it with `paused: true`.',
+    );
+    this.jobId = jobId;
+  }
+}
+
+/** A durable job store cannot keep this job. */
+export class JobUnstorableError extends PunctualError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('JOB_UNSTORABLE', message, options);
+  }
+}
+
+/** A task name that no `defineTask` has registered in this scheduler. */
+export class UnknownTaskError extends PunctualError {
+  readonly task: string;
+
+  constructor(task: string, known: Iterable<string>) {
+    const names = [...known];
+    const list = names.length === 0 ? 'No task is defined yet' : `Defined are: ${names.slice(0, 20).join(', ')}`;
+    super(
+      'UNKNOWN_TASK',
+      `Unknown task ${inspectValue(task)}. ${list}. Call defineTask(${inspectValue(task)}, fn) before adding jobs for it.`,
+    );
+    this.task = task;
+  }
+}
+
+/** The run's time was up. The reason of its `signal`, and its error. */
+export class JobTimeoutError extends PunctualError {
+  readonly timeoutMs: number;
+
+  constructor(timeoutMs: number) {
+    super('JOB_TIMEOUT', `The run took longer than its timeout of ${timeoutMs} ms.`);
+    this.timeoutMs = timeoutMs;
+  }
+}
+
+/** The run was asked to stop. The reason of its `signal`. */
+export class JobAbortedError extends PunctualError {
+  /** `replaced`, `cancelled`, `removed` or `shutdown`. */
+  readonly reason: string;
+
+  constructor(reason: string) {
+    super('JOB_ABORTED', `The run was aborted: ${reason}.`);
+    this.reason = reason;
+  }
+}
+
+/** The lease ran out, so another node may have the run. The reason of its `signal`; whatever it still does will not be recorded. */
+export class LeaseLostError extends PunctualError {
+  constructor(runId: string) {
+    super('LEASE_LOST', `The lease on run ${inspectValue(runId)} was lost; another node may have taken it over.`);
+  }
+}
+
+/** `result()` of a run that ended with another verdict than `succeeded`, and without an error to hand on. */
+export class RunNotSucceededError extends PunctualError {
+  readonly runId: string;
+  readonly verdict: string;
+
+  constructor(runId: string, verdict: string, detail: string | null) {
+    super(
+      'RUN_NOT_SUCCEEDED',
+      `Run ${inspectValue(runId)} ended as ${verdict}${detail === null ? '' : `: ${detail}`}.`,
+    );
+    this.runId = runId;
+    this.verdict = verdict;
+  }
+}

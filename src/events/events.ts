@@ -1,0 +1,89 @@
+import type { JobNotice, RunRef } from '../model/notice.js';
+import type { ErrorInfo } from '../model/run.js';
+import type { EpochMs } from '../ports/trigger.js';
+
+/** Every event says what, when, and which scheduler. Times are epoch milliseconds; payloads are plain data. */
+interface EventBase {
+  readonly at: EpochMs;
+  /** The scheduler (node) that publishes it. */
+  readonly node: string;
+}
+
+interface JobEventBase extends EventBase {
+  readonly jobId: string;
+  readonly jobStore: string;
+  readonly task: string;
+  readonly tags: readonly string[];
+}
+
+interface RunEventBase extends JobEventBase, RunRef {
+  readonly isManual: boolean;
+  readonly isCatchUp: boolean;
+}
+
+/** Facts about a scheduler. */
+export type SchedulerLifecycleEvent = EventBase &
+  (
+    | { readonly type: 'schedulerStarted' }
+    | { readonly type: 'schedulerPaused' }
+    | { readonly type: 'schedulerResumed' }
+    /** `handedBack`: runs that were still going when the shutdown's time was up. */
+    | { readonly type: 'schedulerShutdown'; readonly handedBack: number }
+    | { readonly type: 'executorAdded'; readonly executor: string }
+    | { readonly type: 'executorRemoved'; readonly executor: string }
+    | { readonly type: 'jobStoreAdded'; readonly jobStore: string }
+    | { readonly type: 'jobStoreRemoved'; readonly jobStore: string }
+    | { readonly type: 'allJobsRemoved'; readonly jobStore: string | null; readonly count: number }
+    /** Wall time and elapsed time disagree: somebody set the clock, or the machine slept. Positive: forwards. */
+    | { readonly type: 'clockJump'; readonly byMs: number }
+    /** `retryInMs`: when it is tried again. Running jobs go on; their results are written once it is back. */
+    | {
+        readonly type: 'storeUnavailable';
+        readonly jobStore: string;
+        readonly operation: string;
+        readonly error: ErrorInfo;
+        readonly retryInMs: number;
+      }
+    | { readonly type: 'storeRecovered'; readonly jobStore: string; readonly downMs: number }
+  );
+
+/** Facts about a job's definition and standing. */
+export type JobChangeEvent = JobEventBase &
+  (
+    | { readonly type: 'jobAdded'; readonly nextRunTime: EpochMs | null; readonly replaced: boolean }
+    | { readonly type: 'jobModified'; readonly changed: readonly string[]; readonly nextRunTime: EpochMs | null }
+    | { readonly type: 'jobPaused'; readonly reason: string | null }
+    | { readonly type: 'jobResumed'; readonly nextRunTime: EpochMs | null }
+    /** By whom: a call, or because nothing is left of it. */
+    | { readonly type: 'jobRemoved'; readonly reason: 'requested' | 'completed' }
+  );
+
+/** Facts about a run. */
+export type RunEvent = RunEventBase &
+  (
+    /** Claimed and recorded: this node has it. */
+    | { readonly type: 'jobSubmitted'; readonly latenessMs: number }
+    | { readonly type: 'jobStarted' }
+    | { readonly type: 'jobExecuted'; readonly durationMs: number; readonly result: unknown }
+    /** The run is over, and failed: no attempt follows. `cause` is the error as it was thrown. */
+    | { readonly type: 'jobError'; readonly durationMs: number; readonly error: ErrorInfo; readonly cause: unknown }
+    | { readonly type: 'jobTimeout'; readonly timeoutMs: number }
+    /** This node had the run and lost it: its result will not be recorded. */
+    | { readonly type: 'leaseLost' }
+  );
+
+/** What the planner reports, stamped. */
+export type NoticeEvent = JobEventBase & JobNotice;
+
+/** Every event there is. */
+export type SchedulerEvent = SchedulerLifecycleEvent | JobChangeEvent | NoticeEvent | RunEvent;
+
+export type SchedulerEventType = SchedulerEvent['type'];
+
+/** The event of one type. */
+export type EventOf<T extends SchedulerEventType> = Extract<SchedulerEvent, { readonly type: T }>;
+
+/** Listener signatures by type, derived from the union. */
+export type SchedulerEventMap = {
+  [T in SchedulerEventType]: (event: EventOf<T>) => void;
+};

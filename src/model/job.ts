@@ -1,0 +1,146 @@
+import type { EpochMs, Trigger } from '../ports/trigger.js';
+import type { RunRecord } from './run.js';
+
+/**
+ * One document per job: what it is (`definition`) and where it stands (`state`). Immutable; every change is
+ * a new record. A definition that did not change is the same object, so that a store may leave it unwritten.
+ */
+export interface JobRecord {
+  readonly id: string;
+  readonly definition: JobDefinition;
+  readonly state: JobState;
+}
+
+export interface JobDefinition {
+  /** Name of a registered task, or the name of a bare function (`fn`). */
+  readonly task: string;
+  /** A bare function, in a store that is not durable. */
+  readonly fn: TaskFunction | null;
+  readonly args: readonly unknown[];
+  readonly trigger: Trigger;
+  /** What an interval without a start time counts from. Kept, so that adding the same job again changes nothing. */
+  readonly anchor: EpochMs;
+  readonly policy: JobPolicy;
+  readonly name: string | null;
+  readonly tags: readonly string[];
+  readonly metadata: Readonly<Record<string, unknown>> | null;
+}
+
+/**
+ * Any function can be a task.
+ *
+ * @privateRemarks `any` in the one place where it is right: parameters are contravariant, and a registry holds them all.
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type TaskFunction = (...args: any[]) => unknown;
+
+/** How fire times become runs. All times in ms. */
+export interface JobPolicy {
+  /** How late a fire time may start; `null`: as late as it likes. */
+  readonly misfireGraceMs: number | null;
+  readonly coalesce: CoalesceMode;
+  /** Most runs that a catch-up with `coalesce: 'all'` makes; older fire times count as missed. */
+  readonly maxCatchUp: number;
+  /** Runs of the job at one time, across the cluster. */
+  readonly maxInstances: number;
+  readonly overlap: OverlapMode;
+  /** Most runs `overlap: 'queueAll'` keeps waiting. */
+  readonly queueLimit: number;
+  /** Upper bound of the deterministic delay of each start. */
+  readonly jitterMs: number;
+  readonly retry: RetryPolicy | null;
+  readonly timeoutMs: number | null;
+  /** Scheduled runs after which the job is complete. */
+  readonly maxRuns: number | null;
+  /** First and last instant at which the job may fire, both inclusive. */
+  readonly startTime: EpochMs | null;
+  readonly endTime: EpochMs | null;
+  /** What becomes of a run whose node died: the next attempt, or the verdict `abandoned`. */
+  readonly onCrash: 'retry' | 'drop';
+  /** Nodes that may die with a run before it is given up, so that a run that kills its process does not do so for ever. */
+  readonly maxCrashes: number;
+  /** Due jobs with a higher number are claimed first. */
+  readonly priority: number;
+  /** Alias of the executor. */
+  readonly executor: string;
+}
+
+export type CoalesceMode = 'latest' | 'earliest' | 'all';
+export type OverlapMode = 'skip' | 'queue' | 'queueAll' | 'replace' | 'allow';
+
+export interface RetryPolicy {
+  /** Attempts in all, the first included. */
+  readonly maxAttempts: number;
+  readonly delayMs: number;
+  readonly backoff: 'fixed' | 'exponential';
+  readonly maxDelayMs: number;
+  /** Fraction (0 to 1) of the delay by which it may be shortened, deterministically per run and attempt. */
+  readonly jitter: number;
+  /** Which errors are worth another attempt. Not storable: for durable jobs it belongs to the task. */
+  readonly retryIf: ((error: unknown, attempt: number) => boolean) | null;
+}
+
+/**
+ * `active`: it fires. `paused`: it keeps its cursor and does not fire. `quarantined`: it cannot be read or its
+ * trigger fails; it is kept as it is. `removed`: gone for its users, kept until its last live run has its verdict.
+ */
+export type JobStatus = 'active' | 'paused' | 'quarantined' | 'removed';
+
+export interface JobState {
+  readonly status: JobStatus;
+  /** Why it is paused or quarantined. */
+  readonly reason: string | null;
+  /** The cursor: the fire time that comes next. `null` when there is none, or while a run "from completion" goes on. */
+  readonly nextFireTime: EpochMs | null;
+  /** When that fire time is due: the same instant, plus its jitter. */
+  readonly nextDueAt: EpochMs | null;
+  /** The latest fire time that was dealt with. */
+  readonly lastFireTime: EpochMs | null;
+  /** Scheduled runs started so far, for `maxRuns`. */
+  readonly runCount: number;
+  /** Only ever grows: the token of each start and the generation of each schedule are taken from it. */
+  readonly fence: number;
+  /** Changes with the trigger. Within one generation the fire times are those of one trigger, without a hole. */
+  readonly generation: number;
+  /** The first fire time of this generation. */
+  readonly firstFireTime: EpochMs | null;
+  /** Runs without a verdict, wherever they are. */
+  readonly runs: readonly RunRecord[];
+}
+
+export const NO_RUNS: readonly RunRecord[] = Object.freeze([]);
+
+/** Runs that may go on at one time. */
+export function slotLimit(policy: JobPolicy): number {
+  return policy.overlap === 'allow' ? Number.POSITIVE_INFINITY : policy.maxInstances;
+}
+
+/** Live leases. Slots are counted from these, never kept in a counter that a crash could leave wrong. */
+export function runningCount(runs: readonly RunRecord[]): number {
+  let count = 0;
+  for (const run of runs) if (run.state === 'running') count += 1;
+  return count;
+}
+
+/** When a record next needs attention, or `null` for never: the index every store keeps. */
+export function wakeAt(record: JobRecord): EpochMs | null {
+  const { state, definition } = record;
+  const active = state.status === 'active';
+  let earliest = active ? state.nextDueAt : null;
+  const { runs } = state;
+  if (runs.length === 0) return earliest;
+  const hasSlot = runningCount(runs) < slotLimit(definition.policy);
+  for (const run of runs) {
+    let at: EpochMs | null;
+    if (run.state === 'running') at = run.leaseUntil;
+    // A waiting run without a free slot wakes nobody: the run that frees the slot rewrites the record.
+    else at = hasSlot && mayStart(state.status, run) ? run.readyAt : null;
+    if (at !== null && (earliest === null || at < earliest)) earliest = at;
+  }
+  return earliest;
+}
+
+/** Pausing holds back what the schedule made; a run somebody asked for by name goes on. */
+export function mayStart(status: JobStatus, run: RunRecord): boolean {
+  return status === 'active' || (run.manual && status !== 'removed');
+}

@@ -1,0 +1,54 @@
+import type { TaskFunction } from '../model/job.js';
+import type { Logger } from './logger.js';
+
+/** Where runs execute: the event loop, worker threads, child processes, a broker. */
+export interface Executor {
+  /** How many more runs it takes now. The scheduler claims no more than that, so that free nodes take the rest. */
+  readonly free: number;
+
+  /**
+   * Executes one run. Answers or resolves with the task's value, throws or rejects with the task's error.
+   * Must honour `run.signal` as far as it can. Is never called while `free` is 0.
+   */
+  execute(run: RunRequest): unknown;
+
+  /** Called once, when no run is left or the shutdown's time is up. */
+  close?(): void | Promise<void>;
+}
+
+export interface RunRequest {
+  readonly runId: string;
+  readonly jobId: string;
+  readonly task: string;
+  /** The task as it is defined in this process. */
+  readonly fn: TaskFunction;
+  readonly args: readonly unknown[];
+  readonly signal: AbortSignal;
+  /** What `currentRun()` answers inside the task. */
+  readonly context: RunContext;
+}
+
+/** What a task can know of the run it is executed for. See `currentRun()`. */
+export interface RunContext {
+  readonly jobId: string;
+  readonly jobName: string | null;
+  readonly runId: string;
+  readonly task: string;
+  /** The nominal fire time. For a manual run, when it was asked for. */
+  readonly scheduledFor: Date;
+  readonly startedAt: Date;
+  /** 1 for the first attempt. */
+  readonly attempt: number;
+  /** The run makes up for a fire time that came up late, or stands for several that were coalesced. */
+  readonly isCatchUp: boolean;
+  /** The run was asked for with `runJob`. */
+  readonly isManual: boolean;
+  /** Fires on timeout, cancellation, replacement, shutdown and on loss of the lease; `signal.reason` says which. */
+  readonly signal: AbortSignal;
+  /** When the job fires next, as far as was known when this run started. */
+  readonly nextRunTime: Date | null;
+  /** Adds the ids of job and run to each line. */
+  readonly logger: Logger;
+  readonly tags: readonly string[];
+  readonly metadata: Readonly<Record<string, unknown>>;
+}

@@ -1,0 +1,142 @@
+import type { JobRecord, JobStatus } from '../model/job.js';
+import type { LedgerEntry, LedgerQuery } from '../model/ledger.js';
+import type { Clock } from './clock.js';
+import type { JobCodec } from './job-codec.js';
+import type { Logger } from './logger.js';
+import type { EpochMs } from './trigger.js';
+
+/** An answer that may be there at once. A store in memory never makes its caller wait. */
+export type MaybePromise<T> = T | Promise<T>;
+
+/** Version of one stored record. Never used twice for one id, not even after a delete and a new insert. */
+export type Revision = string | number;
+
+export interface StoredJob {
+  readonly record: JobRecord;
+  readonly revision: Revision;
+}
+
+/**
+ * A linearizable map from job id to one record, with an index on `wakeAt(record)`, and a ledger beside it.
+ *
+ * A store keeps no policy. Misfires, coalescing, concurrency, retries and crash recovery are decided by the
+ * planner and arrive as "the next record, if the revision is still this one". The promise everything rests on
+ * is {@link JobStore.commit}: of several writers with one revision, exactly one wins. One key at a time is enough.
+ *
+ * Records are immutable: a store neither changes what it was given nor answers what it will change later.
+ * `jobStoreContract` in `punctual/testing` is this text as tests.
+ */
+export interface JobStore {
+  /** Whether records outlive the process. Then a job needs an explicit id and a registered task. */
+  readonly durable: boolean;
+  /** Whether several schedulers may use the stored jobs at the same time. Then runs are held under leases. */
+  readonly shared: boolean;
+
+  /** Called once before anything else. @throws when the store cannot be used; nothing was changed then. */
+  open(context: StoreContext): MaybePromise<void>;
+  /** Called once, last. Closes what `open` opened, and nothing the user brought. */
+  close(): MaybePromise<void>;
+
+  /** Adds records whose id is free. Answers per record the stored job, or `undefined` when the id is taken. */
+  insert(records: readonly JobRecord[]): MaybePromise<readonly (StoredJob | undefined)[]>;
+  get(id: string): MaybePromise<StoredJob | undefined>;
+  /** One page in ascending order of id (by UTF-16 code unit). */
+  list(query: JobQuery): MaybePromise<JobPage>;
+
+  /**
+   * Records with `wakeAt <= now` that this node can serve, the highest priority first, then the earliest, at
+   * most `limit`, and of each executor at most its `free`. May hide what it answers from other claimers for
+   * `reserveMs`; a commit of the record ends that. Correctness never rests on the hiding: only `commit` decides.
+   */
+  claimDue(request: ClaimRequest): MaybePromise<readonly StoredJob[]>;
+
+  /**
+   * Replaces each record that still has the `expected` revision (`next: null` deletes it) and writes its ledger
+   * entries with it, both or neither. Answers per change the new revision, or `undefined` where somebody else was
+   * first. After a delete the answer is some revision that is never used again. Changes are independent of one
+   * another and name different ids.
+   */
+  commit(changes: readonly JobChange[]): MaybePromise<readonly (Revision | undefined)[]>;
+
+  /** The earliest `wakeAt` of the records this node can serve, hidden ones included from when they reappear. */
+  nextWakeAt(scope: ClaimScope): MaybePromise<EpochMs | null>;
+
+  /** The store's own clock, where it has one: leases and due decisions then use it, and skewed hosts are safe. */
+  now?(): MaybePromise<EpochMs>;
+
+  /** Calls back when something may have changed. A hint: it may be late, lost or doubled. Answers how to stop. */
+  watch?(onChange: () => void): MaybePromise<() => MaybePromise<void>>;
+
+  readonly ledger: Ledger;
+}
+
+export interface StoreContext {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** For stores that write records: definitions hold live triggers, the codec makes them plain data and back. */
+  readonly codec: JobCodec;
+  /** Name of this scheduler among those that share the store. */
+  readonly node: string;
+}
+
+/** What this node can do. */
+export interface ClaimScope {
+  /** Executors with room, by alias, and how many runs each still takes. */
+  readonly executors: ReadonlyMap<string, number>;
+  /** Tasks defined here. A record with a bare function is always within reach. */
+  readonly tasks: ReadonlySet<string>;
+}
+
+export interface ClaimRequest extends ClaimScope {
+  readonly now: EpochMs;
+  readonly limit: number;
+  readonly reserveMs: number;
+}
+
+export interface JobChange {
+  readonly id: string;
+  readonly expected: Revision;
+  readonly next: JobRecord | null;
+  readonly ledger: readonly LedgerEntry[];
+}
+
+/** Selects jobs. Everything given must hold. */
+export interface JobQuery {
+  /** Has all of these tags. */
+  readonly tags?: readonly string[] | undefined;
+  readonly task?: string | undefined;
+  readonly statuses?: readonly JobStatus[] | undefined;
+  /** Occurs in the id, the name or the task, whatever the case. */
+  readonly text?: string | undefined;
+  /** Ids after this one. */
+  readonly after?: string | undefined;
+  readonly limit: number;
+}
+
+export interface JobPage {
+  readonly jobs: readonly StoredJob[];
+  /** Pass as `after` for the next page; `null` on the last. */
+  readonly nextCursor: string | null;
+}
+
+/** The history of a store. Written by `commit` alone. */
+export interface Ledger {
+  /** One page, in the order in which the verdicts fell (`newestFirst` turns it round). */
+  list(query: LedgerQuery & LedgerPageRequest): MaybePromise<LedgerPage>;
+  /**
+   * The greatest fire time of the job whose entry has been dropped to keep the ledger small, `null` when
+   * everything is there. What lies after it is complete.
+   */
+  prunedThrough(jobId: string): MaybePromise<EpochMs | null>;
+}
+
+export interface LedgerPageRequest {
+  readonly after?: string | undefined;
+  readonly limit: number;
+  readonly newestFirst?: boolean | undefined;
+}
+
+export interface LedgerPage {
+  readonly entries: readonly LedgerEntry[];
+  readonly nextCursor: string | null;
+}

@@ -1,0 +1,117 @@
+import type { JobRecord, TaskFunction } from '../model/job.js';
+import type { RunningRun } from '../model/run.js';
+import type { TimerHandle } from '../ports/clock.js';
+import type { RunContext, RunRequest } from '../ports/executor.js';
+import type { Logger } from '../ports/logger.js';
+import { childLogger } from './logging.js';
+
+const NO_METADATA: Readonly<Record<string, unknown>> = Object.freeze({});
+
+/**
+ * `running`: its function has not settled. `ended`: it has, and the result is not recorded yet.
+ * `recorded`: its verdict (or its retry) is in the store. `lost`: it is no longer this node's.
+ */
+export type ActiveRunPhase = 'running' | 'ended' | 'recorded' | 'lost';
+
+/**
+ * A run this node executes. It is the request the executor gets and the context the task sees, and makes what costs
+ * something (an abort controller, dates, a logger) only when it is asked for: most tasks never ask.
+ */
+export class ActiveRun implements RunRequest, RunContext {
+  readonly record: JobRecord;
+  readonly run: RunningRun;
+  readonly fn: TaskFunction;
+  /** Monotonic. When the function was called. */
+  readonly startedMonotonic: number;
+  phase: ActiveRunPhase = 'running';
+  timedOut = false;
+  timeoutTimer: TimerHandle | undefined;
+  /** Monotonic. Past it another node may have the run, even if the store cannot be asked. */
+  trustedUntil: number;
+  readonly #logger: Logger;
+  #controller: AbortController | undefined;
+  #abortReason: Error | undefined;
+
+  constructor(
+    record: JobRecord,
+    run: RunningRun,
+    fn: TaskFunction,
+    logger: Logger,
+    startedMonotonic: number,
+    trustedUntil: number,
+  ) {
+    this.record = record;
+    this.run = run;
+    this.fn = fn;
+    this.#logger = logger;
+    this.startedMonotonic = startedMonotonic;
+    this.trustedUntil = trustedUntil;
+  }
+
+  get context(): RunContext {
+    return this;
+  }
+  get runId(): string {
+    return this.run.id;
+  }
+  get jobId(): string {
+    return this.record.id;
+  }
+  get jobName(): string | null {
+    return this.record.definition.name;
+  }
+  get task(): string {
+    return this.record.definition.task;
+  }
+  get args(): readonly unknown[] {
+    return this.run.args ?? this.record.definition.args;
+  }
+  get scheduledFor(): Date {
+    return new Date(this.run.scheduledFor);
+  }
+  get startedAt(): Date {
+    return new Date(this.run.startedAt);
+  }
+  get attempt(): number {
+    return this.run.attempt;
+  }
+  get isCatchUp(): boolean {
+    return this.run.catchUp;
+  }
+  get isManual(): boolean {
+    return this.run.manual;
+  }
+  get nextRunTime(): Date | null {
+    const { nextFireTime } = this.record.state;
+    return nextFireTime === null ? null : new Date(nextFireTime);
+  }
+  get tags(): readonly string[] {
+    return this.record.definition.tags;
+  }
+  get metadata(): Readonly<Record<string, unknown>> {
+    return this.record.definition.metadata ?? NO_METADATA;
+  }
+  get logger(): Logger {
+    return childLogger(this.#logger, { jobId: this.jobId, runId: this.runId, attempt: this.attempt });
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** Why the run was asked to stop, if it was. */
+  get abortReason(): Error | undefined {
+    return this.#abortReason;
+  }
+
+  /** The first reason counts. */
+  abort(reason: Error): void {
+    if (this.#abortReason !== undefined) return;
+    this.#abortReason = reason;
+    this.#controller?.abort(reason);
+  }
+}

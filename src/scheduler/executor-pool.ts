@@ -1,0 +1,46 @@
+import { UnknownExecutorError } from '../errors/scheduler-errors.js';
+import type { Executor } from '../ports/executor.js';
+
+/** The executors of a scheduler by alias. */
+export class ExecutorPool {
+  readonly #executors = new Map<string, Executor>();
+
+  add(alias: string, executor: Executor): void {
+    this.#executors.set(alias, executor);
+  }
+
+  delete(alias: string): void {
+    this.#executors.delete(alias);
+  }
+
+  get size(): number {
+    return this.#executors.size;
+  }
+
+  has(alias: string): boolean {
+    return this.#executors.has(alias);
+  }
+
+  /** @throws UnknownExecutorError */
+  require(alias: string): Executor {
+    const executor = this.#executors.get(alias);
+    if (executor === undefined) throw new UnknownExecutorError(alias, this.#executors.keys());
+    return executor;
+  }
+
+  /** How many more runs an executor takes; 0 for one that is not there (any more). */
+  free(alias: string): number {
+    return this.#executors.get(alias)?.free ?? 0;
+  }
+
+  /** Those that take at least one more run. */
+  withRoom(): Map<string, number> {
+    const room = new Map<string, number>();
+    for (const [alias, { free }] of this.#executors) if (free > 0) room.set(alias, free);
+    return room;
+  }
+
+  entries(): IterableIterator<[string, Executor]> {
+    return this.#executors.entries();
+  }
+}

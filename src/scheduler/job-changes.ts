@@ -1,0 +1,62 @@
+import type { Decision } from '../core/draft.js';
+import { JobChangedError, JobNotFoundError } from '../errors/job-errors.js';
+import { StoreFailedError } from '../errors/scheduler-errors.js';
+import { wakeAt, type JobRecord } from '../model/job.js';
+import type { Clock } from '../ports/clock.js';
+import type { Revision, StoredJob } from '../ports/job-store.js';
+import { BackOff } from './back-off.js';
+import { isThenable } from './maybe-promise.js';
+import type { StoreLoop } from './store-loop.js';
+
+/** Attempts at one change before the contention is reported instead. With back-off that is more than half a minute. */
+const MAX_ATTEMPTS = 30;
+/** Of these the first few follow at once. */
+const ATTEMPTS_WITHOUT_WAIT = 5;
+
+export interface JobChangeResult {
+  /** As it is now; `undefined` when the change deleted it. */
+  readonly stored: StoredJob | undefined;
+  readonly record: JobRecord;
+  /** `undefined` when there was nothing to change. */
+  readonly decision: Decision | undefined;
+}
+
+/**
+ * Reads a job, changes it, and writes it if nobody else did in the meantime; else does so again.
+ *
+ * @param change - answers `undefined` when there is nothing to change.
+ * @param ifRevision - gives up with an error unless the job still has this revision.
+ * @throws JobNotFoundError, JobChangedError, StoreFailedError, and what `change` throws.
+ */
+export async function changeJob(
+  loop: StoreLoop,
+  clock: Clock,
+  id: string,
+  ifRevision: Revision | undefined,
+  change: (record: JobRecord) => Decision | undefined,
+): Promise<JobChangeResult> {
+  const { access } = loop;
+  const backOff = new BackOff(id);
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+    const read = access.get(id);
+    const stored = isThenable(read) ? await read : read;
+    if (stored === undefined || stored.record.state.status === 'removed') throw new JobNotFoundError(id, access.alias);
+    if (ifRevision !== undefined && stored.revision !== ifRevision) throw new JobChangedError(id);
+    const { record } = stored;
+    const decision = change(record);
+    if (decision === undefined) return { stored, record, decision };
+    const askedAt = clock.monotonic();
+    const answer = access.commit([{ id, expected: stored.revision, next: decision.next, ledger: decision.ledger }]);
+    const [revision] = isThenable(answer) ? await answer : answer;
+    if (revision !== undefined) {
+      loop.apply(record, decision, revision, askedAt);
+      const { next } = decision;
+      if (next === null) return { stored: undefined, record, decision };
+      loop.expect(wakeAt(next));
+      return { stored: { record: next, revision }, record: next, decision };
+    }
+    const delay = backOff.next();
+    if (attempt >= ATTEMPTS_WITHOUT_WAIT) await new Promise<void>((resolve) => { clock.setTimer(delay / 10, resolve); });
+  }
+  throw new StoreFailedError('change job', access.alias, new Error(`${MAX_ATTEMPTS} attempts to change job "${id}" met other changes of it`));
+}

@@ -1,0 +1,160 @@
+import { InvalidOptionError } from '../errors/errors.js';
+import { JobUnstorableError } from '../errors/job-errors.js';
+import type { JobDefinition, JobPolicy, TaskFunction } from '../model/job.js';
+import type { EpochMs, Trigger } from '../ports/trigger.js';
+import type { ExecutorPool } from './executor-pool.js';
+import type { TriggerInput } from './job.js';
+import type { JobChanges, JobOptions } from './job-options.js';
+import type { ResolvedOptions, Wiring } from './options.js';
+import { nonEmpty, POLICY_OPTIONS, refuseUnknownKeys, resolvePolicy } from './policy.js';
+import type { TaskRef, TaskRegistry } from './tasks.js';
+
+export type TaskInput = string | TaskFunction | TaskRef;
+
+/** A job about to be added, checked and with every default filled in. */
+export interface NewJob {
+  readonly id: string;
+  readonly definition: JobDefinition;
+}
+
+const JOB_KEYS = ['id', 'args', 'name', 'tags', 'metadata', 'jobStore', 'paused', 'replaceExisting'];
+const ADD_KEYS: readonly string[] = [...JOB_KEYS, ...POLICY_OPTIONS];
+const MODIFY_KEYS: readonly string[] = ['args', 'name', 'tags', 'metadata', ...POLICY_OPTIONS];
+const NO_ARGS: readonly unknown[] = Object.freeze([]);
+const NO_TAGS: readonly string[] = Object.freeze([]);
+
+/** Turns what callers give into definitions. Nothing has been changed anywhere when it throws. */
+export class JobFactory {
+  readonly #options: ResolvedOptions;
+  readonly #wiring: Wiring;
+  readonly #tasks: TaskRegistry;
+  readonly #executors: ExecutorPool;
+  /** Policy of a bare function that says nothing: the scheduler's own. */
+  readonly #policy: JobPolicy;
+
+  constructor(options: ResolvedOptions, wiring: Wiring, tasks: TaskRegistry, executors: ExecutorPool) {
+    this.#options = options;
+    this.#wiring = wiring;
+    this.#tasks = tasks;
+    this.#executors = executors;
+    this.#policy = options.policy;
+  }
+
+  create(task: TaskInput, trigger: TriggerInput, options: JobOptions & { readonly args?: readonly unknown[] | undefined }, durable: boolean, now: EpochMs): NewJob {
+    checkKeys(options, ADD_KEYS);
+    const id = options.id === undefined ? this.#newId(durable) : nonEmpty(options.id, 'id');
+    const { name, fn, policy: taskPolicy } = this.#resolveTask(task, durable);
+    const made = this.trigger(trigger, now);
+    if (durable && options.retry != null && typeof options.retry === 'object' && options.retry.retryIf != null) {
+      throw new JobUnstorableError(
+        `Job "${id}": \`retry.retryIf\` is a function, and a durable job store cannot keep it. Give it to the task: ` +
+          `defineTask("${name}", fn, { retry: { retryIf } }).`,
+      );
+    }
+    const policy = this.#policyFor(taskPolicy, made, options);
+    this.#executors.require(policy.executor);
+    return {
+      id,
+      definition: {
+        task: name,
+        fn,
+        args: options.args === undefined ? NO_ARGS : checkArgs(options.args),
+        trigger: made,
+        anchor: now,
+        policy,
+        name: options.name === undefined ? null : nonEmpty(options.name, 'name'),
+        tags: options.tags === undefined ? NO_TAGS : checkTags(options.tags),
+        metadata: options.metadata === undefined ? null : checkMetadata(options.metadata),
+      },
+    };
+  }
+
+  /** The definition with some of it changed. Answers also the names of what was given. */
+  modify(definition: JobDefinition, changes: JobChanges): { definition: JobDefinition; changed: string[] } {
+    checkKeys(changes, MODIFY_KEYS);
+    const policy = resolvePolicy(definition.policy, changes, this.#options.timezone);
+    this.#executors.require(policy.executor);
+    const { args, name, tags, metadata } = changes;
+    return {
+      definition: {
+        ...definition,
+        policy,
+        args: args === undefined ? definition.args : checkArgs(args),
+        name: name === undefined ? definition.name : name === null ? null : nonEmpty(name, 'name'),
+        tags: tags === undefined ? definition.tags : checkTags(tags),
+        metadata: metadata === undefined ? definition.metadata : metadata === null ? null : checkMetadata(metadata),
+      },
+      changed: Object.entries(changes).flatMap(([key, value]) => (value === undefined ? [] : [key])),
+    };
+  }
+
+  /** A trigger with nothing left open. `anchor`: what an interval without a start time counts from. */
+  trigger(input: TriggerInput, anchor: EpochMs): Trigger {
+    const { timezone } = this.#options;
+    const trigger = this.#wiring.toTrigger(input, timezone);
+    return trigger.withDefaults?.({ timezone, anchor }) ?? trigger;
+  }
+
+  #newId(durable: boolean): string {
+    if (!durable) return globalThis.crypto.randomUUID();
+    throw new JobUnstorableError(
+      'A job in a durable job store needs an explicit id: otherwise each start of the program would add it once more. ' +
+        "Write addJob(task, trigger, { id: 'daily-report', replaceExisting: true }).",
+    );
+  }
+
+  #resolveTask(task: TaskInput, durable: boolean): { name: string; fn: TaskFunction | null; policy: JobPolicy } {
+    if (typeof task === 'function') {
+      if (durable) {
+        throw new JobUnstorableError(
+          `A durable job store cannot keep ${task.name === '' ? 'a function' : `the function "${task.name}"`}. Give it a name that ` +
+            `the next start of the program knows too: scheduler.defineTask('${task.name === '' ? 'my-task' : task.name}', fn), then ` +
+            `addJob('${task.name === '' ? 'my-task' : task.name}', trigger, { id }).`,
+        );
+      }
+      return { name: task.name === '' ? 'anonymous' : task.name, fn: task, policy: this.#policy };
+    }
+    const name = typeof task === 'string' ? task : (task as Partial<TaskRef> | null)?.name;
+    if (typeof name !== 'string') {
+      throw new InvalidOptionError('task', task, 'a function, the name of a task, or what defineTask() answered');
+    }
+    return { name, fn: null, policy: this.#tasks.require(name).policy };
+  }
+
+  #policyFor(base: JobPolicy, trigger: Trigger, options: JobOptions): JobPolicy {
+    const fromTrigger = trigger.jitter === undefined || trigger.jitter === 0 ? base : resolvePolicy(base, { jitter: trigger.jitter }, this.#options.timezone);
+    return resolvePolicy(fromTrigger, options, this.#options.timezone);
+  }
+}
+
+function checkKeys(options: object, allowed: readonly string[]): void {
+  const adding = allowed === ADD_KEYS;
+  for (const key in options) {
+    if (allowed.includes(key)) continue;
+    refuseUnknownKeys(options, '', allowed, adding ? undefined : MODIFY_HINTS[key]);
+  }
+}
+
+const MODIFY_HINTS: Readonly<Record<string, string>> = {
+  trigger: 'To change the schedule, call rescheduleJob(id, trigger).',
+  id: 'The id of a job never changes: remove it and add another.',
+  task: 'The task of a job never changes: add a job with the same id and `replaceExisting: true`.',
+  jobStore: 'A job stays in its store: remove it and add it to the other.',
+  paused: 'Call pauseJob(id) or resumeJob(id).',
+  nextRunTime: 'To run it now, call runJob(id); to change the schedule, rescheduleJob(id, trigger).',
+};
+
+function checkArgs(args: unknown): readonly unknown[] {
+  if (!Array.isArray(args)) throw new InvalidOptionError('args', args, 'an array of the arguments the task is called with');
+  return Object.freeze([...(args as unknown[])]);
+}
+
+function checkTags(tags: unknown): readonly string[] {
+  if (Array.isArray(tags) && tags.every((tag) => typeof tag === 'string' && tag !== '')) return Object.freeze([...new Set(tags as string[])]);
+  throw new InvalidOptionError('tags', tags, 'an array of strings that are not empty');
+}
+
+function checkMetadata(metadata: unknown): Readonly<Record<string, unknown>> {
+  if (typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata)) return Object.freeze({ ...metadata });
+  throw new InvalidOptionError('metadata', metadata, 'an object');
+}

@@ -1,0 +1,172 @@
+import type { JobPolicy, JobStatus, TaskFunction } from '../model/job.js';
+import type { Revision, StoredJob } from '../ports/job-store.js';
+import type { Trigger } from '../ports/trigger.js';
+import type { JobChanges } from './job-options.js';
+import type { RunHandle } from './run-handles.js';
+
+/** What a job can ask of its scheduler. */
+export interface JobOperations {
+  pauseJob(id: string, options?: JobSelector): Promise<Job>;
+  resumeJob(id: string, options?: JobSelector & { readonly catchUp?: boolean | undefined }): Promise<Job | undefined>;
+  modifyJob(id: string, changes: JobChanges, options?: ChangeOptions): Promise<Job>;
+  rescheduleJob(id: string, trigger: TriggerInput, options?: ChangeOptions): Promise<Job>;
+  removeJob(id: string, options?: JobSelector): Promise<void>;
+  runJob(id: string, options?: RunJobOptions): Promise<RunHandle>;
+  nextRunTimes(id: string, count?: number, options?: JobSelector): Promise<Date[]>;
+  getJob(id: string, options?: JobSelector): Promise<Job | undefined>;
+}
+
+/** A trigger, a cron expression (in the scheduler's time zone), or the one instant at which to fire. */
+export type TriggerInput = Trigger | string | Date;
+
+/** Says in which store a job is, when the id alone does not. */
+export interface JobSelector {
+  /** Alias of the store. Default: the one that has a job with this id, in the order in which they were added. */
+  readonly jobStore?: string | undefined;
+}
+
+export interface ChangeOptions extends JobSelector {
+  /** Change the job only if it is still as it was read (`job.revision`). */
+  readonly ifRevision?: Revision | undefined;
+}
+
+export interface RunJobOptions extends JobSelector {
+  /** Other arguments than the job's, for this run only. */
+  readonly args?: readonly unknown[] | undefined;
+}
+
+/** One live run, as seen when the job was read. */
+export interface LiveRun {
+  readonly runId: string;
+  readonly scheduledFor: Date;
+  readonly attempt: number;
+  readonly state: 'running' | 'queued' | 'retrying';
+  /** The node that executes it; `null` while it waits. */
+  readonly node: string | null;
+  readonly startedAt: Date | null;
+  readonly isManual: boolean;
+}
+
+/**
+ * A job as it was when it was read, and a handle to it. The fields do not change; `refresh()` reads it again.
+ *
+ * @example
+ * ```ts
+ * const job = await scheduler.addJob(sync, new IntervalTrigger({ minutes: 5 }));
+ * console.log(job.id, job.nextRunTime);
+ * await job.pause();
+ * ```
+ */
+export class Job {
+  readonly id: string;
+  /** Alias of the store that has it. */
+  readonly jobStore: string;
+  /** Version of the record, for `ifRevision`. */
+  readonly revision: Revision;
+  readonly #stored: StoredJob;
+  readonly #scheduler: JobOperations;
+
+  /** @internal */
+  constructor(scheduler: JobOperations, jobStore: string, stored: StoredJob) {
+    this.id = stored.record.id;
+    this.jobStore = jobStore;
+    this.revision = stored.revision;
+    this.#stored = stored;
+    this.#scheduler = scheduler;
+  }
+
+  /** The task's name; of a bare function, its own. */
+  get task(): string {
+    return this.#stored.record.definition.task;
+  }
+  /** The bare function, if the job was added with one. */
+  get fn(): TaskFunction | null {
+    return this.#stored.record.definition.fn;
+  }
+  get name(): string | null {
+    return this.#stored.record.definition.name;
+  }
+  get args(): readonly unknown[] {
+    return this.#stored.record.definition.args;
+  }
+  get trigger(): Trigger {
+    return this.#stored.record.definition.trigger;
+  }
+  /** The policy in force, all defaults filled in. Times in ms. */
+  get policy(): JobPolicy {
+    return this.#stored.record.definition.policy;
+  }
+  get tags(): readonly string[] {
+    return this.#stored.record.definition.tags;
+  }
+  get metadata(): Readonly<Record<string, unknown>> {
+    return this.#stored.record.definition.metadata ?? {};
+  }
+  get status(): JobStatus {
+    return this.#stored.record.state.status;
+  }
+  /** Why it is paused or quarantined, if that is known. */
+  get reason(): string | null {
+    return this.#stored.record.state.reason;
+  }
+  /** When it fires next. `null` while it is paused or quarantined, and when no fire time is left. */
+  get nextRunTime(): Date | null {
+    const { nextFireTime, status } = this.#stored.record.state;
+    return nextFireTime === null || status !== 'active' ? null : new Date(nextFireTime);
+  }
+  /** The latest fire time that was dealt with. */
+  get lastFireTime(): Date | null {
+    const { lastFireTime } = this.#stored.record.state;
+    return lastFireTime === null ? null : new Date(lastFireTime);
+  }
+  /** Scheduled runs so far. */
+  get runCount(): number {
+    return this.#stored.record.state.runCount;
+  }
+  /** Runs without a verdict. */
+  get runs(): readonly LiveRun[] {
+    return this.#stored.record.state.runs.map((run) => ({
+      runId: run.id,
+      scheduledFor: new Date(run.scheduledFor),
+      attempt: run.attempt,
+      state: run.state === 'running' ? 'running' : run.cause === 'queued' ? 'queued' : 'retrying',
+      node: run.state === 'running' ? run.owner : null,
+      startedAt: run.state === 'running' ? new Date(run.startedAt) : null,
+      isManual: run.manual,
+    }));
+  }
+
+  /** See {@link JobOperations.pauseJob}. */
+  pause(): Promise<Job> {
+    return this.#scheduler.pauseJob(this.id, { jobStore: this.jobStore });
+  }
+  resume(options: { readonly catchUp?: boolean | undefined } = {}): Promise<Job | undefined> {
+    return this.#scheduler.resumeJob(this.id, { ...options, jobStore: this.jobStore });
+  }
+  modify(changes: JobChanges, options: { readonly ifRevision?: Revision | undefined } = {}): Promise<Job> {
+    return this.#scheduler.modifyJob(this.id, changes, { ...options, jobStore: this.jobStore });
+  }
+  reschedule(trigger: TriggerInput, options: { readonly ifRevision?: Revision | undefined } = {}): Promise<Job> {
+    return this.#scheduler.rescheduleJob(this.id, trigger, { ...options, jobStore: this.jobStore });
+  }
+  remove(): Promise<void> {
+    return this.#scheduler.removeJob(this.id, { jobStore: this.jobStore });
+  }
+  /** Runs it now, beside its schedule. */
+  run(options: { readonly args?: readonly unknown[] | undefined } = {}): Promise<RunHandle> {
+    return this.#scheduler.runJob(this.id, { ...options, jobStore: this.jobStore });
+  }
+  nextRunTimes(count?: number): Promise<Date[]> {
+    return this.#scheduler.nextRunTimes(this.id, count, { jobStore: this.jobStore });
+  }
+  /** The job as it is now; `undefined` when it is gone. */
+  refresh(): Promise<Job | undefined> {
+    return this.#scheduler.getJob(this.id, { jobStore: this.jobStore });
+  }
+
+  toJSON(): Record<string, unknown> {
+    const { id, jobStore, task, name, args, tags, metadata, status, reason, runCount, runs, policy, trigger } = this;
+    const { nextRunTime, lastFireTime } = this;
+    return { id, jobStore, task, name, args, trigger: trigger.toJSON(), status, reason, nextRunTime, lastFireTime, runCount, tags, metadata, runs, policy };
+  }
+}

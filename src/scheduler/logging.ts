@@ -1,0 +1,79 @@
+import type { SchedulerEvent } from '../events/events.js';
+import type { LogFields, Logger } from '../ports/logger.js';
+
+/** A logger that takes the fields first, as pino does. */
+export interface FieldsFirstLogger {
+  debug(fields: LogFields, message: string): void;
+  info(fields: LogFields, message: string): void;
+  warn(fields: LogFields, message: string): void;
+  error(fields: LogFields, message: string): void;
+  bindings(): unknown;
+}
+
+const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+
+/** The logger as the port has it; one with `bindings()` is pino's kind, which wants the fields first. */
+export function toLogger(given: Logger | FieldsFirstLogger): Logger {
+  if (!isFieldsFirst(given)) return given;
+  return {
+    debug: (message, fields = {}) => { given.debug(fields, message); },
+    info: (message, fields = {}) => { given.info(fields, message); },
+    warn: (message, fields = {}) => { given.warn(fields, message); },
+    error: (message, fields = {}) => { given.error(fields, message); },
+  };
+}
+
+export function isLogger(value: unknown): value is Logger | FieldsFirstLogger {
+  return typeof value === 'object' && value !== null && LEVELS.every((level) => typeof (value as Record<string, unknown>)[level] === 'function');
+}
+
+function isFieldsFirst(logger: Logger | FieldsFirstLogger): logger is FieldsFirstLogger {
+  return 'bindings' in logger && typeof logger.bindings === 'function';
+}
+
+/** Adds fields to every line, and lets no failure of the logger out. */
+export function childLogger(logger: Logger, fields: LogFields): Logger {
+  const write = (level: (typeof LEVELS)[number], message: string, more: LogFields | undefined): void => {
+    try {
+      logger[level](message, { ...fields, ...more });
+    } catch {
+      // a logger that fails must not fail the work it reports on
+    }
+  };
+  return {
+    debug: (message, more) => { write('debug', message, more); },
+    info: (message, more) => { write('info', message, more); },
+    warn: (message, more) => { write('warn', message, more); },
+    error: (message, more) => { write('error', message, more); },
+  };
+}
+
+const UNHEARD: Partial<Record<SchedulerEvent['type'], 'info' | 'warn' | 'error'>> = {
+  jobError: 'error',
+  jobTimeout: 'warn',
+  jobMissed: 'warn',
+  jobMaxInstances: 'warn',
+  jobAbandoned: 'warn',
+  jobQuarantined: 'error',
+  leaseLost: 'warn',
+  clockJump: 'warn',
+  storeUnavailable: 'error',
+  storeRecovered: 'info',
+};
+
+/** Whether an event is worth a line in the log when nobody listens for it. */
+export function isLoggedUnheard(type: SchedulerEvent['type']): boolean {
+  return UNHEARD[type] !== undefined;
+}
+
+/** Writes an event that no listener heard, so that trouble never passes unseen. */
+export function logUnheard(logger: Logger, event: SchedulerEvent): void {
+  const level = UNHEARD[event.type];
+  if (level === undefined) return;
+  try {
+    const { type, ...fields } = event;
+    logger[level](`punctual: ${type}`, fields);
+  } catch {
+    // nobody left to tell
+  }
+}

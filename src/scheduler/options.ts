@@ -1,0 +1,163 @@
+import { InvalidOptionError, UnknownTimeZoneError } from '../errors/errors.js';
+import type { JobPolicy } from '../model/job.js';
+import type { Clock } from '../ports/clock.js';
+import type { Executor } from '../ports/executor.js';
+import type { JobCodec } from '../ports/job-codec.js';
+import type { JobStore } from '../ports/job-store.js';
+import type { Logger } from '../ports/logger.js';
+import type { Trigger, TriggerReader } from '../ports/trigger.js';
+import { toMs, type DurationInput } from '../time/duration.js';
+import type { JobPolicyOptions } from './job-options.js';
+import { isLogger, toLogger, type FieldsFirstLogger } from './logging.js';
+import { BUILT_IN_POLICY, nonEmpty, POLICY_OPTIONS, refuseUnknownKeys, resolvePolicy, whole } from './policy.js';
+import type { TaskMap } from './tasks.js';
+
+/** Options of a scheduler. All have defaults. */
+export interface SchedulerOptions<T extends TaskMap = TaskMap> {
+  /** Job stores by alias. Without a `default`, that is a `MemoryJobStore`. */
+  readonly jobStores?: Readonly<Record<string, JobStore>> | undefined;
+  /** Executors by alias. Without a `default`, that is an `AsyncExecutor` without limit. */
+  readonly executors?: Readonly<Record<string, Executor>> | undefined;
+  /** Tasks by name; the same as `defineTask` for each, and the source of argument types. */
+  readonly tasks?: T | undefined;
+  /** Policies of jobs that say nothing, and whose task says nothing. */
+  readonly jobDefaults?: JobPolicyOptions | undefined;
+  /** Reads stored triggers; a `TriggerRegistry` that knows your own kinds. Default: punctual's own kinds. */
+  readonly triggers?: TriggerReader | undefined;
+  /** IANA zone of cron strings and of triggers made without one. Default: the system's. */
+  readonly timezone?: string | undefined;
+  /** Where time comes from. Default: the system's clocks. */
+  readonly clock?: Clock | undefined;
+  /** Where to write what an operator should see. Default: warnings and errors to `console`. */
+  readonly logger?: Logger | FieldsFirstLogger | undefined;
+  /** Name of this scheduler in leases, events and the ledger; unique among those that share a store. Default: host, process id, random. */
+  readonly node?: string | undefined;
+  /** Without a sign of life for this long, other nodes take over a run. Default 15 s, at least 1 s. Shared stores only. */
+  readonly leaseDuration?: DurationInput | undefined;
+  /** Jobs claimed at a time. Default 500. */
+  readonly batchSize?: number | undefined;
+  /** Longest sleep, so that a clock that was set, or a hint that was lost, is noticed. Default and maximum 30 s. */
+  readonly maxSleep?: DurationInput | undefined;
+  /** How long to wait for a store's answer before it counts as failed. Default 15 s. */
+  readonly storeTimeout?: DurationInput | undefined;
+  /** Whether a started scheduler keeps the process running. Default `true`. */
+  readonly keepAlive?: boolean | undefined;
+}
+
+/** What the core is put together with. The composition root supplies it, so that the core depends on no adapter. */
+export interface Wiring {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly node: string;
+  readonly timezone: string;
+  /** Reads stored triggers through `triggers`, or knows punctual's own. */
+  createCodec(triggers: TriggerReader | undefined): JobCodec;
+  createJobStore(): JobStore;
+  createExecutor(): Executor;
+  /** A trigger from what `addJob` takes. @throws InvalidTriggerError, InvalidOptionError */
+  toTrigger(input: unknown, timezone: string): Trigger;
+}
+
+export interface ResolvedOptions {
+  readonly stores: ReadonlyMap<string, JobStore>;
+  readonly executors: ReadonlyMap<string, Executor>;
+  readonly tasks: TaskMap;
+  readonly policy: JobPolicy;
+  readonly triggers: TriggerReader | undefined;
+  readonly timezone: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly node: string;
+  readonly leaseMs: number;
+  readonly batchSize: number;
+  readonly maxSleepMs: number;
+  readonly storeTimeoutMs: number;
+  readonly keepAlive: boolean;
+}
+
+const OPTIONS: readonly (keyof SchedulerOptions)[] = [
+  'jobStores',
+  'executors',
+  'tasks',
+  'jobDefaults',
+  'triggers',
+  'timezone',
+  'clock',
+  'logger',
+  'node',
+  'leaseDuration',
+  'batchSize',
+  'maxSleep',
+  'storeTimeout',
+  'keepAlive',
+];
+
+const MAX_SLEEP_MS = 30_000;
+
+/** Checks every option and fills in the rest. The caller's object is not touched. @throws InvalidOptionError, UnknownTimeZoneError */
+export function resolveOptions(options: SchedulerOptions, wiring: Wiring): ResolvedOptions {
+  refuseUnknownKeys(options, '', OPTIONS);
+  const { keepAlive = true, jobDefaults = {}, logger, clock = wiring.clock } = options;
+  const timezone = options.timezone === undefined ? wiring.timezone : checkTimezone(options.timezone);
+  if (typeof keepAlive !== 'boolean') throw new InvalidOptionError('keepAlive', keepAlive, 'true or false');
+  if (logger !== undefined && !isLogger(logger)) {
+    throw new InvalidOptionError('logger', logger, 'an object with the methods debug, info, warn and error, such as console or pino');
+  }
+  if (options.triggers !== undefined) requireMethods(options.triggers, 'triggers', ['read']);
+  requireMethods(clock, 'clock', ['now', 'monotonic', 'setTimer', 'defer']);
+  refuseUnknownKeys(jobDefaults, 'jobDefaults', POLICY_OPTIONS);
+  const stores = new Map(Object.entries(options.jobStores ?? {}));
+  for (const [alias, store] of stores) checkStore(store, `jobStores.${alias}`);
+  if (!stores.has('default')) stores.set('default', wiring.createJobStore());
+  const executors = new Map(Object.entries(options.executors ?? {}));
+  for (const [alias, executor] of executors) checkExecutor(executor, `executors.${alias}`);
+  if (!executors.has('default')) executors.set('default', wiring.createExecutor());
+  const maxSleepMs = toMs(options.maxSleep ?? MAX_SLEEP_MS, 'maxSleep', 1);
+  if (maxSleepMs > MAX_SLEEP_MS) throw new InvalidOptionError('maxSleep', options.maxSleep, 'a duration of at most 30 s');
+  return {
+    stores,
+    executors,
+    tasks: options.tasks ?? {},
+    policy: resolvePolicy(BUILT_IN_POLICY, jobDefaults, timezone, 'jobDefaults.'),
+    triggers: options.triggers,
+    timezone,
+    clock,
+    logger: logger === undefined ? wiring.logger : toLogger(logger),
+    node: options.node === undefined ? wiring.node : nonEmpty(options.node, 'node'),
+    leaseMs: toMs(options.leaseDuration ?? 15_000, 'leaseDuration', 1_000),
+    batchSize: whole(options.batchSize ?? 500, 'batchSize', 1, 100_000),
+    maxSleepMs,
+    storeTimeoutMs: toMs(options.storeTimeout ?? 15_000, 'storeTimeout', 1),
+    keepAlive,
+  };
+}
+
+/** @throws InvalidOptionError when it is no job store. */
+export function checkStore(store: unknown, option: string): asserts store is JobStore {
+  requireMethods(store, option, ['open', 'close', 'insert', 'get', 'list', 'claimDue', 'commit', 'nextWakeAt']);
+}
+
+/** @throws InvalidOptionError when it is no executor. */
+export function checkExecutor(executor: unknown, option: string): asserts executor is Executor {
+  requireMethods(executor, option, ['execute']);
+}
+
+function requireMethods(value: unknown, option: string, methods: readonly string[]): void {
+  const ok =
+    typeof value === 'object' &&
+    value !== null &&
+    methods.every((method) => typeof (value as Record<string, unknown>)[method] === 'function');
+  if (!ok) throw new InvalidOptionError(option, value, `an object with the methods ${methods.join(', ')}`);
+}
+
+function checkTimezone(timezone: unknown): string {
+  try {
+    if (typeof timezone === 'string' && timezone !== '') {
+      new Intl.DateTimeFormat('en-US', { timeZone: timezone });
+      return timezone;
+    }
+  } catch {
+    // not a zone: said below
+  }
+  throw new UnknownTimeZoneError(timezone);
+}

@@ -1,0 +1,89 @@
+import { RunNotSucceededError } from '../errors/job-errors.js';
+import { SchedulerShutdownError } from '../errors/scheduler-errors.js';
+import type { ErrorInfo } from '../model/run.js';
+import type { Clock } from '../ports/clock.js';
+import type { RunEnd } from './runner.js';
+import type { StoreLoop } from './store-loop.js';
+
+/** A run that was asked for. */
+export interface RunHandle {
+  readonly runId: string;
+  readonly jobId: string;
+  /**
+   * Resolves with the task's value, rejects with the task's error once no attempt follows, or with
+   * `RunNotSucceededError` when the run ended without having failed (cancelled, abandoned). A run that another
+   * node executed resolves with `undefined`: its value stays there.
+   */
+  result(): Promise<unknown>;
+}
+
+interface Waiter {
+  readonly promise: Promise<unknown>;
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
+
+/** Runs somebody may wait for, until they end. */
+export class RunHandles {
+  readonly #waiters = new Map<string, Waiter>();
+
+  create(jobId: string, runId: string): RunHandle {
+    const waiter = newWaiter();
+    this.#waiters.set(runId, waiter);
+    return { runId, jobId, result: () => waiter.promise };
+  }
+
+  isPending(runId: string): boolean {
+    return this.#waiters.has(runId);
+  }
+
+  settle(runId: string, end: RunEnd): void {
+    const waiter = this.#waiters.get(runId);
+    if (waiter === undefined) return;
+    this.#waiters.delete(runId);
+    if (end.verdict === 'succeeded') waiter.resolve(end.result);
+    else if (end.verdict === 'failed') waiter.reject(end.error);
+    else waiter.reject(new RunNotSucceededError(runId, end.verdict, end.reason ?? null));
+  }
+
+  shutdown(): void {
+    for (const [runId, waiter] of this.#waiters) waiter.reject(new SchedulerShutdownError(`Waiting for run "${runId}"`));
+    this.#waiters.clear();
+  }
+}
+
+function newWaiter(): Waiter {
+  let resolve: (value: unknown) => void = () => undefined;
+  let reject: (error: unknown) => void = () => undefined;
+  const promise = new Promise<unknown>((res, rej) => {
+    resolve = res;
+    reject = rej;
+  });
+  // Whoever never asks for the result must not see an unhandled rejection; the failure has its event.
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}
+
+const POLL_MS = 1_000;
+
+/** Looks into the ledger from time to time: in a shared store another node may be the one that executes the run. */
+export function awaitElsewhere(handles: RunHandles, loop: StoreLoop, clock: Clock, runId: string): void {
+  const look = async (): Promise<void> => {
+    if (!handles.isPending(runId)) return;
+    try {
+      const page = await loop.access.listLedger({ runId, limit: 1 });
+      const [entry] = page.entries;
+      if (entry !== undefined) {
+        handles.settle(runId, { verdict: entry.verdict, reason: entry.reason, error: entry.error === null ? undefined : fromErrorInfo(entry.error) });
+      }
+    } catch {
+      // the store is away: the loop says so, and the next look may find it back
+    }
+    if (handles.isPending(runId)) clock.setTimer(POLL_MS, () => { void look(); }, false);
+  };
+  clock.setTimer(POLL_MS, () => { void look(); }, false);
+}
+
+function fromErrorInfo({ name, message, code, stack }: ErrorInfo): Error {
+  return Object.assign(new Error(message), { name, stack: stack ?? undefined, ...(code === null ? undefined : { code }) });
+}

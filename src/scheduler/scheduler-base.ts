@@ -1,0 +1,259 @@
+import { EventFace } from './event-face.js';
+import { Lifecycle, type SchedulerState } from '../core/lifecycle.js';
+import { EventHub } from '../events/event-hub.js';
+import { InvalidOptionError } from '../errors/errors.js';
+import { InvalidStateError } from '../errors/scheduler-errors.js';
+import type { Executor } from '../ports/executor.js';
+import type { JobCodec } from '../ports/job-codec.js';
+import type { JobStore, StoreContext } from '../ports/job-store.js';
+import { toMs, type DurationInput } from '../time/duration.js';
+import { ExecutorPool } from './executor-pool.js';
+import { JobDirectory } from './job-directory.js';
+import { JobFactory } from './job-factory.js';
+import { checkExecutor, checkStore, resolveOptions, type ResolvedOptions, type SchedulerOptions, type Wiring } from './options.js';
+import { flag, nonEmpty, refuseUnknownKeys } from './policy.js';
+import { Reporter } from './reporter.js';
+import { RunHandles } from './run-handles.js';
+import { windDown } from './shutdown.js';
+import { StoreAccess } from './store-access.js';
+import { StoreLoop, type LoopDeps } from './store-loop.js';
+import { TaskRegistry } from './tasks.js';
+
+/** How a shutdown goes about it. */
+export interface ShutdownOptions {
+  /** Let running tasks come to their end. Default `true`; `false` aborts them at once. */
+  readonly wait?: boolean | undefined;
+  /** How long to let them, before they are aborted and handed back. Default 30 s; `Infinity` for as long as it takes. */
+  readonly timeout?: DurationInput | undefined;
+}
+
+/** What `health()` tells. */
+export interface SchedulerHealth {
+  /** It runs (or is paused on purpose) and every job store answers. */
+  readonly ok: boolean;
+  readonly state: SchedulerState;
+  readonly node: string;
+  readonly jobStores: Readonly<Record<string, { readonly ok: boolean; readonly activeRuns: number }>>;
+}
+
+/** @throws InvalidOptionError */
+function drainTime(wait: boolean, timeout: DurationInput): number {
+  if (!flag(wait, 'wait')) return 0;
+  return timeout === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : toMs(timeout, 'timeout');
+}
+
+/** A scheduler's life and its parts. What it does with jobs is in {@link Scheduler}. */
+export abstract class SchedulerBase extends EventFace implements AsyncDisposable {
+  /** @internal */
+  protected readonly options: ResolvedOptions;
+  /** @internal */
+  protected override readonly hub: EventHub;
+  /** @internal */
+  protected readonly reporter: Reporter;
+  /** @internal */
+  protected readonly lifecycle = new Lifecycle();
+  /** @internal */
+  protected readonly tasks: TaskRegistry;
+  /** @internal */
+  protected readonly executors = new ExecutorPool();
+  /** @internal */
+  protected readonly directory = new JobDirectory();
+  /** @internal */
+  protected readonly factory: JobFactory;
+  /** @internal */
+  protected readonly codec: JobCodec;
+  /** @internal */
+  protected readonly handles = new RunHandles();
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+
+  protected constructor(options: SchedulerOptions, wiring: Wiring) {
+    super();
+    const resolved = resolveOptions(options, wiring);
+    this.options = resolved;
+    this.hub = new EventHub(resolved.logger);
+    this.reporter = new Reporter(resolved.node, this.hub, resolved.clock, resolved.logger);
+    this.tasks = new TaskRegistry(resolved.policy, resolved.timezone);
+    for (const [name, fn] of Object.entries(resolved.tasks)) this.tasks.define(name, fn, undefined);
+    for (const [alias, executor] of resolved.executors) this.executors.add(alias, executor);
+    this.executors.require(resolved.policy.executor);
+    for (const [alias, store] of resolved.stores) this.directory.add(this.#newLoop(alias, store));
+    this.codec = wiring.createCodec(resolved.triggers);
+    this.factory = new JobFactory(resolved, wiring, this.tasks, this.executors);
+  }
+
+  get state(): SchedulerState {
+    return this.lifecycle.state;
+  }
+
+  /** Name of this scheduler in leases, events and the ledger. */
+  get node(): string {
+    return this.options.node;
+  }
+
+  /**
+   * Opens the job stores and begins to fire. Does nothing when it runs already.
+   *
+   * @param options - `paused`: fire nothing until `resume()`.
+   * @throws what a job store throws when it cannot be opened; the scheduler is then stopped, and can be started again.
+   */
+  async start(options: { readonly paused?: boolean | undefined } = {}): Promise<void> {
+    refuseUnknownKeys(options, '', ['paused']);
+    if (this.#stopping !== undefined) await this.#stopping;
+    if (this.lifecycle.state === 'stopped') this.#starting = this.#start(options.paused ?? false);
+    await this.#starting;
+  }
+
+  async #start(paused: boolean): Promise<void> {
+    this.lifecycle.to('starting');
+    try {
+      for (const loop of this.directory.loops) await loop.open(this.context());
+    } catch (error) {
+      this.lifecycle.to('stopping');
+      this.lifecycle.to('stopped');
+      throw error;
+    }
+    this.lifecycle.to(paused ? 'paused' : 'running');
+    this.reporter.scheduler({ type: 'schedulerStarted' });
+    if (!paused) for (const loop of this.directory.loops) await loop.start();
+  }
+
+  /** Fires nothing more until `resume()`; what runs goes on. @throws InvalidStateError unless it runs. */
+  async pause(): Promise<void> {
+    this.#move('paused', 'pause');
+    await Promise.all(this.directory.loops.map((loop) => loop.pause()));
+    this.reporter.scheduler({ type: 'schedulerPaused' });
+  }
+
+  /** Fires again; what came up in the meantime is dealt with by each job's policies. @throws InvalidStateError unless paused. */
+  async resume(): Promise<void> {
+    this.#move('running', 'resume');
+    for (const loop of this.directory.loops) await loop.start();
+    this.reporter.scheduler({ type: 'schedulerResumed' });
+  }
+
+  /**
+   * Claims nothing more, lets running tasks end, aborts those that take too long, hands back what does not stop, and
+   * closes what it opened. Never rejects because of a task. Repeated calls wait for the same shutdown.
+   */
+  async shutdown(options: ShutdownOptions = {}): Promise<void> {
+    refuseUnknownKeys(options, '', ['wait', 'timeout']);
+    const { wait = true, timeout = 30_000 } = options;
+    const drainMs = drainTime(wait, timeout);
+    this.#stopping ??= this.#shutdown(drainMs).finally(() => {
+      this.#stopping = undefined;
+    });
+    await this.#stopping;
+  }
+
+  async #shutdown(drainMs: number): Promise<void> {
+    await this.#starting?.catch(() => undefined);
+    const wasStarted = this.lifecycle.canBecome('stopping');
+    if (wasStarted) this.lifecycle.to('stopping');
+    const { clock, logger } = this.options;
+    const { loops } = this.directory;
+    const handedBack = await windDown(loops, clock, drainMs, logger);
+    const closing = [
+      ...loops.map((loop) => loop.close()),
+      ...[...this.executors.entries()].map(async ([, executor]) => executor.close?.()),
+    ];
+    for (const result of await Promise.allSettled(closing)) {
+      if (result.status === 'rejected') logger.error('a job store or executor could not be closed', { error: result.reason as unknown });
+    }
+    this.handles.shutdown();
+    if (wasStarted) {
+      this.lifecycle.to('stopped');
+      this.reporter.scheduler({ type: 'schedulerShutdown', handedBack });
+    }
+    this.hub.endStreams();
+  }
+
+  /** `await using scheduler = …` shuts it down at the end of the block. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown();
+  }
+
+  /** How it is, at once and without asking the stores. */
+  health(): SchedulerHealth {
+    const { state } = this.lifecycle;
+    const jobStores: Record<string, { ok: boolean; activeRuns: number }> = {};
+    for (const { access, health, runner } of this.directory.loops) {
+      jobStores[access.alias] = { ok: health.ok, activeRuns: runner.size };
+    }
+    const alive = state === 'running' || state === 'paused';
+    return { ok: alive && Object.values(jobStores).every((store) => store.ok), state, node: this.node, jobStores };
+  }
+
+  // ── parts ──
+
+  /** Adds a job store under an alias, while running or before. @throws InvalidOptionError when the alias is taken. */
+  async addJobStore(alias: string, store: JobStore): Promise<void> {
+    if (this.directory.has(nonEmpty(alias, 'alias'))) throw new InvalidOptionError('alias', alias, 'an alias no other job store has');
+    checkStore(store, 'store');
+    const loop = this.#newLoop(alias, store);
+    await loop.open(this.context());
+    this.directory.add(loop);
+    this.reporter.scheduler({ type: 'jobStoreAdded', jobStore: alias });
+    if (this.lifecycle.state === 'running') await loop.start();
+  }
+
+  /** Takes a job store out, after its runs have come to an end as in `shutdown`. Its jobs stay in it. @throws UnknownStoreError */
+  async removeJobStore(alias: string, options: ShutdownOptions = {}): Promise<void> {
+    const loop = this.directory.require(alias);
+    const { wait = true, timeout = 30_000 } = options;
+    await windDown([loop], this.options.clock, drainTime(wait, timeout), this.options.logger);
+    this.directory.delete(alias);
+    await loop.close();
+    this.reporter.scheduler({ type: 'jobStoreRemoved', jobStore: alias });
+  }
+
+  /** Adds an executor under an alias, while running or before. @throws InvalidOptionError when the alias is taken. */
+  addExecutor(alias: string, executor: Executor): void {
+    if (this.executors.has(nonEmpty(alias, 'alias'))) throw new InvalidOptionError('alias', alias, 'an alias no other executor has');
+    checkExecutor(executor, 'executor');
+    this.executors.add(alias, executor);
+    this.reporter.scheduler({ type: 'executorAdded', executor: alias });
+    for (const loop of this.directory.loops) loop.wake();
+  }
+
+  /** Takes an executor out and closes it. Jobs that name it wait until it is there again. @throws UnknownExecutorError */
+  async removeExecutor(alias: string): Promise<void> {
+    const executor = this.executors.require(alias);
+    this.executors.delete(alias);
+    await executor.close?.();
+    this.reporter.scheduler({ type: 'executorRemoved', executor: alias });
+  }
+
+  // ── inside ──
+
+  #newLoop(alias: string, store: JobStore): StoreLoop {
+    const { clock, logger, node, leaseMs, batchSize, maxSleepMs, keepAlive, storeTimeoutMs } = this.options;
+    const deps: LoopDeps = {
+      clock,
+      logger,
+      node,
+      leaseMs,
+      batchSize,
+      maxSleepMs,
+      keepAlive,
+      reporter: this.reporter,
+      tasks: this.tasks,
+      executors: this.executors,
+      settled: (runId, end) => { this.handles.settle(runId, end); },
+    };
+    return new StoreLoop(new StoreAccess(alias, store, clock, storeTimeoutMs), deps);
+  }
+
+  /** @internal */
+  protected context(): StoreContext {
+    const { clock, logger, node } = this.options;
+    return { clock, logger, node, codec: this.codec };
+  }
+
+  #move(next: 'running' | 'paused', verb: string): void {
+    if (!this.lifecycle.canBecome(next) || this.lifecycle.state === 'starting') {
+      throw new InvalidStateError(`Cannot ${verb} a scheduler that is ${this.lifecycle.state}.`);
+    }
+    this.lifecycle.to(next);
+  }
+}

@@ -1,0 +1,141 @@
+import { StoreFailedError } from '../errors/scheduler-errors.js';
+import type { JobRecord } from '../model/job.js';
+import type { LedgerQuery } from '../model/ledger.js';
+import type { Clock } from '../ports/clock.js';
+import type {
+  ClaimRequest,
+  ClaimScope,
+  JobChange,
+  JobPage,
+  JobQuery,
+  JobStore,
+  LedgerPage,
+  LedgerPageRequest,
+  MaybePromise,
+  Revision,
+  StoreContext,
+  StoredJob,
+} from '../ports/job-store.js';
+import type { EpochMs } from '../ports/trigger.js';
+import { isThenable } from './maybe-promise.js';
+
+/**
+ * A job store as the scheduler sees it: opened once, closed once, its errors wrapped, and no answer waited for longer
+ * than `timeoutMs`, so that a store which hangs looks like one which fails. A call that ran out of time may still have
+ * been carried out; callers read again before they rely on either.
+ */
+export class StoreAccess {
+  readonly alias: string;
+  readonly store: JobStore;
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  #opened: Promise<void> | undefined;
+  #ready = false;
+  #closed = false;
+
+  constructor(alias: string, store: JobStore, clock: Clock, timeoutMs: number) {
+    this.alias = alias;
+    this.store = store;
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Opens it the first time; a failed opening can be tried again. */
+  open(context: StoreContext): MaybePromise<void> {
+    if (this.#ready) return undefined;
+    this.#opened ??= this.#open(context);
+    return this.#opened;
+  }
+
+  async #open(context: StoreContext): Promise<void> {
+    try {
+      await this.store.open(context);
+      this.#ready = true;
+      this.#closed = false;
+    } catch (error) {
+      this.#opened = undefined;
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    if (!this.#ready || this.#closed) return;
+    this.#closed = true;
+    this.#ready = false;
+    this.#opened = undefined;
+    await this.store.close();
+  }
+
+  insert(records: readonly JobRecord[]): MaybePromise<readonly (StoredJob | undefined)[]> {
+    return this.#call('insert', () => this.store.insert(records));
+  }
+
+  get(id: string): MaybePromise<StoredJob | undefined> {
+    return this.#call('read', () => this.store.get(id));
+  }
+
+  list(query: JobQuery): MaybePromise<JobPage> {
+    return this.#call('list jobs', () => this.store.list(query));
+  }
+
+  claimDue(request: ClaimRequest): MaybePromise<readonly StoredJob[]> {
+    return this.#call('claim', () => this.store.claimDue(request));
+  }
+
+  commit(changes: readonly JobChange[]): MaybePromise<readonly (Revision | undefined)[]> {
+    return this.#call('commit', () => this.store.commit(changes));
+  }
+
+  nextWakeAt(scope: ClaimScope): MaybePromise<EpochMs | null> {
+    return this.#call('find the next wake-up', () => this.store.nextWakeAt(scope));
+  }
+
+  listLedger(query: LedgerQuery & LedgerPageRequest): MaybePromise<LedgerPage> {
+    return this.#call('read the ledger', () => this.store.ledger.list(query));
+  }
+
+  prunedThrough(jobId: string): MaybePromise<EpochMs | null> {
+    return this.#call('read the ledger', () => this.store.ledger.prunedThrough(jobId));
+  }
+
+  /** How far the store's clock is ahead of ours; 0 for a store without one. */
+  async clockOffset(): Promise<number> {
+    if (this.store.now === undefined) return 0;
+    const before = this.#clock.now();
+    const theirs = await this.#call('tell the time', () => this.store.now?.() ?? before);
+    const after = this.#clock.now();
+    return Math.round(theirs - (before + after) / 2);
+  }
+
+  #call<T>(operation: string, call: () => MaybePromise<T>): MaybePromise<T> {
+    let answer: MaybePromise<T>;
+    try {
+      answer = call();
+    } catch (error) {
+      throw new StoreFailedError(operation, this.alias, error);
+    }
+    return isThenable(answer) ? this.#inTime(operation, answer) : answer;
+  }
+
+  #inTime<T>(operation: string, answer: PromiseLike<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.setTimer(
+        this.#timeoutMs,
+        () => {
+          reject(new StoreFailedError(operation, this.alias, new Error(`no answer within ${this.#timeoutMs} ms`)));
+        },
+        false,
+      );
+      answer.then(
+        (value) => {
+          timer.cancel();
+          resolve(value);
+        },
+        (error: unknown) => {
+          timer.cancel();
+          reject(new StoreFailedError(operation, this.alias, error));
+        },
+      );
+    });
+  }
+}

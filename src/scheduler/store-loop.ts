@@ -1,0 +1,288 @@
+import { decide, type PlanContext } from '../core/decide.js';
+import type { Decision } from '../core/draft.js';
+import { wakeAt, type JobRecord } from '../model/job.js';
+import type { RunningRun } from '../model/run.js';
+import type { Clock, TimerHandle } from '../ports/clock.js';
+import type { ClaimScope, JobChange, StoreContext, StoredJob } from '../ports/job-store.js';
+import type { Logger } from '../ports/logger.js';
+import type { EpochMs } from '../ports/trigger.js';
+import { ClockWatch } from './clock-watch.js';
+import type { ExecutorPool } from './executor-pool.js';
+import { isThenable } from './maybe-promise.js';
+import type { Reporter } from './reporter.js';
+import { Runner, type RunSettled } from './runner.js';
+import type { StoreAccess } from './store-access.js';
+import { StoreHealth } from './store-health.js';
+import type { TaskRegistry } from './tasks.js';
+
+/** What every loop of a scheduler shares. */
+export interface LoopDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly reporter: Reporter;
+  readonly tasks: TaskRegistry;
+  readonly executors: ExecutorPool;
+  readonly node: string;
+  readonly leaseMs: number;
+  readonly batchSize: number;
+  readonly maxSleepMs: number;
+  readonly keepAlive: boolean;
+  readonly settled: RunSettled;
+}
+
+/** How long a claim hides records from other nodes. If the claimer dies, they are late by this much at worst. */
+const RESERVE_MS = 5_000;
+/** Pause after a batch of which every single claim was lost to others, so that nodes in step fall out of it. */
+const LOST_BATCH_PAUSE_MS = 20;
+
+/**
+ * Claims what is due, commits what the planner decided, starts what was won, and sleeps until the next wake-up.
+ * One per store, so that a slow store delays nobody else. It never dies: what fails is reported and tried again.
+ */
+export class StoreLoop {
+  readonly access: StoreAccess;
+  readonly health: StoreHealth;
+  readonly runner: Runner;
+  readonly #deps: LoopDeps;
+  readonly #clockWatch: ClockWatch;
+  /** `claiming`: takes on what is due. `idle`: finishes what runs. */
+  #mode: 'idle' | 'claiming' = 'idle';
+  #ticking: Promise<void> | undefined;
+  #wakeAgain = false;
+  #timer: TimerHandle | undefined;
+  /** When the timer goes off, in wall time. */
+  #plannedAt = Number.POSITIVE_INFINITY;
+  /** A clock that tells of jumps needs no looking; records nobody else can change need no polling. */
+  readonly #maxSleepMs: number;
+  /** At the last look some executor took no more, so that a run which ends may let another start. */
+  #wasFull = false;
+  #clockOffset = 0;
+  #offsetKnownUntil = Number.NEGATIVE_INFINITY;
+  #unwatch: (() => unknown) | undefined;
+  #unwatchClock: (() => void) | undefined;
+
+  constructor(access: StoreAccess, deps: LoopDeps) {
+    this.access = access;
+    this.#deps = deps;
+    this.health = new StoreHealth(access.alias, deps.clock, deps.reporter);
+    this.runner = new Runner(this, deps);
+    const canSleepOn = deps.clock.onJump !== undefined && !access.store.shared;
+    this.#maxSleepMs = canSleepOn ? Number.POSITIVE_INFINITY : deps.maxSleepMs;
+    this.#clockWatch = new ClockWatch(deps.clock, (byMs) => {
+      this.#offsetKnownUntil = Number.NEGATIVE_INFINITY;
+      deps.reporter.scheduler({ type: 'clockJump', byMs });
+    });
+  }
+
+  /** Opens the store. @throws what the store throws; it can be tried again. */
+  open(context: StoreContext): void | Promise<void> {
+    return this.access.open(context);
+  }
+
+  /** The store's time: its own clock where it has one, else this machine's. */
+  now(): EpochMs {
+    return this.#deps.clock.now() + this.#clockOffset;
+  }
+
+  /** Begins (or goes on) to take on what is due. */
+  async start(): Promise<void> {
+    this.#mode = 'claiming';
+    this.#unwatchClock ??= this.#deps.clock.onJump?.(() => { this.wake(); });
+    if (this.#unwatch === undefined && this.access.store.watch !== undefined) {
+      try {
+        this.#unwatch = await this.access.store.watch(() => { this.wake(); });
+      } catch (error) {
+        // A hint is no promise: polling goes on without it.
+        this.#deps.logger.warn('the job store cannot watch for changes; they are found by polling', { error, jobStore: this.access.alias });
+      }
+    }
+    this.wake();
+  }
+
+  /** Takes on nothing more, and resolves once nothing more can start. What runs goes on. */
+  async pause(): Promise<void> {
+    this.#mode = 'idle';
+    this.#sleep(Number.POSITIVE_INFINITY);
+    await this.#ticking;
+  }
+
+  /** Ends for good, once the runner is done. */
+  async close(): Promise<void> {
+    await this.pause();
+    this.runner.stop();
+    this.#unwatchClock?.();
+    this.#unwatchClock = undefined;
+    const unwatch = this.#unwatch;
+    this.#unwatch = undefined;
+    await unwatch?.();
+    await this.access.close();
+  }
+
+  /** Something may be due. Any number of calls during a tick cause exactly one more. */
+  wake(): void {
+    if (this.#mode === 'idle') return;
+    if (this.#ticking !== undefined) {
+      this.#wakeAgain = true;
+      return;
+    }
+    this.#sleep(Number.POSITIVE_INFINITY);
+    this.#ticking = this.#tick().finally(() => {
+      this.#ticking = undefined;
+      if (!this.#wakeAgain) return;
+      this.#wakeAgain = false;
+      this.wake();
+    });
+  }
+
+  /** A record was written that wants attention at `at`. */
+  expect(at: EpochMs | null): void {
+    if (at === null || this.#mode === 'idle') return;
+    if (this.#ticking !== undefined) this.#wakeAgain ||= at < this.#plannedAt;
+    else if (at <= this.now()) this.wake();
+    else if (at < this.#plannedAt) this.#sleepUntil(at);
+  }
+
+  async #tick(): Promise<void> {
+    this.#clockWatch.check();
+    try {
+      await this.#syncClock();
+      let scope = this.#scope();
+      for (;;) {
+        const answer = this.access.claimDue({
+          ...scope,
+          now: this.now(),
+          limit: this.#deps.batchSize,
+          reserveMs: RESERVE_MS,
+        });
+        const due = isThenable(answer) ? await answer : answer;
+        if (due.length === 0 || !this.#isClaiming()) break;
+        const acted = this.#act(due);
+        const won = isThenable(acted) ? await acted : acted;
+        if (won === 0) {
+          this.health.succeeded();
+          this.#sleepUntil(this.now() + LOST_BATCH_PAUSE_MS);
+          return;
+        }
+        scope = this.#scope();
+        // Let timers and I/O have their turn between batches, however much is due.
+        await new Promise<void>((resolve) => { this.#deps.clock.defer(resolve); });
+        if (!this.#isClaiming()) break;
+      }
+      const wake = this.access.nextWakeAt(scope);
+      const next = isThenable(wake) ? await wake : wake;
+      this.health.succeeded();
+      this.#sleepUntil(next ?? Number.POSITIVE_INFINITY);
+    } catch (error) {
+      this.#sleepUntil(this.now() + this.health.failed('tick', error));
+    }
+  }
+
+  /** Decides on what was claimed, commits it, and starts what was won. Answers how many commits won. */
+  #act(due: readonly StoredJob[]): number | Promise<number> {
+    const { clock, node, leaseMs, executors } = this.#deps;
+    const askedAt = clock.monotonic();
+    const now = this.now();
+    const room = new Map<string, number>();
+    const decisions: Decision[] = [];
+    const changes: JobChange[] = [];
+    for (const { record, revision } of due) {
+      const { executor } = record.definition.policy;
+      const slots = room.get(executor) ?? executors.free(executor);
+      const context: PlanContext = {
+        now,
+        node,
+        leaseUntil: this.access.store.shared ? now + leaseMs : null,
+        slots,
+        executes: (run) => this.runner.executes(run),
+      };
+      const decision = decide(record, context);
+      room.set(executor, slots - decision.start.length);
+      decisions.push(decision);
+      changes.push({ id: record.id, expected: revision, next: decision.next, ledger: decision.ledger });
+    }
+    const answer = this.access.commit(changes);
+    const finish = (revisions: Awaited<typeof answer>): number => {
+      let won = 0;
+      due.forEach(({ record }, index) => {
+        const revision = revisions[index];
+        const decision = decisions[index];
+        if (revision === undefined || decision === undefined) return;
+        won += 1;
+        this.apply(record, decision, revision, askedAt);
+      });
+      return won;
+    };
+    return isThenable(answer) ? answer.then(finish) : finish(answer);
+  }
+
+  /** Carries out a decision whose record has been written: events, aborts, starts. */
+  apply(before: JobRecord, decision: Decision, revision: StoredJob['revision'], askedAt: number): void {
+    const { next, start } = decision;
+    const record = next ?? before;
+    this.publish(record, decision);
+    if (next !== null) {
+      if (before.state.runs.length > 0) this.runner.noteRecord(next, revision, askedAt);
+      for (const run of start) this.#launch(next, run, revision, askedAt);
+    }
+  }
+
+  /** Publishes what the planner had to say about a decision that has been written. */
+  publish(record: JobRecord, decision: Decision): void {
+    const { reporter } = this.#deps;
+    for (const notice of decision.notices) {
+      reporter.job(record, this.access.alias, notice);
+      if (notice.type === 'jobCompleted') {
+        reporter.job(record, this.access.alias, { type: 'jobRemoved', reason: 'completed' });
+      }
+    }
+    for (const entry of decision.ledger) {
+      if (entry.manual && entry.runId !== null && entry.verdict !== 'succeeded' && entry.verdict !== 'failed') {
+        this.#deps.settled(entry.runId, { verdict: entry.verdict, reason: entry.reason });
+      }
+    }
+  }
+
+  #launch(record: JobRecord, run: RunningRun, revision: StoredJob['revision'], askedAt: number): void {
+    const task = record.definition.fn ?? this.#deps.tasks.get(record.definition.task)?.fn;
+    // The claim asked for known tasks only; a task is never undefined again.
+    if (task === undefined) throw new Error(`task "${record.definition.task}" was claimed without being defined here`);
+    this.runner.start(record, run, task, revision, askedAt);
+  }
+
+  /** A run has ended or was recorded: there may be room, and the record may want attention. */
+  runEnded(next: JobRecord | null): void {
+    if (this.#wasFull) this.wake();
+    else if (next !== null) this.expect(wakeAt(next));
+  }
+
+  #isClaiming(): boolean {
+    return this.#mode === 'claiming';
+  }
+
+  #scope(): ClaimScope {
+    const executors = this.#deps.executors.withRoom();
+    this.#wasFull = executors.size < this.#deps.executors.size;
+    return { executors, tasks: this.#deps.tasks.names };
+  }
+
+  async #syncClock(): Promise<void> {
+    if (this.access.store.now === undefined || this.#deps.clock.monotonic() < this.#offsetKnownUntil) return;
+    this.#clockOffset = await this.access.clockOffset();
+    this.#offsetKnownUntil = this.#deps.clock.monotonic() + this.#deps.maxSleepMs;
+  }
+
+  #sleepUntil(at: EpochMs): void {
+    if (this.#mode === 'idle') return;
+    this.#sleep(Math.min(at, this.now() + this.#maxSleepMs));
+  }
+
+  /** Replaces the timer. */
+  #sleep(at: EpochMs): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#plannedAt = at;
+    if (at === Number.POSITIVE_INFINITY) return;
+    const delay = Math.max(0, at - this.now());
+    this.#timer = this.#deps.clock.setTimer(delay, () => { this.wake(); }, this.#deps.keepAlive);
+  }
+}

@@ -1,0 +1,178 @@
+import { InvalidOptionError } from '../../errors/errors.js';
+import { StoreInUseError } from '../../errors/scheduler-errors.js';
+import type { JobRecord } from '../../model/job.js';
+import type {
+  ClaimRequest,
+  ClaimScope,
+  JobChange,
+  JobPage,
+  JobQuery,
+  JobStore,
+  Ledger,
+  Revision,
+  StoreContext,
+  StoredJob,
+} from '../../ports/job-store.js';
+import type { EpochMs } from '../../ports/trigger.js';
+import { MemoryLedger } from './memory-ledger.js';
+import { WakeIndex, type Entry } from './wake-index.js';
+
+export interface MemoryJobStoreOptions {
+  /** Let several schedulers of this process work on the same jobs, under leases, as nodes on a remote store do. Default `false`. */
+  readonly shared?: boolean | undefined;
+  /** How much history is kept. */
+  readonly ledger?:
+    | {
+        /** Entries of each job. Default 100; 0 keeps none. */
+        readonly perJob?: number | undefined;
+        /** Jobs that are gone whose history is kept. Default 1,000. */
+        readonly removedJobs?: number | undefined;
+      }
+    | undefined;
+}
+
+/**
+ * Keeps jobs in memory: the default, and the reference that other stores are compared with. Takes bare functions and
+ * any arguments, by reference. What it holds is gone with the process.
+ *
+ * @example
+ * ```ts
+ * new AsyncScheduler({ jobStores: { default: new MemoryJobStore({ ledger: { perJob: 1_000 } }) } });
+ * ```
+ */
+export class MemoryJobStore implements JobStore {
+  readonly durable: boolean = false;
+  readonly shared: boolean;
+  readonly #entries = new Map<string, Entry>();
+  readonly #index = new WakeIndex();
+  readonly #ledger: MemoryLedger;
+  readonly #watchers = new Set<() => void>();
+  #sortedIds: string[] | null = null;
+  #revision = 0;
+  #users = 0;
+
+  /** @throws InvalidOptionError when a limit is not a whole number of 0 or more. */
+  constructor(options: MemoryJobStoreOptions = {}) {
+    this.shared = options.shared ?? false;
+    const { perJob = 100, removedJobs = 1_000 } = options.ledger ?? {};
+    for (const [name, value] of Object.entries({ perJob, removedJobs })) {
+      if (!Number.isInteger(value) || value < 0) {
+        throw new InvalidOptionError(`ledger.${name}`, value, 'a whole number of 0 or more');
+      }
+    }
+    this.#ledger = new MemoryLedger({ perJob, removedJobs });
+  }
+
+  get ledger(): Ledger {
+    return this.#ledger;
+  }
+
+  open(_context: StoreContext): void {
+    if (this.#users > 0 && !this.shared) {
+      throw new StoreInUseError(
+        'This MemoryJobStore has a scheduler already. Give each scheduler its own, or share it: new MemoryJobStore({ shared: true }).',
+      );
+    }
+    this.#users += 1;
+  }
+
+  close(): void {
+    this.#users -= 1;
+  }
+
+  insert(records: readonly JobRecord[]): (StoredJob | undefined)[] {
+    const answers = records.map((record) => {
+      if (this.#entries.has(record.id)) return undefined;
+      const revision = ++this.#revision;
+      const entry: Entry = { record, revision, at: 0, place: 'never', hiddenUntil: 0, position: 0 };
+      this.#entries.set(record.id, entry);
+      this.#index.add(entry);
+      this.#ledger.jobAdded(record.id);
+      return { record, revision };
+    });
+    this.#sortedIds = null;
+    this.#changed();
+    return answers;
+  }
+
+  get(id: string): StoredJob | undefined {
+    const entry = this.#entries.get(id);
+    return entry === undefined ? undefined : { record: entry.record, revision: entry.revision };
+  }
+
+  list(query: JobQuery): JobPage {
+    this.#sortedIds ??= [...this.#entries.keys()].sort();
+    const ids = this.#sortedIds;
+    const jobs: StoredJob[] = [];
+    for (let i = query.after === undefined ? 0 : firstAfter(ids, query.after); i < ids.length; i++) {
+      const entry = this.#entries.get(ids[i]!);
+      if (entry === undefined || !matches(entry.record, query)) continue;
+      if (jobs.length === query.limit) return { jobs, nextCursor: jobs.at(-1)?.record.id ?? null };
+      jobs.push({ record: entry.record, revision: entry.revision });
+    }
+    return { jobs, nextCursor: null };
+  }
+
+  claimDue(request: ClaimRequest): StoredJob[] {
+    return this.#index.claim(request).map(({ record, revision }) => ({ record, revision }));
+  }
+
+  commit(changes: readonly JobChange[]): (Revision | undefined)[] {
+    const answers = changes.map(({ id, expected, next, ledger }) => {
+      const entry = this.#entries.get(id);
+      if (entry?.revision !== expected) return undefined;
+      const revision = ++this.#revision;
+      this.#index.remove(entry);
+      if (ledger.length > 0) this.#ledger.append(ledger);
+      if (next === null) {
+        this.#entries.delete(id);
+        this.#sortedIds = null;
+        this.#ledger.jobRemoved(id);
+      } else {
+        entry.record = next;
+        entry.revision = revision;
+        this.#index.add(entry);
+      }
+      return revision;
+    });
+    this.#changed();
+    return answers;
+  }
+
+  nextWakeAt(scope: ClaimScope): EpochMs | null {
+    return this.#index.nextWakeAt(scope);
+  }
+
+  watch(onChange: () => void): () => void {
+    this.#watchers.add(onChange);
+    return () => {
+      this.#watchers.delete(onChange);
+    };
+  }
+
+  #changed(): void {
+    // With one user there is nobody else to tell.
+    if (this.#watchers.size > 1) for (const onChange of this.#watchers) queueMicrotask(onChange);
+  }
+}
+
+/** Index of the first id greater than `after` in sorted ids. */
+function firstAfter(ids: readonly string[], after: string): number {
+  let low = 0;
+  let high = ids.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ids[middle]!) > after) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+function matches({ id, definition, state }: JobRecord, query: JobQuery): boolean {
+  if (query.task !== undefined && definition.task !== query.task) return false;
+  if (query.statuses !== undefined && !query.statuses.includes(state.status)) return false;
+  if (query.tags?.every((tag) => definition.tags.includes(tag)) === false) return false;
+  if (query.text === undefined) return true;
+  const text = query.text.toLowerCase();
+  return [id, definition.name ?? '', definition.task].some((field) => field.toLowerCase().includes(text));
+}
