@@ -6,7 +6,8 @@ import { Zone } from './zone.js';
 /** A `Date`, a luxon `DateTime`, epoch milliseconds, or an ISO 8601 string with an offset. */
 export type InstantInput = Date | number | string | { toMillis(): number };
 
-const ALLOWED = "an instant: a Date, a luxon DateTime, epoch milliseconds, or an ISO 8601 string with an offset ('2026-05-01T09:00:00Z')";
+const ALLOWED =
+  "an instant: a Date, a luxon DateTime, epoch milliseconds, or an ISO 8601 string with an offset ('2026-05-01T09:00:00Z')";
 
 /** The range of `Date`: ±100,000,000 days (ECMA-262, 21.4.1.1). */
 const LIMIT = 8.64e15;
@@ -20,7 +21,8 @@ const LIMIT = 8.64e15;
  */
 export function toInstant(input: unknown, option: string, timezone?: string): EpochMs {
   const ms = parse(input, timezone);
-  if (ms === undefined || !Number.isFinite(ms) || Math.abs(ms) > LIMIT) throw new InvalidOptionError(option, input, ALLOWED);
+  if (ms === undefined || !Number.isFinite(ms) || Math.abs(ms) > LIMIT)
+    throw new InvalidOptionError(option, input, ALLOWED);
   return Math.round(ms);
 }
 
@@ -40,5 +42,7 @@ function parseIso(text: string, timezone: string | undefined): number | undefine
   const parsed = DateTime.fromISO(text, { zone: 'UTC' });
   if (!parsed.isValid) return undefined;
   // Without an offset, what was parsed as UTC is what the zone's clocks show.
-  return hasOffset || timezone === undefined ? parsed.toMillis() : Zone.of(timezone).fromLocal(parsed.toMillis(), 'shift');
+  return hasOffset || timezone === undefined
+    ? parsed.toMillis()
+    : Zone.of(timezone).fromLocal(parsed.toMillis(), 'shift');
 }

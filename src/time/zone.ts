@@ -24,7 +24,18 @@ const FIRST_YEAR = 1800;
 /** Years kept per zone. Who walks through more of them at once pays for looking some up again. */
 const MAX_TABLES = 512;
 
-const UTC_NAMES: ReadonlySet<string> = new Set(['UTC', 'Etc/UTC', 'GMT', 'Etc/GMT', 'Etc/UCT', 'UCT', 'Etc/Universal', 'Universal', 'Etc/Zulu', 'Zulu']);
+const UTC_NAMES: ReadonlySet<string> = new Set([
+  'UTC',
+  'Etc/UTC',
+  'GMT',
+  'Etc/GMT',
+  'Etc/UCT',
+  'UCT',
+  'Etc/Universal',
+  'Universal',
+  'Etc/Zulu',
+  'Zulu',
+]);
 
 const UTC_SEGMENT: ZoneSegment = { from: -Infinity, to: Infinity, offset: 0, before: 0 };
 
@@ -147,11 +158,21 @@ export class Zone {
     let model = FIRST_RULED_YEAR;
     while (!sameCalendar(model, year)) model += 1;
     const shift = start - yearStart(model);
-    return this.#tableOf(yearStart(model)).map(({ from, to, offset, before }) => ({ from: from + shift, to: to + shift, offset, before }));
+    return this.#tableOf(yearStart(model)).map(({ from, to, offset, before }) => ({
+      from: from + shift,
+      to: to + shift,
+      offset,
+      before,
+    }));
   }
 }
 
-function segmentsOf(transitions: readonly { at: number; before: number; offset: number }[], from: number, to: number, offset: number): ZoneSegment[] {
+function segmentsOf(
+  transitions: readonly { at: number; before: number; offset: number }[],
+  from: number,
+  to: number,
+  offset: number,
+): ZoneSegment[] {
   const segments: ZoneSegment[] = [];
   let start = from;
   let current = offset;
@@ -171,7 +192,9 @@ function yearStart(year: number): number {
 }
 
 function sameCalendar(a: number, b: number): boolean {
-  return isLeapYear(a) === isLeapYear(b) && weekdayOfDay(daysFromCivil(a, 1, 1)) === weekdayOfDay(daysFromCivil(b, 1, 1));
+  return (
+    isLeapYear(a) === isLeapYear(b) && weekdayOfDay(daysFromCivil(a, 1, 1)) === weekdayOfDay(daysFromCivil(b, 1, 1))
+  );
 }
 
 /** The zone this process runs in. */
@@ -186,6 +209,7 @@ export function systemTimezone(): string {
  */
 export function toZone(input: unknown, option: string): Zone | undefined {
   if (input === undefined) return undefined;
-  if (typeof input !== 'string') throw new InvalidOptionError(option, input, "an IANA time zone name such as 'Europe/Berlin'");
+  if (typeof input !== 'string')
+    throw new InvalidOptionError(option, input, "an IANA time zone name such as 'Europe/Berlin'");
   return Zone.of(input);
 }

@@ -7,7 +7,10 @@ import { toInstant, type InstantInput } from '../time/instant.js';
 export interface BoundOptions {
   /** No fire time before this instant; one exactly on it counts. Local ISO strings are read in `timezone`. */
   readonly startTime?: InstantInput | undefined;
-  /** No fire time after this instant; one exactly on it counts. Local ISO strings are read in `timezone`. */
+  /**
+   * No fire time after this instant; one exactly on it counts. Local ISO strings are read in `timezone`. An end
+   * before the start leaves no fire time at all.
+   */
   readonly endTime?: InstantInput | undefined;
   /** Upper bound of the deterministic delay a scheduler adds to each start. Default: none. */
   readonly jitter?: DurationInput | undefined;
@@ -22,9 +25,10 @@ export function toBound(input: unknown, option: string, timezone?: string): Epoc
   return input === undefined || input === null ? undefined : toInstant(input, option, timezone);
 }
 
-/** @throws InvalidOptionError when the window between the bounds is empty. */
+/** @throws InvalidOptionError when the end lies before the start. */
 export function checkOrder(start: EpochMs | undefined, end: EpochMs | undefined, option: string, value: unknown): void {
-  if (start !== undefined && end !== undefined && end < start) throw new InvalidOptionError(option, value, 'an instant not before the start');
+  if (start !== undefined && end !== undefined && end < start)
+    throw new InvalidOptionError(option, value, 'an instant not before the start');
 }
 
 /** @throws InvalidOptionError when it is not a duration. */

@@ -70,11 +70,18 @@ export class CalendarIntervalTrigger implements Trigger {
   constructor(interval: CalendarInterval, options: CalendarIntervalTriggerOptions = {}) {
     checkOptions(options);
     checkInterval(interval);
-    const [years, months, weeks, days] = STEPS.map((unit) => toPart(interval, unit, 1_000_000)) as [number, number, number, number];
+    const [years, months, weeks, days] = STEPS.map((unit) => toPart(interval, unit, 1_000_000)) as [
+      number,
+      number,
+      number,
+      number,
+    ];
     this.#months = years * 12 + months;
     this.#days = weeks * 7 + days;
-    if (this.#months + this.#days === 0) throw new InvalidOptionError('interval', interval, `a step: at least one of ${STEPS.join(', ')}`);
-    this.#secondOfDay = toPart(interval, 'hour', 23) * 3600 + toPart(interval, 'minute', 59) * 60 + toPart(interval, 'second', 59);
+    if (this.#months + this.#days === 0)
+      throw new InvalidOptionError('interval', interval, `a step: at least one of ${STEPS.join(', ')}`);
+    this.#secondOfDay =
+      toPart(interval, 'hour', 23) * 3600 + toPart(interval, 'minute', 59) * 60 + toPart(interval, 'second', 59);
     this.#zone = toZone(options.timezone, 'timezone');
     this.#startDay = toLocalDay(options.startDate, 'startDate', this.#zone);
     this.#endDay = toLocalDay(options.endDate, 'endDate', this.#zone);
@@ -109,7 +116,11 @@ export class CalendarIntervalTrigger implements Trigger {
     refuseNaN(before, 'before');
     const zone = this.#zone ?? Zone.system();
     const from = Math.floor(Math.min(before, MAX_INSTANT) / DAY_MS) + 2;
-    for (let day = this.#dateUpTo(Math.min(from, this.#endDay ?? Infinity)); day > -Infinity; day = this.#dateUpTo(day - 1)) {
+    for (
+      let day = this.#dateUpTo(Math.min(from, this.#endDay ?? Infinity));
+      day > -Infinity;
+      day = this.#dateUpTo(day - 1)
+    ) {
       const at = zone.fromLocal(day * DAY_MS + this.#secondOfDay * 1000, 'none');
       if (at !== null && at < before && at <= MAX_INSTANT) return at;
     }
@@ -224,10 +235,15 @@ export class CalendarIntervalTrigger implements Trigger {
 }
 
 function checkInterval(interval: unknown): void {
-  if (typeof interval !== 'object' || interval === null) throw new InvalidOptionError('interval', interval, 'parts such as { months: 1, hour: 15 }');
+  if (typeof interval !== 'object' || interval === null)
+    throw new InvalidOptionError('interval', interval, 'parts such as { months: 1, hour: 15 }');
   for (const part of Object.keys(interval)) {
     if (![...STEPS, 'hour', 'minute', 'second'].includes(part)) {
-      throw new InvalidOptionError(`interval.${part}`, (interval as Record<string, unknown>)[part], `one of ${STEPS.join(', ')}, hour, minute, second`);
+      throw new InvalidOptionError(
+        `interval.${part}`,
+        (interval as Record<string, unknown>)[part],
+        `one of ${STEPS.join(', ')}, hour, minute, second`,
+      );
     }
   }
 }

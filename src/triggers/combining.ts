@@ -95,7 +95,7 @@ export class AndTrigger implements Trigger {
   next(after: EpochMs): EpochMs | null {
     let candidate = -Infinity;
     let agreed = 0;
-    for (let round = 0; round < MAX_ROUNDS; ) {
+    for (let round = 0; round < MAX_ROUNDS;) {
       for (const trigger of this.triggers) {
         const at = trigger.next(candidate === -Infinity ? after : candidate - 1);
         if (at === null) return null;
@@ -115,7 +115,7 @@ export class AndTrigger implements Trigger {
   previous(before: EpochMs): EpochMs | null {
     let candidate = Infinity;
     let agreed = 0;
-    for (let round = 0; round < MAX_ROUNDS; ) {
+    for (let round = 0; round < MAX_ROUNDS;) {
       for (const trigger of this.triggers) {
         const at = previousOf(trigger, candidate === Infinity ? before : candidate + 1);
         if (at === null) return null;
@@ -195,7 +195,9 @@ export class ExceptTrigger implements Trigger {
   withDefaults(defaults: TriggerDefaults): ExceptTrigger {
     const base = this.base.withDefaults?.(defaults) ?? this.base;
     const excluded = this.excluded.withDefaults?.(defaults) ?? this.excluded;
-    return base === this.base && excluded === this.excluded ? this : new ExceptTrigger(base, excluded, { jitter: this.jitter });
+    return base === this.base && excluded === this.excluded
+      ? this
+      : new ExceptTrigger(base, excluded, { jitter: this.jitter });
   }
 
   toJSON(): TriggerJson {
@@ -211,9 +213,13 @@ export class ExceptTrigger implements Trigger {
   /** @internal */
   static read(json: TriggerJson, reader: TriggerReader): ExceptTrigger {
     const fields = new JsonFields(json);
-    return new ExceptTrigger(reader.read(fields.object('base') as TriggerJson), reader.read(fields.object('excluded') as TriggerJson), {
-      jitter: fields.optionalNumber('jitter'),
-    });
+    return new ExceptTrigger(
+      reader.read(fields.object('base') as TriggerJson),
+      reader.read(fields.object('excluded') as TriggerJson),
+      {
+        jitter: fields.optionalNumber('jitter'),
+      },
+    );
   }
 }
 
@@ -242,7 +248,10 @@ function checkParts(kind: string, triggers: unknown): readonly Trigger[] {
   }
   for (const trigger of triggers as readonly unknown[]) {
     if (!isTrigger(trigger)) {
-      throw new InvalidTriggerError(`A part of an "${kind}" trigger is not a trigger (next, kind and toJSON are needed).`, trigger);
+      throw new InvalidTriggerError(
+        `A part of an "${kind}" trigger is not a trigger (next, kind and toJSON are needed).`,
+        trigger,
+      );
     }
   }
   return [...(triggers as readonly Trigger[])];

@@ -45,6 +45,11 @@ export class DateTrigger implements Trigger {
     return before > this.at ? this.at : null;
   }
 
+  /** A date that has passed when its job is added is still due; the job's misfire grace decides what that means. */
+  first(): EpochMs {
+    return this.at;
+  }
+
   count(from: EpochMs, to: EpochMs): number {
     return from <= this.at && this.at <= to ? 1 : 0;
   }

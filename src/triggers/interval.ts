@@ -3,7 +3,7 @@ import type { EpochMs, Trigger, TriggerDefaults, TriggerJson } from '../ports/tr
 import { MAX_INSTANT } from '../time/civil.js';
 import { MS_PER, toMs, type DurationParts } from '../time/duration.js';
 import { Zone } from '../time/zone.js';
-import { checkOptions, checkOrder, refuseNaN, toBound, toJitter, type BoundOptions } from './bounds.js';
+import { checkOptions, refuseNaN, toBound, toJitter, type BoundOptions } from './bounds.js';
 import { JsonFields } from './json-fields.js';
 
 /** Options of an {@link IntervalTrigger}. */
@@ -66,7 +66,6 @@ export class IntervalTrigger implements Trigger {
     this.#origin = start !== undefined ? AT_ANCHOR : hidden[ANCHOR] !== undefined ? AFTER_ANCHOR : EPOCH;
     this.#fromCompletion = toFrom(options.from);
     this.jitter = toJitter(options.jitter);
-    checkOrder(start, this.#end, 'endTime', options.endTime);
   }
 
   get kind(): 'interval' {
@@ -160,7 +159,12 @@ export class IntervalTrigger implements Trigger {
   }
 
   #options(anchor: EpochMs): IntervalTriggerOptions & HiddenOptions {
-    return { endTime: this.#end, jitter: this.jitter, from: this.#fromCompletion ? 'completion' : 'schedule', [ANCHOR]: anchor };
+    return {
+      endTime: this.#end,
+      jitter: this.jitter,
+      from: this.#fromCompletion ? 'completion' : 'schedule',
+      [ANCHOR]: anchor,
+    };
   }
 }
 
@@ -200,7 +204,12 @@ function toInterval(input: unknown): number {
   const every = Math.round(total);
   // A third of a second would lose a millisecond a day: better to say so than to round in silence.
   if (Math.abs(total - every) > 1e-3) {
-    throw new InvalidOptionError('interval', input, 'a whole number of milliseconds', `Its parts add up to ${total} ms.`);
+    throw new InvalidOptionError(
+      'interval',
+      input,
+      'a whole number of milliseconds',
+      `Its parts add up to ${total} ms.`,
+    );
   }
   if (every < 1) throw new InvalidOptionError('interval', input, 'parts that add up to 1 ms or more');
   return toMs(every, 'interval', 1);

@@ -24,7 +24,7 @@ interface Entry {
  * ```
  */
 export class TriggerRegistry implements TriggerReader {
-  readonly #kinds = new Map<string, Entry>(BUILT_IN.map(([kind, read]) => [kind, { read, version: 1 }]));
+  readonly #kinds = new Map<string, Entry>([...BUILT_IN].map(([kind, read]) => [kind, { read, version: 1 }]));
 
   /** The kinds that can be read. */
   get kinds(): readonly string[] {
@@ -41,8 +41,10 @@ export class TriggerRegistry implements TriggerReader {
    */
   register(kind: string, read: ReadTrigger, version = 1): this {
     if (typeof kind !== 'string' || kind === '') throw new InvalidOptionError('kind', kind, 'a non-empty string');
-    if (typeof read !== 'function') throw new InvalidOptionError('read', read, 'a function that makes a trigger from its stored form');
-    if (!Number.isInteger(version) || version < 1) throw new InvalidOptionError('version', version, 'an integer of 1 or more');
+    if (typeof read !== 'function')
+      throw new InvalidOptionError('read', read, 'a function that makes a trigger from its stored form');
+    if (!Number.isInteger(version) || version < 1)
+      throw new InvalidOptionError('version', version, 'an integer of 1 or more');
     if (this.#kinds.has(kind)) throw new InvalidOptionError('kind', kind, 'a kind that is not registered yet');
     this.#kinds.set(kind, { read, version });
     return this;
@@ -53,7 +55,9 @@ export class TriggerRegistry implements TriggerReader {
    *   fields make no trigger. Both keep what was stored.
    */
   read(json: TriggerJson): Trigger {
-    const { kind, v }: { readonly kind: unknown; readonly v: unknown } = isRecord(json) ? json : { kind: undefined, v: undefined };
+    const { kind, v }: { readonly kind: unknown; readonly v: unknown } = isRecord(json)
+      ? json
+      : { kind: undefined, v: undefined };
     if (typeof kind !== 'string') throw new InvalidTriggerError(`Not a stored trigger: ${inspectValue(json)}.`, json);
     const entry = this.#kinds.get(kind);
     if (entry === undefined) {
@@ -64,7 +68,10 @@ export class TriggerRegistry implements TriggerReader {
       );
     }
     if (!Number.isInteger(v) || (v as number) < 1) {
-      throw new InvalidTriggerError(`Stored ${kind} trigger: expected \`v\` to be a version, got ${inspectValue(v)}.`, json);
+      throw new InvalidTriggerError(
+        `Stored ${kind} trigger: expected \`v\` to be a version, got ${inspectValue(v)}.`,
+        json,
+      );
     }
     if ((v as number) > entry.version) {
       throw new UnknownTriggerError(

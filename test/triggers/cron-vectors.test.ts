@@ -20,7 +20,10 @@ describe.each([...new Set(classic.map(({ cat }) => cat))])('classic expressions:
 
   test(`${cases.length} cases forwards`, () => {
     for (const { id, expr, tz, start, next } of cases) {
-      expect(fireTimes(new CronTrigger(expr, { timezone: tz }), Date.parse(start), next.length), `${id} ${expr}`).toEqual(next);
+      expect(
+        fireTimes(new CronTrigger(expr, { timezone: tz }), Date.parse(start), next.length),
+        `${id} ${expr}`,
+      ).toEqual(next);
     }
   });
 
@@ -38,7 +41,9 @@ interface DstCase {
   readonly expr: string;
   readonly tz: string;
   readonly start: string;
-  readonly policy: { readonly vixie: readonly string[] } & Readonly<Partial<Record<'match' | 'compat' | 'skipfirst', readonly string[]>>>;
+  readonly policy: { readonly vixie: readonly string[] } & Readonly<
+    Partial<Record<'match' | 'compat' | 'skipfirst', readonly string[]>>
+  >;
 }
 
 const RULES = [
@@ -81,8 +86,13 @@ test('expressions from public repositories', () => {
   const cases = loadVectors<RealWorldCase>('realworld.jsonl');
   expect(cases).toHaveLength(173);
   for (const { id, expr, start, next_utc, next_new_york } of cases) {
-    expect(fireTimes(new CronTrigger(expr, { timezone: 'UTC' }), Date.parse(start), 5), `${id} ${expr}`).toEqual(next_utc);
-    expect(fireTimes(new CronTrigger(expr, { timezone: 'America/New_York' }), Date.parse(start), 5), `${id} ${expr}`).toEqual(next_new_york);
+    expect(fireTimes(new CronTrigger(expr, { timezone: 'UTC' }), Date.parse(start), 5), `${id} ${expr}`).toEqual(
+      next_utc,
+    );
+    expect(
+      fireTimes(new CronTrigger(expr, { timezone: 'America/New_York' }), Date.parse(start), 5),
+      `${id} ${expr}`,
+    ).toEqual(next_new_york);
   }
 });
 
@@ -157,32 +167,45 @@ describe('invalid expressions', () => {
   const after = Date.parse('2025-06-10T12:00:00Z');
   const make = (expr: string): CronTrigger => new CronTrigger(expr, expr.includes('TZ=') ? {} : { timezone: 'UTC' });
 
-  test.each(invalid.filter(({ must }) => must === 'reject').map(({ id, expr }) => [id, expr] as const))('%s is refused: %j', (_id, expr) => {
-    const error = catchError(() => make(expr));
-    expect(error).toBeInstanceOf(InvalidCronError);
-    const { position, allowed, value } = error as InvalidCronError;
-    expect(allowed).not.toBe('');
-    expect(position).toBeGreaterThanOrEqual(0);
-    if (expr.length <= 1024) expect(expr.slice(position)).toSatisfy((rest: string) => rest.startsWith(String(value)));
-  });
+  test.each(invalid.filter(({ must }) => must === 'reject').map(({ id, expr }) => [id, expr] as const))(
+    '%s is refused: %j',
+    (_id, expr) => {
+      const error = catchError(() => make(expr));
+      expect(error).toBeInstanceOf(InvalidCronError);
+      const { position, allowed, value } = error as InvalidCronError;
+      expect(allowed).not.toBe('');
+      expect(position).toBeGreaterThanOrEqual(0);
+      if (expr.length <= 1024) expect(expr.slice(position)).toSatisfy((rest: string) => rest.startsWith(String(value)));
+    },
+  );
 
   test('every case on which engines differ is decided', () => {
     expect(Object.keys(POLICY)).toEqual(invalid.filter(({ must }) => must === 'policy').map(({ id }) => id));
   });
 
-  test.each(invalid.filter(({ must }) => must === 'policy').map(({ id, expr }) => [id, expr] as const))('%s: %j', (id, expr) => {
-    const decided = POLICY[id] ?? null;
-    if (decided === 'needs a seed') {
-      expect(() => make(expr).next(after)).toThrow('pass { seed }');
-      expect(new CronTrigger(expr, { timezone: 'UTC', seed: 'a job' }).next(after)).toBeGreaterThan(after);
-    } else if (decided?.startsWith('refused: ')) {
-      expect(catchError(() => make(expr))).toBeInstanceOf(InvalidCronError);
-      expect(() => make(expr)).toThrow(decided.slice('refused: '.length));
-    } else expect(fireTimes(make(expr), after, 1)).toEqual(decided === null ? [] : [decided]);
-  });
+  test.each(invalid.filter(({ must }) => must === 'policy').map(({ id, expr }) => [id, expr] as const))(
+    '%s: %j',
+    (id, expr) => {
+      const decided = POLICY[id] ?? null;
+      if (decided === 'needs a seed') {
+        expect(() => make(expr).next(after)).toThrow('pass { seed }');
+        expect(new CronTrigger(expr, { timezone: 'UTC', seed: 'a job' }).next(after)).toBeGreaterThan(after);
+      } else if (decided?.startsWith('refused: ')) {
+        expect(catchError(() => make(expr))).toBeInstanceOf(InvalidCronError);
+        expect(() => make(expr)).toThrow(decided.slice('refused: '.length));
+      } else expect(fireTimes(make(expr), after, 1)).toEqual(decided === null ? [] : [decided]);
+    },
+  );
 
   test('none takes long, however long it is', () => {
-    const hostile = [...invalid.map(({ expr }) => expr), '*'.repeat(1e6), '1,'.repeat(1e6), ' '.repeat(1e6), '0 '.repeat(1e6), `0 0 * * ${'5L,'.repeat(300)}`];
+    const hostile = [
+      ...invalid.map(({ expr }) => expr),
+      '*'.repeat(1e6),
+      '1,'.repeat(1e6),
+      ' '.repeat(1e6),
+      '0 '.repeat(1e6),
+      `0 0 * * ${'5L,'.repeat(300)}`,
+    ];
     for (const expr of hostile) {
       const start = performance.now();
       catchError(() => make(expr).next(after));

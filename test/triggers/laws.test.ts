@@ -41,25 +41,53 @@ const BOUNDS_FROM_MIDNIGHT = { startTime: '2024-01-01T00:00:00Z', endTime: '2026
 const berlin = { timezone: 'Europe/Berlin' };
 
 const TRIGGERS: Readonly<Record<string, Trigger>> = {
-  'date': new DateTrigger('2026-07-01T00:00:00Z'),
+  date: new DateTrigger('2026-07-01T00:00:00Z'),
   'date in a gap': new DateTrigger('2026-03-29T02:30', berlin),
   'interval without a start': new IntervalTrigger({ minutes: 7, seconds: 3 }),
   'interval with bounds': new IntervalTrigger({ hours: 5 }, BOUNDS),
   'interval of a millisecond': new IntervalTrigger({ milliseconds: 1 }, BOUNDS),
   'interval of weeks': new IntervalTrigger({ weeks: 3 }, { startTime: '2024-03-01T00:00:00Z', jitter: 500 }),
-  'interval with an anchor': new IntervalTrigger({ minutes: 10 }).withDefaults({ timezone: 'UTC', anchor: at('2025-05-05T05:05:05.005Z') }),
+  'interval with an anchor': new IntervalTrigger({ minutes: 10 }).withDefaults({
+    timezone: 'UTC',
+    anchor: at('2025-05-05T05:05:05.005Z'),
+  }),
   'interval from completion': new IntervalTrigger({ seconds: 90 }, { ...BOUNDS, from: 'completion' }),
-  'calendar, monthly on the 31st': new CalendarIntervalTrigger({ months: 1, hour: 2, minute: 30 }, { ...berlin, startDate: '2024-01-31' }),
-  'calendar, daily in a gap': new CalendarIntervalTrigger({ days: 1, hour: 2, minute: 30 }, { ...berlin, startDate: '2024-01-01', endDate: '2026-12-31' }),
-  'calendar, fortnightly over Apia': new CalendarIntervalTrigger({ weeks: 2, hour: 9 }, { timezone: 'Pacific/Apia', startDate: '2011-12-16' }),
+  'calendar, monthly on the 31st': new CalendarIntervalTrigger(
+    { months: 1, hour: 2, minute: 30 },
+    { ...berlin, startDate: '2024-01-31' },
+  ),
+  'calendar, daily in a gap': new CalendarIntervalTrigger(
+    { days: 1, hour: 2, minute: 30 },
+    { ...berlin, startDate: '2024-01-01', endDate: '2026-12-31' },
+  ),
+  'calendar, fortnightly over Apia': new CalendarIntervalTrigger(
+    { weeks: 2, hour: 9 },
+    { timezone: 'Pacific/Apia', startDate: '2011-12-16' },
+  ),
   'calendar, leap day': new CalendarIntervalTrigger({ years: 1 }, { ...berlin, startDate: '2024-02-29' }),
-  'calendar, mixed step': new CalendarIntervalTrigger({ months: 1, days: 1, second: 1 }, { timezone: 'UTC', startDate: '2024-01-30' }),
+  'calendar, mixed step': new CalendarIntervalTrigger(
+    { months: 1, days: 1, second: 1 },
+    { timezone: 'UTC', startDate: '2024-01-30' },
+  ),
   'calendar without defaults': new CalendarIntervalTrigger({ months: 5, hour: 23 }),
-  'or': new OrTrigger([new CronTrigger('0 9 * * 1-5', berlin), new IntervalTrigger({ hours: 7 }, BOUNDS), new DateTrigger('2026-07-01T00:00:00Z')]),
-  'and': new AndTrigger([new CronTrigger('0 */2 * * *', berlin), new CronTrigger('0 */3 * * *', berlin)]),
-  'and with an interval': new AndTrigger([new IntervalTrigger({ minutes: 30 }, BOUNDS_FROM_MIDNIGHT), new CronTrigger('0 2 * * *', berlin)], { jitter: 9 }),
-  'except': new ExceptTrigger(new CronTrigger('30 * * * *', berlin), new CronTrigger('30 2 * * *', { ...berlin, dst: 'match' })),
-  'nested': new OrTrigger([new AndTrigger([new IntervalTrigger({ hours: 1 }), new IntervalTrigger({ minutes: 90 })]), new ExceptTrigger(new CronTrigger('@daily', berlin), new DateTrigger('2026-01-01T00:00:00+01:00'))]),
+  or: new OrTrigger([
+    new CronTrigger('0 9 * * 1-5', berlin),
+    new IntervalTrigger({ hours: 7 }, BOUNDS),
+    new DateTrigger('2026-07-01T00:00:00Z'),
+  ]),
+  and: new AndTrigger([new CronTrigger('0 */2 * * *', berlin), new CronTrigger('0 */3 * * *', berlin)]),
+  'and with an interval': new AndTrigger(
+    [new IntervalTrigger({ minutes: 30 }, BOUNDS_FROM_MIDNIGHT), new CronTrigger('0 2 * * *', berlin)],
+    { jitter: 9 },
+  ),
+  except: new ExceptTrigger(
+    new CronTrigger('30 * * * *', berlin),
+    new CronTrigger('30 2 * * *', { ...berlin, dst: 'match' }),
+  ),
+  nested: new OrTrigger([
+    new AndTrigger([new IntervalTrigger({ hours: 1 }), new IntervalTrigger({ minutes: 90 })]),
+    new ExceptTrigger(new CronTrigger('@daily', berlin), new DateTrigger('2026-01-01T00:00:00+01:00')),
+  ]),
   'cron with bounds': new CronTrigger('*/10 * * * *', { timezone: 'UTC', ...BOUNDS }),
   'cron that never fires': new CronTrigger('0 0 30 2 *', berlin),
   'cron of a leap day': new CronTrigger('0 0 29 2 *', { timezone: 'America/New_York' }),
@@ -68,13 +96,19 @@ const TRIGGERS: Readonly<Record<string, Trigger>> = {
   'cron with a seed': new CronTrigger('H H(0-6) * * *', { ...berlin, seed: 'job-1' }),
   'cron object': new CronTrigger({ day: 'last fri', hour: 17 }, berlin),
   'cron object with weeks': new CronTrigger({ week: '*/2', dayOfWeek: 'mon,thu' }, berlin),
-  'cron object with years': new CronTrigger({ year: '2024-2030/2', month: 3, day: '2nd sun,last', hour: '2', minute: '*/20' }, { timezone: 'America/New_York' }),
+  'cron object with years': new CronTrigger(
+    { year: '2024-2030/2', month: 3, day: '2nd sun,last', hour: '2', minute: '*/20' },
+    { timezone: 'America/New_York' },
+  ),
 };
 
 const read = (json: TriggerJson): Trigger => readTrigger(json);
 
 describe.each(Object.entries(TRIGGERS))('%s', (_name, trigger) => {
-  const grid = gridAround('Europe/Berlin', 2024, 2027).concat(gridAround('America/New_York', 2025, 2027), gridAround('Pacific/Apia', 2011, 2013));
+  const grid = gridAround('Europe/Berlin', 2024, 2027).concat(
+    gridAround('America/New_York', 2025, 2027),
+    gridAround('Pacific/Apia', 2011, 2013),
+  );
   const around = grid.flatMap((t) => (t % 3 === 0 ? [trigger.next(t) ?? t] : [])).flatMap((t) => [t - 1, t, t + 1]);
   const instants = [...COMMON, ...grid, ...around];
 
@@ -83,9 +117,14 @@ describe.each(Object.entries(TRIGGERS))('%s', (_name, trigger) => {
   });
 
   test.each(triggerLaws.map((law) => [law.name, law] as const))('at random instants: %s', (_law, law) => {
-    const instant = fc.oneof(fc.integer({ min: at('2023-01-01'), max: at('2028-01-01') }), fc.double({ min: -1e13, max: 1e13, noNaN: true }));
+    const instant = fc.oneof(
+      fc.integer({ min: at('2023-01-01'), max: at('2028-01-01') }),
+      fc.double({ min: -1e13, max: 1e13, noNaN: true }),
+    );
     fc.assert(
-      fc.property(fc.array(instant, { minLength: 1, maxLength: 6 }), (times) => law.run(trigger, { instants: times, read })),
+      fc.property(fc.array(instant, { minLength: 1, maxLength: 6 }), (times) =>
+        law.run(trigger, { instants: times, read }),
+      ),
       { numRuns: 30, seed: 20260101 },
     );
   });
@@ -125,19 +164,33 @@ describe('the laws themselves', () => {
   const mutants: Readonly<Record<string, Trigger>> = {
     'answers the instant itself': { kind: 'interval', next: (t) => next(t - 1), toJSON: () => json },
     'answers fractions': { kind: 'interval', next: (t) => next(t) + 0.5, toJSON: () => json },
-    'remembers': { kind: 'interval', next: (t) => next(t) + 3_600_000 * ((calls += 1) % 2), toJSON: () => json },
-    'goes back': { kind: 'interval', next: (t) => next(t) + (t % 7_200_000 < 3_600_000 ? 7_200_000 : 0), toJSON: () => json },
+    remembers: { kind: 'interval', next: (t) => next(t) + 3_600_000 * ((calls += 1) % 2), toJSON: () => json },
+    'goes back': {
+      kind: 'interval',
+      next: (t) => next(t) + (t % 7_200_000 < 3_600_000 ? 7_200_000 : 0),
+      toJSON: () => json,
+    },
     'leaves one out': { kind: 'interval', next: (t) => next(next(t)), toJSON: () => json },
     'forgets in JSON': { kind: 'interval', next, toJSON: () => ({ ...json, every: 7_200_000 }) },
     'previous misses': { kind: 'interval', next, previous: (t) => next(t) - 10_800_000, toJSON: () => json },
     'previous invents': { kind: 'interval', next, previous: (t) => t - 1, toJSON: () => json },
     'previous gives up': { kind: 'interval', next, previous: () => null, toJSON: () => json },
-    'miscounts': { kind: 'interval', next, count: () => 7, toJSON: () => json },
+    miscounts: { kind: 'interval', next, count: () => 7, toJSON: () => json },
     'completes in the past': { kind: 'interval', next, nextAfterCompletion: (t) => t, toJSON: () => json },
-    'fills in twice': { kind: 'interval', next, toJSON: () => json, withDefaults: ({ anchor }) => ({ ...mutantAnchored(anchor) }) },
+    'fills in twice': {
+      kind: 'interval',
+      next,
+      toJSON: () => json,
+      withDefaults: ({ anchor }) => ({ ...mutantAnchored(anchor) }),
+    },
   };
   function mutantAnchored(anchor: number): Trigger {
-    return { kind: 'interval', next, toJSON: () => ({ ...json, anchor }), withDefaults: (defaults) => mutantAnchored(defaults.anchor) };
+    return {
+      kind: 'interval',
+      next,
+      toJSON: () => ({ ...json, anchor }),
+      withDefaults: (defaults) => mutantAnchored(defaults.anchor),
+    };
   }
 
   test.each(Object.entries(mutants))('catch a trigger that %s', (_name, mutant) => {

@@ -2,7 +2,7 @@ import { InvalidOptionError, InvalidTriggerError } from '../../errors/errors.js'
 import type { EpochMs, Trigger, TriggerDefaults, TriggerJson } from '../../ports/trigger.js';
 import { MAX_INSTANT } from '../../time/civil.js';
 import { toZone, Zone } from '../../time/zone.js';
-import { checkOptions, checkOrder, refuseNaN, toBound, toJitter, type BoundOptions } from '../bounds.js';
+import { checkOptions, refuseNaN, toBound, toJitter, type BoundOptions } from '../bounds.js';
 import { JsonFields } from '../json-fields.js';
 import { nextFire, planOf, previousFire, type DstPlan, type DstRule } from './engine.js';
 import { compileExpression, type CompiledCron } from './expression.js';
@@ -57,7 +57,8 @@ export class CronTrigger implements Trigger {
   constructor(cron: string | CronFields, options: CronTriggerOptions = {}) {
     checkOptions(options);
     const { dst = 'vixie', seed } = options;
-    if (!DST_RULES.includes(dst)) throw new InvalidOptionError('dst', dst, "'vixie', 'match', 'compatible' or 'skipFirst'");
+    if (!DST_RULES.includes(dst))
+      throw new InvalidOptionError('dst', dst, "'vixie', 'match', 'compatible' or 'skipFirst'");
     if (seed !== undefined && typeof seed !== 'string') throw new InvalidOptionError('seed', seed, 'a string');
     let compiled: CompiledCron;
     if (typeof cron === 'string') {
@@ -77,7 +78,6 @@ export class CronTrigger implements Trigger {
     this.#end = toBound(options.endTime, 'endTime', this.#zone?.name);
     this.#seed = seed;
     this.jitter = toJitter(options.jitter);
-    checkOrder(this.#start, this.#end, 'endTime', options.endTime);
   }
 
   get kind(): 'cron' {
@@ -98,7 +98,8 @@ export class CronTrigger implements Trigger {
       return null;
     }
     const seconds = Math.floor((from < -MAX_INSTANT ? -MAX_INSTANT - 1 : from) / 1000) + 1;
-    const at = nextFire(this.#matcher ?? this.#refuseSeedless(), this.#zone ?? Zone.system(), this.#plan, seconds) * 1000;
+    const at =
+      nextFire(this.#matcher ?? this.#refuseSeedless(), this.#zone ?? Zone.system(), this.#plan, seconds) * 1000;
     return at <= (this.#end ?? MAX_INSTANT) ? at : null;
   }
 
@@ -111,7 +112,8 @@ export class CronTrigger implements Trigger {
       return null;
     }
     const seconds = Math.ceil((until > MAX_INSTANT ? MAX_INSTANT + 1 : until) / 1000) - 1;
-    const at = previousFire(this.#matcher ?? this.#refuseSeedless(), this.#zone ?? Zone.system(), this.#plan, seconds) * 1000;
+    const at =
+      previousFire(this.#matcher ?? this.#refuseSeedless(), this.#zone ?? Zone.system(), this.#plan, seconds) * 1000;
     return at >= (this.#start ?? -MAX_INSTANT) ? at : null;
   }
 
@@ -142,7 +144,7 @@ export class CronTrigger implements Trigger {
   /** @internal */
   static read(json: TriggerJson): CronTrigger {
     const fields = new JsonFields(json);
-    return new CronTrigger(fields.optionalString('expression') ?? (fields.object('fields') as CronFields), {
+    return new CronTrigger(fields.optionalString('expression') ?? fields.object('fields'), {
       timezone: fields.optionalString('timezone'),
       dst: fields.optionalString('dst') as DstRule | undefined,
       seed: fields.optionalString('seed'),

@@ -1,4 +1,12 @@
-import { daysFromCivil, isLeapYear, isoWeekOfDay, monthLength, monthStart, weekdayOfDay, yearOfMonth } from '../../time/civil.js';
+import {
+  daysFromCivil,
+  isLeapYear,
+  isoWeekOfDay,
+  monthLength,
+  monthStart,
+  weekdayOfDay,
+  yearOfMonth,
+} from '../../time/civil.js';
 import { bitsOf, has60, highestBit, type Bits60 } from './bits.js';
 import type { CronItem } from './scan.js';
 
@@ -111,7 +119,8 @@ function maskOfSet(set: DaySet, weekday: number, length: number): number {
     const bit = (weekday + i) % 7;
     const isLastOf = fromEnd < 7 && ((set.lastOf >>> bit) & 1) === 1;
     const isNth = has60(set.nth.low, set.nth.high, 7 * Math.floor(i / 7) + bit);
-    if (((set.fromEnd >>> fromEnd) & 1) === 1 || ((set.weekdays >>> bit) & 1) === 1 || isLastOf || isNth) mask |= 1 << i;
+    if (((set.fromEnd >>> fromEnd) & 1) === 1 || ((set.weekdays >>> bit) & 1) === 1 || isLastOf || isNth)
+      mask |= 1 << i;
     // A day the month does not have is skipped rather than taken as its last.
     if (((set.nearest >>> i) & 1) === 1) mask |= 1 << nearestWorkday(i, weekday, length);
   }

@@ -65,7 +65,8 @@ export function nextFire(matcher: CronMatcher, zone: Zone, { gap, both }: DstPla
       if (offset < before) {
         if (!both && low < changed + before) low = changed + before;
       } else if (gap === GAP_END) {
-        if (start <= changed && offset - before < LONG_GAP && matcher.next(changed + before) < changed + offset) return changed;
+        if (start <= changed && offset - before < LONG_GAP && matcher.next(changed + before) < changed + offset)
+          return changed;
       } else if (gap === GAP_SHIFT && start < changed + offset - before) {
         const skipped = matcher.next((start < changed ? changed : start) + before);
         if (skipped < changed + offset) special = skipped - before;

@@ -31,7 +31,8 @@ const cache = new Map<string, CompiledCron>();
  * @throws InvalidCronError
  */
 export function compileExpression(expression: unknown, seed?: string): CompiledCron {
-  if (typeof expression !== 'string') throw new InvalidTriggerError('A cron expression is a string such as "0 9 * * 1-5".', expression);
+  if (typeof expression !== 'string')
+    throw new InvalidTriggerError('A cron expression is a string such as "0 9 * * 1-5".', expression);
   const key = seed === undefined ? expression : `${expression}\n${seed}`;
   let compiled = cache.get(key);
   if (compiled === undefined) {
@@ -103,7 +104,20 @@ function buildMatcher(fields: readonly ScannedField[], text: string): CronMatche
   const values = fields.map(({ items }, i) => valuesOf(infoAt(i), items, text));
   const [second, minute, hour, day, month, weekday] = fields;
   const [seconds, minutes, hours, days, months, weekdays] = values;
-  if (!second || !minute || !hour || !day || !month || !weekday || !seconds || !minutes || !hours || !days || !months || !weekdays) {
+  if (
+    !second ||
+    !minute ||
+    !hour ||
+    !day ||
+    !month ||
+    !weekday ||
+    !seconds ||
+    !minutes ||
+    !hours ||
+    !days ||
+    !months ||
+    !weekdays
+  ) {
     throw new RangeError('an expression has six fields');
   }
   return new CronMatcher({
@@ -158,16 +172,26 @@ function refuseNickname(text: string, token: Token, tokens: readonly Token[]): n
   const extra = tokens[1];
   if (extra !== undefined && NICKNAMES.has(value.toLowerCase())) {
     const rest = text.slice(extra.start).trimEnd();
-    throw new InvalidCronError(text, { value: rest, allowed: 'nothing', position: extra.start, reason: `nothing may follow ${value}.` });
+    throw new InvalidCronError(text, {
+      value: rest,
+      allowed: 'nothing',
+      position: extra.start,
+      reason: `nothing may follow ${value}.`,
+    });
   }
-  throw new InvalidCronError(text, { value, allowed, position: token.start, reason: `${quote(value)} is no nickname, expected ${allowed}.` });
+  throw new InvalidCronError(text, {
+    value,
+    allowed,
+    position: token.start,
+    reason: `${quote(value)} is no nickname, expected ${allowed}.`,
+  });
 }
 
 function refuseCount(text: string, tokens: readonly Token[]): never {
   const allowed = '5 fields (minute hour day month weekday) or 6 (seconds first)';
   const surplus = tokens[6];
   const position = surplus?.start ?? text.trimEnd().length;
-  const hint = tokens.length === 7 ? " A year goes into the object form: { year: 2030, month: 1, … }." : '';
+  const hint = tokens.length === 7 ? ' A year goes into the object form: { year: 2030, month: 1, … }.' : '';
   throw new InvalidCronError(text, {
     value: surplus === undefined ? '' : text.slice(surplus.start).trimEnd(),
     allowed,

@@ -31,7 +31,14 @@ export const WEEKDAY_NAMES: ReadonlyMap<string, number> = new Map(
 export const MIN_YEAR = 1970;
 export const MAX_YEAR = 9999;
 
-function field(name: CronFieldName, label: string, min: number, max: number, names = NO_NAMES, size = max - min + 1): FieldInfo {
+function field(
+  name: CronFieldName,
+  label: string,
+  min: number,
+  max: number,
+  names = NO_NAMES,
+  size = max - min + 1,
+): FieldInfo {
   return { name, label, min, max, size, names };
 }
 

@@ -59,7 +59,8 @@ export function printable(text: string): string {
   let shown = '';
   for (let i = 0; i < text.length; i += 1) {
     const code = text.charCodeAt(i);
-    shown += code < 0x20 || (code >= 0x7f && code < 0xa0) || code === 0x2028 || code === 0x2029 ? '\u00b7' : (text[i] ?? '');
+    shown +=
+      code < 0x20 || (code >= 0x7f && code < 0xa0) || code === 0x2028 || code === 0x2029 ? '\u00b7' : (text[i] ?? '');
   }
   return shown;
 }

@@ -54,7 +54,10 @@ function expandForward(info: FieldInfo, from: number, to: number, step: number, 
   const key = `${info.name}:${from}-${to}/${step}`;
   let bits = cache.get(key);
   if (bits === undefined) {
-    bits = info.name === 'week' || info.name === 'year' ? stepThrough(from, to, step) : parseRange(info, `${from}-${to}/${step}`, source);
+    bits =
+      info.name === 'week' || info.name === 'year'
+        ? stepThrough(from, to, step)
+        : parseRange(info, `${from}-${to}/${step}`, source);
     if (cache.size >= MAX_CACHED) cache.clear();
     cache.set(key, bits);
   }
@@ -89,7 +92,13 @@ function parseRange(info: FieldInfo, text: string, source: string): Bits60 {
     // The scanner has checked all that cron-parser does; should they ever differ, the stricter one is right.
     throw new InvalidCronError(
       source,
-      { field: info.name, value: text, allowed: `${info.min}-${info.max}`, position: 0, reason: `${info.label} ${text} was refused by the parser.` },
+      {
+        field: info.name,
+        value: text,
+        allowed: `${info.min}-${info.max}`,
+        position: 0,
+        reason: `${info.label} ${text} was refused by the parser.`,
+      },
       { cause },
     );
   }

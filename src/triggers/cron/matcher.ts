@@ -164,7 +164,8 @@ export class CronMatcher {
     this.#monthStart = start;
     this.#monthEnd = start + monthLength(month);
     const year = Math.floor(month / 12);
-    const open = ((this.#months >>> (month - year * 12)) & 1) === 1 && (this.#years === undefined || this.#years.has(year));
+    const open =
+      ((this.#months >>> (month - year * 12)) & 1) === 1 && (this.#years === undefined || this.#years.has(year));
     this.#monthMask = open ? this.#days.maskOf(month, start) : 0;
   }
 

@@ -77,16 +77,23 @@ export function toFieldTexts(fields: unknown): CronFieldTexts {
   for (const { name } of ORDER) {
     if (given[name] !== undefined) texts[name] = toText(name, given[name]);
   }
-  if (Object.keys(texts).length === 0) throw new InvalidOptionError('cron', fields, 'at least one field, such as { hour: 9 }');
+  if (Object.keys(texts).length === 0)
+    throw new InvalidOptionError('cron', fields, 'at least one field, such as { hour: 9 }');
   return texts;
 }
 
 function toText(name: CronFieldName, value: unknown): string {
   const parts: readonly unknown[] = Array.isArray(value) ? value : [value];
-  const ok = parts.length > 0 && parts.every((part) => typeof part === 'string' || (typeof part === 'number' && Number.isInteger(part)));
+  const ok =
+    parts.length > 0 &&
+    parts.every((part) => typeof part === 'string' || (typeof part === 'number' && Number.isInteger(part)));
   const text = ok ? parts.join(',') : '';
   if (!ok || text.length > MAX_LENGTH) {
-    throw new InvalidOptionError(`cron.${name}`, value, "an integer, an expression such as '*/5' or 'mon-fri', or a list of them");
+    throw new InvalidOptionError(
+      `cron.${name}`,
+      value,
+      "an integer, an expression such as '*/5' or 'mon-fri', or a list of them",
+    );
   }
   return text;
 }
@@ -116,7 +123,11 @@ function build(texts: CronFieldTexts, seed: string | undefined): CronMatcher | u
   });
   const fields = seedItems(scanned, ORDER, seed);
   if (fields === undefined) return undefined;
-  const get = (name: CronFieldName): ScannedField => at(fields, ORDER.findIndex((info) => info.name === name));
+  const get = (name: CronFieldName): ScannedField =>
+    at(
+      fields,
+      ORDER.findIndex((info) => info.name === name),
+    );
   const bits = (name: CronFieldName): Bits60 => valuesOf(FIELDS[name], get(name).items, texts[name] ?? '*');
   const [second, minute, hour, day, week, weekday, year] = (
     ['second', 'minute', 'hour', 'day', 'week', 'dayOfWeek', 'year'] as const

@@ -33,7 +33,10 @@ export interface ScanOptions {
   /** Where the field stands in `text`. */
   readonly start: number;
   readonly end: number;
-  /** `2nd fri`, `last`, `last sun`: APScheduler's words, in the `day` field of the object form. */
+  /**
+   * The object form: blanks between items, APScheduler's words in the `day` field (`2nd fri`, `last`, `last sun`), and
+   * its limit on steps.
+   */
   readonly words?: boolean | undefined;
 }
 
@@ -89,18 +92,30 @@ class Scanner {
       this.#skipBlanks();
       const from = this.#at;
       if (from >= this.#end || this.#peek() === COMMA) {
-        this.#fail(from, Math.max(from, Math.min(from + 1, this.#end)), 'a value is missing here', `a value (${allowedIn(this.#info)})`);
+        this.#fail(
+          from,
+          Math.max(from, Math.min(from + 1, this.#end)),
+          'a value is missing here',
+          `a value (${allowedIn(this.#info)})`,
+        );
       }
-      items.push(this.#words ? this.#wordItem() : this.#item());
+      items.push(this.#words && this.#info.name === 'day' ? this.#wordItem() : this.#item());
       this.#skipBlanks();
       if (this.#at >= this.#end) break;
       if (this.#peek() !== COMMA) {
         const rest = this.#restOfItem(from);
-        this.#fail(from, rest, `${quote(this.#text.slice(from, rest))} is not a value of the ${this.#info.label} field`, this.#forms());
+        this.#fail(
+          from,
+          rest,
+          `${quote(this.#text.slice(from, rest))} is not a value of the ${this.#info.label} field`,
+          this.#forms(),
+        );
       }
       this.#at += 1;
     }
-    const open = this.#end - this.#start === 1 && (this.#text.charCodeAt(this.#start) === STAR || this.#text.charCodeAt(this.#start) === QUESTION);
+    const open =
+      this.#end - this.#start === 1 &&
+      (this.#text.charCodeAt(this.#start) === STAR || this.#text.charCodeAt(this.#start) === QUESTION);
     return { items, open, recurring: this.#recurring };
   }
 
@@ -137,9 +152,18 @@ class Scanner {
     if (next === DASH) {
       this.#at += 1;
       if (!isLetter(this.#peek()) && !isDigit(this.#peek())) {
-        this.#fail(from, this.#restOfItem(from), `${quote(this.#text.slice(from, this.#restOfItem(from)))} is not a range`, `a range such as ${this.#info.min}-${this.#info.max}`);
+        this.#fail(
+          from,
+          this.#restOfItem(from),
+          `${quote(this.#text.slice(from, this.#restOfItem(from)))} is not a range`,
+          `a range such as ${this.#info.min}-${this.#info.max}`,
+        );
       }
-      return this.#withStep(from, value, this.#value(), false);
+      const last = this.#value();
+      if (last < value && this.#info.name === 'year') {
+        this.#fail(from, this.#at, 'a range of years cannot go backwards', 'the earlier year first');
+      }
+      return this.#withStep(from, value, last, false);
     }
     // `5/15` starts at 5 and goes on to the end of the field.
     if (next === SLASH) return this.#withStep(from, value, this.#info.min + this.#info.size - 1, false);
@@ -161,7 +185,12 @@ class Scanner {
     const name = isLetter(this.#peek()) ? this.#word() : '';
     const weekday = WEEKDAY_NAMES.get(name);
     if (weekday === undefined) {
-      this.#fail(dayStart, Math.max(this.#at, Math.min(dayStart + 1, this.#end)), `expected the name of a weekday after "${word}"`, 'sun, mon, tue, wed, thu, fri or sat');
+      this.#fail(
+        dayStart,
+        Math.max(this.#at, Math.min(dayStart + 1, this.#end)),
+        `expected the name of a weekday after "${word}"`,
+        'sun, mon, tue, wed, thu, fri or sat',
+      );
     }
     return n === undefined ? { type: 'lastOf', weekday } : { type: 'nth', weekday, n };
   }
@@ -176,7 +205,12 @@ class Scanner {
     const at = this.#at;
     const offset = this.#digits();
     if (offset === undefined || offset < 1 || offset > 30) {
-      this.#fail(from, Math.max(this.#at, at), `L- needs a number of days before the last, got ${quote(this.#text.slice(at, this.#at))}`, 'L-1 to L-30');
+      this.#fail(
+        from,
+        Math.max(this.#at, at),
+        `L- needs a number of days before the last, got ${quote(this.#text.slice(at, this.#at))}`,
+        'L-1 to L-30',
+      );
     }
     return { type: 'last', offset };
   }
@@ -189,7 +223,12 @@ class Scanner {
     const n = this.#digits();
     if (n === undefined || n < 1 || n > 5) {
       const end = Math.max(this.#at, this.#restOfItem(from));
-      this.#fail(from, end, `# needs which of the month's weekdays is meant, got ${quote(this.#text.slice(from, end))}`, '#1 to #5, or #L');
+      this.#fail(
+        from,
+        end,
+        `# needs which of the month's weekdays is meant, got ${quote(this.#text.slice(from, end))}`,
+        '#1 to #5, or #L',
+      );
     }
     return { type: 'nth', weekday: weekday % 7, n };
   }
@@ -205,7 +244,8 @@ class Scanner {
       if (this.#peek() !== DASH) this.#fail(from, this.#restOfItem(from), 'H( needs a range', `H(${min}-${high})`);
       this.#at += 1;
       high = this.#value();
-      if (this.#peek() !== CLOSE || high < low) this.#fail(from, this.#restOfItem(from), 'H( needs a range from low to high', `H(${min}-${high})`);
+      if (this.#peek() !== CLOSE || high < low)
+        this.#fail(from, this.#restOfItem(from), 'H( needs a range from low to high', `H(${min}-${high})`);
       this.#at += 1;
     }
     const step = this.#peek() === SLASH ? this.#step(high - low) : 1;
@@ -214,10 +254,12 @@ class Scanner {
 
   #withStep(from: number, low: number, high: number, star: boolean): CronItem {
     if (this.#peek() !== SLASH) return { type: 'range', from: low, to: high, step: 1 };
-    // `*\/24` in hours would only ever be 0: surely a mistake. Explicit ranges with such steps are in real use.
+    // A step of 24 hours would only ever be hour 0: surely a mistake. In strings, explicit ranges with such steps are in
+    // real use; the object form refuses them as APScheduler does.
     const { size } = this.#info;
-    const step = this.#step(star ? size - 1 : size);
-    if (this.#peek() === SLASH) this.#fail(from, this.#restOfItem(from), 'an item can have only one step', this.#forms());
+    const step = this.#step(star ? size - 1 : this.#words && low < high ? high - low : size);
+    if (this.#peek() === SLASH)
+      this.#fail(from, this.#restOfItem(from), 'an item can have only one step', this.#forms());
     return { type: 'range', from: low, to: high, step };
   }
 
@@ -228,7 +270,12 @@ class Scanner {
     const step = this.#digits();
     if (step === undefined || step < 1 || step > max) {
       const end = step === undefined ? this.#restOfItem(from) : this.#at;
-      this.#fail(from, end, `step ${quote(this.#text.slice(from, end))} of the ${this.#info.label} field is not usable`, `a step from 1 to ${max}`);
+      this.#fail(
+        from,
+        end,
+        `step ${quote(this.#text.slice(from, end))} of the ${this.#info.label} field is not usable`,
+        `a step from 1 to ${max}`,
+      );
     }
     return step;
   }
@@ -242,17 +289,32 @@ class Scanner {
       // A letter may follow a weekday's name only as the L of "friL", which was taken care of before.
       if (value === undefined || word.length !== 3) {
         const end = this.#at;
-        this.#fail(from, end, `${quote(this.#text.slice(from, end))} is not a name the ${this.#info.label} field knows`, this.#forms());
+        this.#fail(
+          from,
+          end,
+          `${quote(this.#text.slice(from, end))} is not a name the ${this.#info.label} field knows`,
+          this.#forms(),
+        );
       }
       return value;
     }
     const value = this.#digits();
     if (value === undefined) {
       const end = this.#restOfItem(from);
-      this.#fail(from, end, `${quote(this.#text.slice(from, end))} is not a value of the ${this.#info.label} field`, this.#forms());
+      this.#fail(
+        from,
+        end,
+        `${quote(this.#text.slice(from, end))} is not a value of the ${this.#info.label} field`,
+        this.#forms(),
+      );
     }
     if (value < this.#info.min || value > this.#info.max) {
-      this.#fail(from, this.#at, `${this.#info.label} ${quote(this.#text.slice(from, this.#at)).slice(1, -1)} is out of range`, allowedIn(this.#info));
+      this.#fail(
+        from,
+        this.#at,
+        `${this.#info.label} ${quote(this.#text.slice(from, this.#at)).slice(1, -1)} is out of range`,
+        allowedIn(this.#info),
+      );
     }
     return value;
   }

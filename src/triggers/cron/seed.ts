@@ -8,7 +8,11 @@ import type { CronItem, ScannedField } from './scan.js';
  *
  * @returns undefined when there are `H` items but no seed.
  */
-export function seedItems(fields: readonly ScannedField[], infos: readonly FieldInfo[], seed: string | undefined): readonly ScannedField[] | undefined {
+export function seedItems(
+  fields: readonly ScannedField[],
+  infos: readonly FieldInfo[],
+  seed: string | undefined,
+): readonly ScannedField[] | undefined {
   if (!fields.some(({ items }) => items.some(isHash))) return fields;
   if (seed === undefined) return undefined;
   return fields.map((field, i) => {

@@ -9,9 +9,10 @@ export function transitionsOf(timezone: string, fromYear: number, toYear: number
   const zone = Zone.of(timezone);
   const found: number[] = [];
   const end = Date.UTC(toYear, 0, 1) / 1000;
-  for (let at = Date.UTC(fromYear, 0, 1) / 1000; at < end; ) {
+  for (let at = Date.UTC(fromYear, 0, 1) / 1000; at < end;) {
     const segment = zone.segment(at);
-    if (segment.before !== segment.offset && segment.from >= Date.UTC(fromYear, 0, 1) / 1000) found.push(segment.from * 1000);
+    if (segment.before !== segment.offset && segment.from >= Date.UTC(fromYear, 0, 1) / 1000)
+      found.push(segment.from * 1000);
     at = segment.to;
   }
   return [...new Set(found)];

@@ -20,7 +20,11 @@ export function fireTimes(trigger: Trigger, after: number, count: number): strin
 /** The fire times up to and before an instant, oldest first, found backwards. */
 export function fireTimesBefore(trigger: Trigger, before: number, count: number): string[] {
   const times: string[] = [];
-  for (let at = trigger.previous?.(before) ?? null; at !== null && times.length < count; at = trigger.previous?.(at) ?? null) {
+  for (
+    let at = trigger.previous?.(before) ?? null;
+    at !== null && times.length < count;
+    at = trigger.previous?.(at) ?? null
+  ) {
     times.unshift(toText(at));
   }
   return times;
@@ -28,5 +32,8 @@ export function fireTimesBefore(trigger: Trigger, before: number, count: number)
 
 /** ISO 8601 in UTC, without a fraction of zero. */
 export function toText(at: number): string {
-  return new Date(at).toISOString().replace(/\.000Z$/, 'Z').replace(/(\.\d*?)0+Z$/, '$1Z');
+  return new Date(at)
+    .toISOString()
+    .replace(/\.000Z$/, 'Z')
+    .replace(/(\.\d*?)0+Z$/, '$1Z');
 }
