@@ -57,8 +57,9 @@ const troubleOnly: Logger = {
 
 const ALLOWED = 'a trigger, a cron expression, or one instant as a Date';
 
-function toTrigger(input: unknown, timezone: string): Trigger {
-  if (typeof input === 'string') return new CronTrigger(input, { timezone });
+// A cron string's zone, where its own prefix names none, is filled in with the other defaults.
+function toTrigger(input: unknown): Trigger {
+  if (typeof input === 'string') return new CronTrigger(input);
   if (typeof input !== 'object' || input === null) throw new InvalidOptionError('trigger', input, ALLOWED);
   if ('next' in input && 'toJSON' in input && typeof input.next === 'function') return input as Trigger;
   if (Object.prototype.toString.call(input) === '[object Date]' || 'toMillis' in input) {

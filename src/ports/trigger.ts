@@ -46,13 +46,6 @@ export interface Trigger {
   first?(now: EpochMs): EpochMs | null;
 
   /**
-   * The trigger with what was left open filled in: the time zone where none was given, the instant an interval
-   * without a start time counts from. Itself when nothing is open. A scheduler calls it when a job is added, so that
-   * what is stored depends on no machine's settings.
-   */
-  withDefaults?(defaults: { readonly timezone: string; readonly anchor: EpochMs }): Trigger;
-
-  /**
    * The same trigger with what its maker left open filled in from the scheduler and the job it is added to: the
    * zone of a cron expression without one, the anchor of an interval without a start. A trigger that leaves
    * nothing open answers itself; one that holds others asks them. The scheduler calls this once, when a job is

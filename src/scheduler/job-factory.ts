@@ -44,7 +44,7 @@ export class JobFactory {
     checkKeys(options, ADD_KEYS);
     const id = options.id === undefined ? this.#newId(durable) : nonEmpty(options.id, 'id');
     const { name, fn, policy: taskPolicy } = this.#resolveTask(task, durable);
-    const made = this.trigger(trigger, now);
+    const made = this.trigger(trigger, now, id);
     if (durable && options.retry != null && typeof options.retry === 'object' && options.retry.retryIf != null) {
       throw new JobUnstorableError(
         `Job "${id}": \`retry.retryIf\` is a function, and a durable job store cannot keep it. Give it to the task: ` +
@@ -88,11 +88,11 @@ export class JobFactory {
     };
   }
 
-  /** A trigger with nothing left open. `anchor`: what an interval without a start time counts from. */
-  trigger(input: TriggerInput, anchor: EpochMs): Trigger {
+  /** A trigger with nothing left open. `anchor`: what an interval without a start counts from; `seed`: what spreads an `H`. */
+  trigger(input: TriggerInput, anchor: EpochMs, seed: string): Trigger {
     const { timezone } = this.#options;
-    const trigger = this.#wiring.toTrigger(input, timezone);
-    return trigger.withDefaults?.({ timezone, anchor }) ?? trigger;
+    const trigger = this.#wiring.toTrigger(input);
+    return trigger.withDefaults?.({ timezone, anchor, seed }) ?? trigger;
   }
 
   #newId(durable: boolean): string {

@@ -55,7 +55,7 @@ export interface Wiring {
   createJobStore(): JobStore;
   createExecutor(): Executor;
   /** A trigger from what `addJob` takes. @throws InvalidTriggerError, InvalidOptionError */
-  toTrigger(input: unknown, timezone: string): Trigger;
+  toTrigger(input: unknown): Trigger;
 }
 
 export interface ResolvedOptions {

@@ -223,7 +223,7 @@ export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implem
   async rescheduleJob(id: string, trigger: TriggerInput, options: ChangeOptions = {}): Promise<Job> {
     checkSelector(id, options, ['jobStore', 'ifRevision']);
     const { loop, result } = await this.#change(id, options, (record, context) => {
-      const made = this.factory.trigger(trigger, context.now);
+      const made = this.factory.trigger(trigger, context.now, id);
       const decision = rescheduleJob(record, { ...record.definition, trigger: made, anchor: context.now }, context);
       if (decision.next?.state.nextFireTime === null && record.state.status !== 'paused') {
         throw new NeverFiresError(id, `${made.kind} trigger ${JSON.stringify(made)}`);
