@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, posix, resolve } from 'node:path';
@@ -30,7 +31,7 @@ beforeAll(async () => {
   const outDir = join(workshop, 'dist');
   await build({ ...buildConfig, config: false, dts: false, clean: false, silent: true, outDir });
   for (const file of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md']) {
-    await cp(join(root, file), join(workshop, file));
+    if (existsSync(join(root, file))) await cp(join(root, file), join(workshop, file));
   }
   for (const decoy of ['src/index.ts', 'test/index.test.ts', '.ci/run', 'tsconfig.json']) {
     await mkdir(dirname(join(workshop, decoy)), { recursive: true });
