@@ -1,0 +1,44 @@
+import { appendFileSync, renameSync, writeFileSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { freemem, loadavg, totalmem } from 'node:os';
+import { join } from 'node:path';
+
+const HEADER = 'time,load,memory_percent,disk_percent,label\n';
+
+/** Samples this machine into a CSV file, and puts full files aside. */
+export class MachineLog {
+  readonly folder: string;
+  readonly #file: string;
+  #rows = 0;
+  #rotated = 0;
+
+  constructor(folder: string) {
+    this.folder = folder;
+    this.#file = join(folder, 'machine.csv');
+  }
+
+  /** Appends one line, and answers it in words. */
+  async sample(at: Date, label: string): Promise<string> {
+    const [load = 0] = loadavg();
+    const memory = 100 * (1 - freemem() / totalmem());
+    const { blocks, bavail } = await statfs(this.folder);
+    const disk = blocks === 0 ? 0 : 100 * (1 - bavail / blocks);
+    const values = [load.toFixed(2), memory.toFixed(1), disk.toFixed(1)];
+    // The file is touched in one go, so that a rotation never finds it half written.
+    if (this.#rows === 0) writeFileSync(this.#file, HEADER);
+    appendFileSync(this.#file, `${at.toISOString()},${values.join(',')},${label}\n`);
+    this.#rows += 1;
+    return `load ${values[0]!}, memory ${values[1]!} %, disk ${values[2]!} %`;
+  }
+
+  /** Renames the file, so that the next sample begins a new one. */
+  rotate(): string {
+    const rows = this.#rows;
+    if (rows === 0) return 'nothing to rotate';
+    this.#rows = 0;
+    this.#rotated += 1;
+    const name = `machine.${this.#rotated}.csv`;
+    renameSync(this.#file, join(this.folder, name));
+    return `${rows} ${rows === 1 ? 'row' : 'rows'} put aside as ${name}`;
+  }
+}
