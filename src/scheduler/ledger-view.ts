@@ -90,7 +90,12 @@ export async function listRuns(loop: StoreLoop, query: RunQuery, timezone: strin
     limit: whole(query.limit ?? PAGE, 'limit', 1),
     after: query.cursor === undefined ? undefined : nonEmpty(query.cursor, 'cursor'),
   });
-  return Object.assign(page.entries.map(toReport), { nextCursor: page.nextCursor });
+  return withCursor(page.entries.map(toReport), page.nextCursor);
+}
+
+/** The cursor beside the list and not among its contents: an array that compares, copies and prints as one. */
+export function withCursor<T>(list: T[], nextCursor: string | null): T[] & { readonly nextCursor: string | null } {
+  return Object.defineProperty(list, 'nextCursor', { value: nextCursor }) as T[] & { readonly nextCursor: string | null };
 }
 
 function toReport(entry: LedgerEntry): RunReport {

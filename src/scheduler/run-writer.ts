@@ -34,7 +34,7 @@ export class RunWriter {
   /** The records of jobs with runs on this node as last seen. A guess: the revision decides. */
   readonly #seen: Map<string, StoredJob>;
   #queue: PendingWrite[] = [];
-  #flushing: Promise<void> | undefined;
+  #flushing = false;
   #scheduled = false;
   #stopped = false;
 
@@ -47,14 +47,22 @@ export class RunWriter {
 
   push(write: PendingWrite): void {
     this.#queue.push(write);
+    this.#schedule();
+  }
+
+  /** Writes again, first what was left when it stopped. */
+  start(): void {
+    this.#stopped = false;
+    if (this.#queue.length > 0) this.#schedule();
+  }
+
+  #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
     // Not at once: what ends in the same turn goes into the same batch.
     queueMicrotask(() => {
       this.#scheduled = false;
-      this.#flushing ??= this.#flush().finally(() => {
-        this.#flushing = undefined;
-      });
+      if (!this.#flushing) void this.#flush();
     });
   }
 
@@ -64,6 +72,8 @@ export class RunWriter {
   }
 
   async #flush(): Promise<void> {
+    // Set and cleared in the same turn as the queue is looked at: whatever is pushed later starts the next flush.
+    this.#flushing = true;
     const conflicts = new BackOff(this.#access.alias);
     while (this.#queue.length > 0 && !this.#stopped) {
       const batch = this.#queue;
@@ -86,6 +96,7 @@ export class RunWriter {
       const delay = conflicts.next();
       if (conflicts.failures > CONFLICTS_BEFORE_WAIT) await this.#wait(delay);
     }
+    this.#flushing = false;
   }
 
   /** Answers the writes that met somebody else's change and have to be repeated. */

@@ -128,6 +128,11 @@ export class Runner {
     return count;
   }
 
+  /** Records again after a `stop`, first what could not be recorded then: if a run is still ours, its end counts. */
+  resume(): void {
+    this.#writer.start();
+  }
+
   /** Gives up on what could not be recorded. Its leases run out, and other nodes deal with it. */
   stop(): void {
     this.#heartbeat.stop();

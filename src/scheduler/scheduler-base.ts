@@ -99,8 +99,9 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
    */
   async start(options: { readonly paused?: boolean | undefined } = {}): Promise<void> {
     refuseUnknownKeys(options, '', ['paused']);
+    const paused = flag(options.paused, 'paused');
     if (this.#stopping !== undefined) await this.#stopping;
-    if (this.lifecycle.state === 'stopped') this.#starting = this.#start(options.paused ?? false);
+    if (this.lifecycle.state === 'stopped') this.#starting = this.#start(paused);
     await this.#starting;
   }
 

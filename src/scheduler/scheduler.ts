@@ -12,7 +12,7 @@ import { changeJob, type JobChangeResult } from './job-changes.js';
 import { insertJob, newJobRecord, VISIBLE, type JobListQuery } from './job-directory.js';
 import type { TaskInput } from './job-factory.js';
 import type { AddJobRest, JobChanges, JobOptions, JobPolicyOptions } from './job-options.js';
-import { listRuns, verifyLedger, type LedgerReport, type RunQuery, type RunReports } from './ledger-view.js';
+import { listRuns, verifyLedger, withCursor, type LedgerReport, type RunQuery, type RunReports } from './ledger-view.js';
 import { isThenable } from './maybe-promise.js';
 import type { SchedulerOptions, Wiring } from './options.js';
 import { flag, nonEmpty, refuseUnknownKeys, whole } from './policy.js';
@@ -157,13 +157,13 @@ export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implem
       let after: string | undefined = isFirst ? fromId : undefined;
       do {
         const room = Math.min(PAGE, limit - jobs.length);
-        if (room === 0) return Object.assign(jobs, { nextCursor: cursorAfter(jobs) });
+        if (room === 0) return withCursor(jobs, cursorAfter(jobs));
         const page = await loop.access.list({ tags, task, text, statuses, after, limit: room });
         for (const stored of page.jobs) jobs.push(new Job(this, alias, stored));
         after = page.nextCursor ?? undefined;
       } while (after !== undefined);
     }
-    return Object.assign(jobs, { nextCursor: null });
+    return withCursor(jobs, null);
   }
 
   /**

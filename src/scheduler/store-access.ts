@@ -43,19 +43,17 @@ export class StoreAccess {
   /** Opens it the first time; a failed opening can be tried again. */
   open(context: StoreContext): MaybePromise<void> {
     if (this.#ready) return undefined;
-    this.#opened ??= this.#open(context);
+    this.#opened ??= this.#open(context).catch((error: unknown) => {
+      this.#opened = undefined;
+      throw error;
+    });
     return this.#opened;
   }
 
   async #open(context: StoreContext): Promise<void> {
-    try {
-      await this.store.open(context);
-      this.#ready = true;
-      this.#closed = false;
-    } catch (error) {
-      this.#opened = undefined;
-      throw error;
-    }
+    await this.store.open(context);
+    this.#ready = true;
+    this.#closed = false;
   }
 
   async close(): Promise<void> {

@@ -87,6 +87,7 @@ export class StoreLoop {
   /** Begins (or goes on) to take on what is due. */
   async start(): Promise<void> {
     this.#mode = 'claiming';
+    this.runner.resume();
     this.#unwatchClock ??= this.#deps.clock.onJump?.(() => { this.wake(); });
     if (this.#unwatch === undefined && this.access.store.watch !== undefined) {
       try {
