@@ -1,5 +1,5 @@
 import type { EventHub, EventStreamOptions } from '../events/event-hub.js';
-import type { EventOf, SchedulerEvent, SchedulerEventMap, SchedulerEventType } from '../events/events.js';
+import type { EventOf, SchedulerEvent, SchedulerEventType } from '../events/events.js';
 import { EVENT_ALL } from '../events/masks.js';
 import { refuseUnknownKeys, whole } from './policy.js';
 
@@ -8,17 +8,17 @@ export abstract class EventFace {
   /** @internal */
   protected abstract readonly hub: EventHub;
 
-  on<E extends SchedulerEventType>(type: E, listener: SchedulerEventMap[E]): this {
+  on<E extends SchedulerEventType>(type: E, listener: (event: EventOf<E>) => void): this {
     this.hub.on(type, listener);
     return this;
   }
 
-  once<E extends SchedulerEventType>(type: E, listener: SchedulerEventMap[E]): this {
+  once<E extends SchedulerEventType>(type: E, listener: (event: EventOf<E>) => void): this {
     this.hub.once(type, listener);
     return this;
   }
 
-  off<E extends SchedulerEventType>(type: E, listener: SchedulerEventMap[E]): this {
+  off<E extends SchedulerEventType>(type: E, listener: (event: EventOf<E>) => void): this {
     this.hub.off(type, listener);
     return this;
   }
