@@ -99,7 +99,7 @@ export const folders = {
   triggers: {
     imports: ['ports', ...common],
     types: ['model'],
-    packages: ['luxon', 'cron-parser'],
+    packages: ['luxon', 'cron-parser', 'cronstrue'],
     bans: ['ambientTime', 'chance', 'effects', 'asynchrony'],
   },
   stores: {

@@ -22,3 +22,8 @@ export function toLocalDay(input: unknown, option: string, zone: Zone | undefine
   const place = zone ?? Zone.system();
   return Math.floor(place.toLocal(toInstant(input, option, place.name)) / DAY_MS);
 }
+
+/** ISO date of a day number. */
+export function dayText(day: number): string {
+  return new Date(day * DAY_MS).toISOString().slice(0, -'T00:00:00.000Z'.length);
+}

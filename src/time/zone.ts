@@ -118,6 +118,12 @@ export class Zone {
     return gap === 'shift' ? early : null;
   }
 
+  /** Like {@link Zone.fromLocal}, but of a time that comes twice the later instant. */
+  lastFromLocal(local: number): EpochMs {
+    const late = local - this.offsetAt(local + DAY_SECONDS * 1000);
+    return this.toLocal(late) === local ? late : this.fromLocal(local, 'shift');
+  }
+
   #find(seconds: number): ZoneSegment {
     const table = this.#tableOf(seconds);
     for (let i = table.length - 1; i > 0; i -= 1) {

@@ -1,18 +1,29 @@
+import type { Trigger, TriggerJson } from '../ports/trigger.js';
 import { CalendarIntervalTrigger } from './calendar-interval.js';
-import { AndTrigger, ExceptTrigger, OrTrigger } from './combining.js';
+import { AndTrigger, OrTrigger } from './combining.js';
 import { CronTrigger } from './cron/cron-trigger.js';
+import { DailyTrigger } from './daily.js';
 import { DateTrigger } from './date.js';
+import { ExceptTrigger } from './except.js';
 import { IntervalTrigger } from './interval.js';
-import type { Trigger, TriggerJson, TriggerReader } from '../ports/trigger.js';
-import type { ReadTrigger } from './registry.js';
+import { MonthlyTrigger } from './monthly.js';
+import { StartupTrigger } from './startup.js';
+import { WeeklyTrigger } from './weekly.js';
+import { WindowIntervalTrigger } from './window-interval.js';
+import type { ReadTrigger, TriggerRegistry } from './registry.js';
 
 /** How each of punctual's own triggers is read back from its stored form. */
 export const BUILT_IN: ReadonlyMap<string, ReadTrigger> = new Map<string, ReadTrigger>([
   ['cron', (json: TriggerJson): Trigger => CronTrigger.read(json)],
   ['interval', (json: TriggerJson): Trigger => IntervalTrigger.read(json)],
+  ['windowInterval', (json: TriggerJson): Trigger => WindowIntervalTrigger.read(json)],
   ['calendarInterval', (json: TriggerJson): Trigger => CalendarIntervalTrigger.read(json)],
+  ['daily', (json: TriggerJson): Trigger => DailyTrigger.read(json)],
+  ['weekly', (json: TriggerJson): Trigger => WeeklyTrigger.read(json)],
+  ['monthly', (json: TriggerJson): Trigger => MonthlyTrigger.read(json)],
   ['date', (json: TriggerJson): Trigger => DateTrigger.read(json)],
-  ['or', (json: TriggerJson, reader: TriggerReader): Trigger => OrTrigger.read(json, reader)],
-  ['and', (json: TriggerJson, reader: TriggerReader): Trigger => AndTrigger.read(json, reader)],
-  ['except', (json: TriggerJson, reader: TriggerReader): Trigger => ExceptTrigger.read(json, reader)],
+  ['startup', (json: TriggerJson): Trigger => StartupTrigger.read(json)],
+  ['or', (json: TriggerJson, registry: TriggerRegistry): Trigger => OrTrigger.read(json, registry)],
+  ['and', (json: TriggerJson, registry: TriggerRegistry): Trigger => AndTrigger.read(json, registry)],
+  ['except', (json: TriggerJson, registry: TriggerRegistry): Trigger => ExceptTrigger.read(json, registry)],
 ]);

@@ -1,11 +1,14 @@
 import { InvalidOptionError } from '../errors/errors.js';
-import type { EpochMs, Trigger, TriggerDefaults, TriggerJson } from '../ports/trigger.js';
+import type { EpochMs, TriggerDefaults, TriggerJson } from '../ports/trigger.js';
 import { DAY_MS, MAX_INSTANT, monthLength, monthOfDay, monthStart } from '../time/civil.js';
 import type { InstantInput } from '../time/instant.js';
-import { toLocalDay } from '../time/local-date.js';
+import { timeOfDayText } from '../time/time-of-day.js';
+import { dayText, toLocalDay } from '../time/local-date.js';
 import { toZone, Zone } from '../time/zone.js';
+import { TriggerBase } from './base.js';
 import { checkOptions, checkOrder, refuseNaN, toJitter, type BoundOptions } from './bounds.js';
 import { JsonFields } from './json-fields.js';
+import { listText, optionsText } from './words.js';
 
 /** The step of a {@link CalendarIntervalTrigger} and the time of day, on the clocks of its zone. */
 export interface CalendarInterval {
@@ -52,7 +55,7 @@ const STEPS = ['years', 'months', 'weeks', 'days'] as const;
  * new CalendarIntervalTrigger({ months: 1, hour: 15 }, { startDate: '2026-01-31', timezone: 'Europe/Berlin' });
  * ```
  */
-export class CalendarIntervalTrigger implements Trigger {
+export class CalendarIntervalTrigger extends TriggerBase {
   readonly jitter: number | undefined;
   readonly #months: number;
   readonly #days: number;
@@ -68,6 +71,7 @@ export class CalendarIntervalTrigger implements Trigger {
    * @throws InvalidOptionError when no step is given or a part is out of range, UnknownTimeZoneError.
    */
   constructor(interval: CalendarInterval, options: CalendarIntervalTriggerOptions = {}) {
+    super();
     checkOptions(options);
     checkInterval(interval);
     const [years, months, weeks, days] = STEPS.map((unit) => toPart(interval, unit, 1_000_000)) as [
@@ -131,7 +135,20 @@ export class CalendarIntervalTrigger implements Trigger {
     if (this.#zone !== undefined && this.#startDay !== undefined) return this;
     const zone = this.#zone ?? Zone.of(defaults.timezone);
     const startDay = this.#startDay ?? Math.floor(zone.toLocal(defaults.anchor) / DAY_MS);
-    return CalendarIntervalTrigger.read({ ...this.toJSON(), timezone: zone.name, startDate: toText(startDay) });
+    return CalendarIntervalTrigger.read({ ...this.toJSON(), timezone: zone.name, startDate: dayText(startDay) });
+  }
+
+  describe(): string {
+    const parts = [
+      [Math.floor(this.#months / 12), 'year'],
+      [this.#months % 12, 'month'],
+      [this.#days % 7 === 0 ? this.#days / 7 : 0, 'week'],
+      [this.#days % 7 === 0 ? 0 : this.#days, 'day'],
+    ] as const;
+    const step = parts.flatMap(([n, unit]) => (n === 0 ? [] : [n === 1 ? `1 ${unit}` : `${n} ${unit}s`]));
+    const start = this.#startDay === undefined ? '' : `, from ${dayText(this.#startDay)}`;
+    const end = this.#endDay === undefined ? '' : `, until ${dayText(this.#endDay)}`;
+    return `Every ${listText(step)} at ${timeOfDayText(this.#secondOfDay)}${start}${end}${optionsText(this)}`;
   }
 
   toJSON(): TriggerJson {
@@ -145,8 +162,8 @@ export class CalendarIntervalTrigger implements Trigger {
       minute: Math.floor(seconds / 60) % 60,
       second: seconds % 60,
       ...(this.#zone === undefined ? {} : { timezone: this.#zone.name }),
-      ...(this.#startDay === undefined ? {} : { startDate: toText(this.#startDay) }),
-      ...(this.#endDay === undefined ? {} : { endDate: toText(this.#endDay) }),
+      ...(this.#startDay === undefined ? {} : { startDate: dayText(this.#startDay) }),
+      ...(this.#endDay === undefined ? {} : { endDate: dayText(this.#endDay) }),
       ...(this.jitter === undefined ? {} : { jitter: this.jitter }),
     };
   }
@@ -255,9 +272,4 @@ function toPart(interval: CalendarInterval, part: keyof CalendarInterval, max: n
     throw new InvalidOptionError(`interval.${part}`, value, `an integer from 0 to ${max}`);
   }
   return value;
-}
-
-/** ISO date of a day number. */
-function toText(day: number): string {
-  return new Date(day * DAY_MS).toISOString().slice(0, -'T00:00:00.000Z'.length);
 }

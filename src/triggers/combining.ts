@@ -1,8 +1,13 @@
 import { InvalidTriggerError } from '../errors/errors.js';
 import type { EpochMs, Trigger, TriggerDefaults, TriggerJson, TriggerReader } from '../ports/trigger.js';
+import { TriggerBase } from './base.js';
 import { checkOptions, toJitter, type BoundOptions } from './bounds.js';
+import { isTrigger } from './is-trigger.js';
 import { JsonFields } from './json-fields.js';
-import { firesAt, MAX_ROUNDS, previousOf, TriggerSearchError } from './search.js';
+import { MAX_ROUNDS, previousOf, TriggerSearchError } from './search.js';
+import { describeTrigger } from './words.js';
+
+export { ExceptTrigger } from './except.js';
 
 /** Options of the combining triggers. A part's own jitter has no effect inside a combination. */
 export type CombiningOptions = Pick<BoundOptions, 'jitter'>;
@@ -15,12 +20,13 @@ export type CombiningOptions = Pick<BoundOptions, 'jitter'>;
  * new OrTrigger([new CronTrigger('0 9 * * 1-5'), new CronTrigger('0 11 * * 6,0')]);
  * ```
  */
-export class OrTrigger implements Trigger {
+export class OrTrigger extends TriggerBase {
   readonly triggers: readonly Trigger[];
   readonly jitter: number | undefined;
 
   /** @throws InvalidTriggerError when the list is empty or holds something that is no trigger. */
   constructor(triggers: readonly Trigger[], options: CombiningOptions = {}) {
+    super();
     this.triggers = checkParts('or', triggers);
     checkOptions(options);
     this.jitter = toJitter(options.jitter);
@@ -53,6 +59,10 @@ export class OrTrigger implements Trigger {
     return triggers === this.triggers ? this : new OrTrigger(triggers, { jitter: this.jitter });
   }
 
+  describe(): string {
+    return this.triggers.map(describeTrigger).join('; or ');
+  }
+
   toJSON(): TriggerJson {
     return toListJson(this);
   }
@@ -71,12 +81,13 @@ export class OrTrigger implements Trigger {
  * new AndTrigger([new CronTrigger('0 *\/2 * * *'), new CronTrigger('0 *\/3 * * *')]); // 0, 6, 12, 18
  * ```
  */
-export class AndTrigger implements Trigger {
+export class AndTrigger extends TriggerBase {
   readonly triggers: readonly Trigger[];
   readonly jitter: number | undefined;
 
   /** @throws InvalidTriggerError when the list is empty or holds something that is no trigger. */
   constructor(triggers: readonly Trigger[], options: CombiningOptions = {}) {
+    super();
     this.triggers = checkParts('and', triggers);
     checkOptions(options);
     this.jitter = toJitter(options.jitter);
@@ -136,6 +147,10 @@ export class AndTrigger implements Trigger {
     return triggers === this.triggers ? this : new AndTrigger(triggers, { jitter: this.jitter });
   }
 
+  describe(): string {
+    return `When all of these fall together: ${this.triggers.map(describeTrigger).join('; ')}`;
+  }
+
   toJSON(): TriggerJson {
     return toListJson(this);
   }
@@ -143,83 +158,6 @@ export class AndTrigger implements Trigger {
   /** @internal */
   static read(json: TriggerJson, reader: TriggerReader): AndTrigger {
     return new AndTrigger(readParts(json, reader), { jitter: new JsonFields(json).optionalNumber('jitter') });
-  }
-}
-
-/**
- * Fires when `base` does, except at the instants of `excluded`.
- *
- * @example Every hour, but not at noon.
- * ```ts
- * new ExceptTrigger(new CronTrigger('0 * * * *'), new CronTrigger('0 12 * * *'));
- * ```
- */
-export class ExceptTrigger implements Trigger {
-  readonly base: Trigger;
-  readonly excluded: Trigger;
-  readonly jitter: number | undefined;
-
-  /** @throws InvalidTriggerError when either is no trigger. */
-  constructor(base: Trigger, excluded: Trigger, options: CombiningOptions = {}) {
-    checkParts('except', [base, excluded]);
-    checkOptions(options);
-    this.base = base;
-    this.excluded = excluded;
-    this.jitter = toJitter(options.jitter);
-  }
-
-  get kind(): 'except' {
-    return 'except';
-  }
-
-  /** @throws TriggerSearchError when too many instants in a row are excluded. */
-  next(after: EpochMs): EpochMs | null {
-    let at = this.base.next(after);
-    for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      if (at === null || !firesAt(this.excluded, at)) return at;
-      at = this.base.next(at);
-    }
-    throw new TriggerSearchError('except', after, at ?? after, this);
-  }
-
-  /** @throws TriggerSearchError when too many instants in a row are excluded. */
-  previous(before: EpochMs): EpochMs | null {
-    let at = previousOf(this.base, before);
-    for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      if (at === null || !firesAt(this.excluded, at)) return at;
-      at = previousOf(this.base, at);
-    }
-    throw new TriggerSearchError('except', at ?? before, before, this);
-  }
-
-  withDefaults(defaults: TriggerDefaults): ExceptTrigger {
-    const base = this.base.withDefaults?.(defaults) ?? this.base;
-    const excluded = this.excluded.withDefaults?.(defaults) ?? this.excluded;
-    return base === this.base && excluded === this.excluded
-      ? this
-      : new ExceptTrigger(base, excluded, { jitter: this.jitter });
-  }
-
-  toJSON(): TriggerJson {
-    return {
-      kind: 'except',
-      v: 1,
-      base: this.base.toJSON(),
-      excluded: this.excluded.toJSON(),
-      ...(this.jitter === undefined ? {} : { jitter: this.jitter }),
-    };
-  }
-
-  /** @internal */
-  static read(json: TriggerJson, reader: TriggerReader): ExceptTrigger {
-    const fields = new JsonFields(json);
-    return new ExceptTrigger(
-      reader.read(fields.object('base') as TriggerJson),
-      reader.read(fields.object('excluded') as TriggerJson),
-      {
-        jitter: fields.optionalNumber('jitter'),
-      },
-    );
   }
 }
 
@@ -255,18 +193,4 @@ function checkParts(kind: string, triggers: unknown): readonly Trigger[] {
     }
   }
   return [...(triggers as readonly Trigger[])];
-}
-
-/** Structural, never `instanceof`: triggers may come from another copy of the package, or be the user's own. */
-export function isTrigger(value: unknown): value is Trigger {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'kind' in value &&
-    typeof value.kind === 'string' &&
-    'next' in value &&
-    typeof value.next === 'function' &&
-    'toJSON' in value &&
-    typeof value.toJSON === 'function'
-  );
 }

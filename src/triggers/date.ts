@@ -1,7 +1,9 @@
-import type { EpochMs, Trigger, TriggerJson } from '../ports/trigger.js';
+import type { EpochMs, TriggerJson } from '../ports/trigger.js';
 import { toInstant, type InstantInput } from '../time/instant.js';
+import { TriggerBase } from './base.js';
 import { toJitter, type BoundOptions } from './bounds.js';
 import { JsonFields } from './json-fields.js';
+import { instantText, optionsText } from './words.js';
 
 /** Options of a {@link DateTrigger}. */
 export interface DateTriggerOptions extends Pick<BoundOptions, 'jitter'> {
@@ -18,7 +20,7 @@ export interface DateTriggerOptions extends Pick<BoundOptions, 'jitter'> {
  * new DateTrigger('2026-05-01T09:00', { timezone: 'Europe/Berlin' });
  * ```
  */
-export class DateTrigger implements Trigger {
+export class DateTrigger extends TriggerBase {
   /** The one fire time. */
   readonly at: EpochMs;
   readonly jitter: number | undefined;
@@ -29,6 +31,7 @@ export class DateTrigger implements Trigger {
    * @throws InvalidOptionError when it is not an instant, UnknownTimeZoneError when the zone is unknown.
    */
   constructor(at: InstantInput, options: DateTriggerOptions = {}) {
+    super();
     this.at = toInstant(at, 'at', options.timezone);
     this.jitter = toJitter(options.jitter);
   }
@@ -52,6 +55,10 @@ export class DateTrigger implements Trigger {
 
   count(from: EpochMs, to: EpochMs): number {
     return from <= this.at && this.at <= to ? 1 : 0;
+  }
+
+  describe(): string {
+    return `Once, at ${instantText(this.at)}${optionsText(this)}`;
   }
 
   toJSON(): TriggerJson {

@@ -1,10 +1,13 @@
 import { InvalidOptionError } from '../errors/errors.js';
-import type { EpochMs, Trigger, TriggerDefaults, TriggerJson } from '../ports/trigger.js';
+import type { EpochMs, TriggerDefaults, TriggerJson } from '../ports/trigger.js';
 import { MAX_INSTANT } from '../time/civil.js';
 import { MS_PER, toMs, type DurationParts } from '../time/duration.js';
+import { formatDuration } from '../time/duration-text.js';
 import { Zone } from '../time/zone.js';
+import { TriggerBase } from './base.js';
 import { checkOptions, refuseNaN, toBound, toJitter, type BoundOptions } from './bounds.js';
 import { JsonFields } from './json-fields.js';
+import { instantText, optionsText } from './words.js';
 
 /** Options of an {@link IntervalTrigger}. */
 export interface IntervalTriggerOptions extends BoundOptions {
@@ -40,7 +43,7 @@ const UNITS: readonly string[] = Object.keys(MS_PER);
  * new IntervalTrigger({ seconds: 30 }, { from: 'completion' });
  * ```
  */
-export class IntervalTrigger implements Trigger {
+export class IntervalTrigger extends TriggerBase {
   // Plain numbers and few of them: a million jobs hold one such object each.
   /** The interval in milliseconds. */
   readonly every: number;
@@ -56,6 +59,7 @@ export class IntervalTrigger implements Trigger {
    * @throws InvalidOptionError when the interval is below 1 ms or an option is invalid, UnknownTimeZoneError.
    */
   constructor(interval: DurationParts, options: IntervalTriggerOptions = {}) {
+    super();
     checkOptions(options);
     const zone = options.timezone === undefined ? undefined : Zone.of(options.timezone).name;
     const start = toBound(options.startTime, 'startTime', zone);
@@ -131,6 +135,12 @@ export class IntervalTrigger implements Trigger {
   withDefaults(defaults: TriggerDefaults): IntervalTrigger {
     if (this.#origin !== EPOCH) return this;
     return new IntervalTrigger({ milliseconds: this.every }, this.#options(defaults.anchor));
+  }
+
+  describe(): string {
+    const start = this.#origin === AT_ANCHOR ? `, from ${instantText(this.#anchor)}` : '';
+    const pause = this.#fromCompletion ? ' after the previous run has ended' : '';
+    return `Every ${formatDuration(this.every)}${pause}${start}${optionsText({ endTime: this.#end, jitter: this.jitter })}`;
   }
 
   toJSON(): TriggerJson {

@@ -2,12 +2,13 @@ import { inspectValue, isPunctualError } from '../errors/base.js';
 import { InvalidOptionError, InvalidTriggerError, UnknownTriggerError } from '../errors/errors.js';
 import type { Trigger, TriggerJson, TriggerReader } from '../ports/trigger.js';
 import { BUILT_IN } from './built-in.js';
+import { isHolidayCalendar, type HolidayCalendar } from './holiday-calendar.js';
 
 /**
- * Makes a trigger from its stored form. Parts of a combination are read through `reader`, so that they may be of
+ * Makes a trigger from its stored form. Parts of a combination are read through `registry`, so that they may be of
  * any kind the registry knows.
  */
-export type ReadTrigger = (json: TriggerJson, reader: TriggerReader) => Trigger;
+export type ReadTrigger = (json: TriggerJson, registry: TriggerRegistry) => Trigger;
 
 interface Entry {
   readonly read: ReadTrigger;
@@ -25,6 +26,7 @@ interface Entry {
  */
 export class TriggerRegistry implements TriggerReader {
   readonly #kinds = new Map<string, Entry>([...BUILT_IN].map(([kind, read]) => [kind, { read, version: 1 }]));
+  readonly #calendars = new Map<string, HolidayCalendar>();
 
   /** The kinds that can be read. */
   get kinds(): readonly string[] {
@@ -48,6 +50,32 @@ export class TriggerRegistry implements TriggerReader {
     if (this.#kinds.has(kind)) throw new InvalidOptionError('kind', kind, 'a kind that is not registered yet');
     this.#kinds.set(kind, { read, version });
     return this;
+  }
+
+  /**
+   * Makes a named calendar known, in place of one of the same name: stored triggers that name it use it when they are
+   * read next.
+   *
+   * @returns this registry.
+   * @throws InvalidOptionError when it is no calendar, or has no name.
+   */
+  defineCalendar(calendar: HolidayCalendar): this {
+    if (!isHolidayCalendar(calendar) || calendar.name === undefined) {
+      throw new InvalidOptionError('calendar', calendar, 'a HolidayCalendar with a name');
+    }
+    this.#calendars.set(calendar.name, calendar);
+    return this;
+  }
+
+  /** @throws UnknownTriggerError when no calendar of that name is defined. */
+  calendar(name: string): HolidayCalendar {
+    const calendar = this.#calendars.get(name);
+    if (calendar !== undefined) return calendar;
+    throw new UnknownTriggerError(
+      'except',
+      `Unknown calendar ${inspectValue(name)}: a stored trigger excludes its dates. ` +
+        'Define it with defineCalendar before the scheduler starts.',
+    );
   }
 
   /**

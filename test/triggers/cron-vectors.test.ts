@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CronTrigger } from '../../src/triggers/cron/cron-trigger.js';
-import type { DstRule } from '../../src/triggers/cron/engine.js';
+import type { DstRule } from '../../src/triggers/wall-clock/engine.js';
 import { InvalidCronError } from '../../src/triggers/cron/invalid-cron-error.js';
 import { fireTimes, fireTimesBefore, loadVectors } from './support/vectors.js';
 

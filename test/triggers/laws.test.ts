@@ -6,9 +6,15 @@ import { CalendarIntervalTrigger } from '../../src/triggers/calendar-interval.js
 import { readTrigger } from '../../src/triggers/codec.js';
 import { AndTrigger, ExceptTrigger, OrTrigger } from '../../src/triggers/combining.js';
 import { CronTrigger } from '../../src/triggers/cron/cron-trigger.js';
-import type { DstRule } from '../../src/triggers/cron/engine.js';
+import type { DstRule } from '../../src/triggers/wall-clock/engine.js';
+import { DailyTrigger } from '../../src/triggers/daily.js';
 import { DateTrigger } from '../../src/triggers/date.js';
+import { HolidayCalendar } from '../../src/triggers/holiday-calendar.js';
 import { IntervalTrigger } from '../../src/triggers/interval.js';
+import { MonthlyTrigger } from '../../src/triggers/monthly.js';
+import { StartupTrigger } from '../../src/triggers/startup.js';
+import { WeeklyTrigger } from '../../src/triggers/weekly.js';
+import { WindowIntervalTrigger } from '../../src/triggers/window-interval.js';
 import { gridAround, ZONES_OF_INTEREST } from './support/grid.js';
 
 const at = (text: string): number => Date.parse(text);
@@ -79,6 +85,39 @@ const TRIGGERS: Readonly<Record<string, Trigger>> = {
   'and with an interval': new AndTrigger(
     [new IntervalTrigger({ minutes: 30 }, BOUNDS_FROM_MIDNIGHT), new CronTrigger('0 2 * * *', berlin)],
     { jitter: 9 },
+  ),
+  daily: new DailyTrigger(['02:30', '09:00', '23:59:59'], berlin),
+  'daily, all rules': new OrTrigger(
+    (['match', 'compatible', 'skipFirst'] as const).map((dst) => new DailyTrigger('02:15', { ...berlin, dst })),
+  ),
+  weekly: new WeeklyTrigger(
+    { days: 'fri-sun', time: ['00:00', '02:30'] },
+    { timezone: 'America/New_York', jitter: 50 },
+  ),
+  monthly: new MonthlyTrigger({ days: [1, 15, 31, -1, -3], time: '12:00' }, { ...berlin, ...BOUNDS }),
+  'monthly without a zone': new MonthlyTrigger({ days: 30, time: '02:30' }),
+  window: new WindowIntervalTrigger({ minutes: 25 }, { from: '09:00', to: '17:00', days: 'mon-fri' }, berlin),
+  'window overnight': new WindowIntervalTrigger(
+    { minutes: 45 },
+    { from: '22:00', to: '02:30' },
+    { timezone: 'America/New_York', ...BOUNDS },
+  ),
+  'window of a whole day': new WindowIntervalTrigger({ hours: 7 }, { from: '02:30', to: '02:30' }, berlin),
+  'window without a zone': new WindowIntervalTrigger('PT1H', { from: '01:00', to: '05:00' }),
+  startup: new StartupTrigger({ delay: { seconds: 5 }, jitter: 7 }),
+  'except holidays': new ExceptTrigger(
+    new CronTrigger('*/20 * * * *', berlin),
+    new HolidayCalendar(
+      ['2026-03-29', { from: '2024-12-24', to: '2025-01-06' }, new CronTrigger('0 12 * 10 *')],
+      berlin,
+    ),
+  ),
+  'except holidays without a zone': new ExceptTrigger(
+    new DailyTrigger('09:00'),
+    new HolidayCalendar([
+      '2026-01-01',
+      new DailyTrigger('00:00', { startTime: '2023-06-01T00:00:00Z', endTime: '2024-01-01T00:00:00Z' }),
+    ]),
   ),
   except: new ExceptTrigger(
     new CronTrigger('30 * * * *', berlin),

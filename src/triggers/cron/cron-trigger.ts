@@ -1,25 +1,19 @@
 import { InvalidOptionError, InvalidTriggerError } from '../../errors/errors.js';
-import type { EpochMs, Trigger, TriggerDefaults, TriggerJson } from '../../ports/trigger.js';
-import { MAX_INSTANT } from '../../time/civil.js';
+import type { TriggerDefaults, TriggerJson } from '../../ports/trigger.js';
 import { toZone, Zone } from '../../time/zone.js';
-import { checkOptions, refuseNaN, toBound, toJitter, type BoundOptions } from '../bounds.js';
+import { checkOptions } from '../bounds.js';
 import { JsonFields } from '../json-fields.js';
-import { nextFire, planOf, previousFire, type DstPlan, type DstRule } from './engine.js';
-import { compileExpression, type CompiledCron } from './expression.js';
-import type { CronMatcher } from './matcher.js';
-import { compileFields, toFieldTexts, type CronFields, type CronFieldTexts } from './object-form.js';
+import { readWallClockOptions } from '../wall-clock/read-options.js';
+import { WallClockTrigger, type WallClockOptions } from '../wall-clock/wall-clock-trigger.js';
+import { compileExpression, compileFields } from './compile.js';
+import { describeCron } from './describe.js';
+import { toFieldTexts, type CronFields, type CronFieldTexts } from './object-form.js';
 
 /** Options of a {@link CronTrigger}. */
-export interface CronTriggerOptions extends BoundOptions {
-  /** IANA zone in which the fields are read. Default: the scheduler's. */
-  readonly timezone?: string | undefined;
-  /** What daylight saving does. Default `'vixie'`. */
-  readonly dst?: DstRule | undefined;
+export interface CronTriggerOptions extends WallClockOptions {
   /** Stable text that spreads `H` fields. Default: the job's id. */
   readonly seed?: string | undefined;
 }
-
-const DST_RULES: readonly unknown[] = ['vixie', 'match', 'compatible', 'skipFirst'];
 
 /**
  * Fires when the clock of a time zone shows a matching time.
@@ -35,20 +29,13 @@ const DST_RULES: readonly unknown[] = ['vixie', 'match', 'compatible', 'skipFirs
  * new CronTrigger({ day: 'last fri', hour: 17 });
  * ```
  */
-export class CronTrigger implements Trigger {
+export class CronTrigger extends WallClockTrigger {
   /** The expression as it was given, or undefined for the object form. */
   readonly expression: string | undefined;
   /** The fields, as text, or undefined for a string expression. */
   readonly fields: CronFieldTexts | undefined;
-  /** What daylight saving does. */
-  readonly dst: DstRule;
-  readonly jitter: number | undefined;
-  readonly #matcher: CronMatcher | undefined;
-  readonly #zone: Zone | undefined;
-  readonly #plan: DstPlan;
-  readonly #start: EpochMs | undefined;
-  readonly #end: EpochMs | undefined;
-  readonly #seed: string | undefined;
+  /** What spreads `H` fields, if it was given or filled in. */
+  readonly seed: string | undefined;
 
   /**
    * @throws InvalidCronError when the expression or a field is wrong, InvalidOptionError when an option is,
@@ -56,73 +43,32 @@ export class CronTrigger implements Trigger {
    */
   constructor(cron: string | CronFields, options: CronTriggerOptions = {}) {
     checkOptions(options);
-    const { dst = 'vixie', seed } = options;
-    if (!DST_RULES.includes(dst))
-      throw new InvalidOptionError('dst', dst, "'vixie', 'match', 'compatible' or 'skipFirst'");
+    const { seed, timezone } = options;
     if (seed !== undefined && typeof seed !== 'string') throw new InvalidOptionError('seed', seed, 'a string');
-    let compiled: CompiledCron;
-    if (typeof cron === 'string') {
-      this.expression = cron;
-      this.fields = undefined;
-      compiled = compileExpression(cron, seed);
-    } else {
-      this.expression = undefined;
-      this.fields = toFieldTexts(cron);
-      compiled = compileFields(this.fields, seed);
-    }
-    this.#zone = chooseZone(compiled.timezone, options.timezone);
-    this.#matcher = compiled.matcher;
-    this.dst = dst;
-    this.#plan = planOf(dst, compiled.matcher?.fixedTime ?? false);
-    this.#start = toBound(options.startTime, 'startTime', this.#zone?.name);
-    this.#end = toBound(options.endTime, 'endTime', this.#zone?.name);
-    this.#seed = seed;
-    this.jitter = toJitter(options.jitter);
+    const expression = typeof cron === 'string' ? cron : undefined;
+    const fields = typeof cron === 'string' ? undefined : toFieldTexts(cron);
+    const compiled = fields === undefined ? compileExpression(expression, seed) : compileFields(fields, seed);
+    const { matcher } = compiled;
+    super(matcher, matcher?.fixedTime ?? false, chooseZone(compiled.timezone, timezone), options);
+    this.expression = expression;
+    this.fields = fields;
+    this.seed = seed;
   }
 
   get kind(): 'cron' {
     return 'cron';
   }
 
-  /** IANA name, or undefined while the scheduler has not filled in its own. */
-  get timezone(): string | undefined {
-    return this.#zone?.name;
-  }
-
-  /** @throws InvalidTriggerError when the expression has an `H` and nothing to spread it by. */
-  next(after: EpochMs): EpochMs | null {
-    const start = this.#start;
-    const from = start !== undefined && after < start ? start - 1 : after;
-    if (!(from < MAX_INSTANT)) {
-      refuseNaN(after, 'after');
-      return null;
-    }
-    const seconds = Math.floor((from < -MAX_INSTANT ? -MAX_INSTANT - 1 : from) / 1000) + 1;
-    const at =
-      nextFire(this.#matcher ?? this.#refuseSeedless(), this.#zone ?? Zone.system(), this.#plan, seconds) * 1000;
-    return at <= (this.#end ?? MAX_INSTANT) ? at : null;
-  }
-
-  /** @throws InvalidTriggerError when the expression has an `H` and nothing to spread it by. */
-  previous(before: EpochMs): EpochMs | null {
-    const end = this.#end;
-    const until = end !== undefined && before > end ? end + 1 : before;
-    if (!(until > -MAX_INSTANT)) {
-      refuseNaN(before, 'before');
-      return null;
-    }
-    const seconds = Math.ceil((until > MAX_INSTANT ? MAX_INSTANT + 1 : until) / 1000) - 1;
-    const at =
-      previousFire(this.#matcher ?? this.#refuseSeedless(), this.#zone ?? Zone.system(), this.#plan, seconds) * 1000;
-    return at >= (this.#start ?? -MAX_INSTANT) ? at : null;
+  describe(): string {
+    return describeCron(this);
   }
 
   withDefaults(defaults: TriggerDefaults): CronTrigger {
-    const needsSeed = this.#matcher === undefined && defaults.seed !== undefined;
-    if (this.#zone !== undefined && !needsSeed) return this;
+    const needsSeed = !this.ready && defaults.seed !== undefined;
+    if (this.timezone !== undefined && !needsSeed) return this;
     return CronTrigger.read({
       ...this.toJSON(),
-      timezone: this.#zone?.name ?? defaults.timezone,
+      timezone: this.timezone ?? defaults.timezone,
       ...(needsSeed ? { seed: defaults.seed } : {}),
     });
   }
@@ -132,12 +78,8 @@ export class CronTrigger implements Trigger {
       kind: 'cron',
       v: 1,
       ...(this.expression === undefined ? { fields: this.fields } : { expression: this.expression }),
-      ...(this.#zone === undefined ? {} : { timezone: this.#zone.name }),
-      ...(this.dst === 'vixie' ? {} : { dst: this.dst }),
-      ...(this.#seed === undefined ? {} : { seed: this.#seed }),
-      ...(this.#start === undefined ? {} : { startTime: this.#start }),
-      ...(this.#end === undefined ? {} : { endTime: this.#end }),
-      ...(this.jitter === undefined ? {} : { jitter: this.jitter }),
+      ...this.optionsJson(),
+      ...(this.seed === undefined ? {} : { seed: this.seed }),
     };
   }
 
@@ -145,16 +87,13 @@ export class CronTrigger implements Trigger {
   static read(json: TriggerJson): CronTrigger {
     const fields = new JsonFields(json);
     return new CronTrigger(fields.optionalString('expression') ?? fields.object('fields'), {
-      timezone: fields.optionalString('timezone'),
-      dst: fields.optionalString('dst') as DstRule | undefined,
+      ...readWallClockOptions(fields),
       seed: fields.optionalString('seed'),
-      startTime: fields.optionalNumber('startTime'),
-      endTime: fields.optionalNumber('endTime'),
-      jitter: fields.optionalNumber('jitter'),
     });
   }
 
-  #refuseSeedless(): never {
+  /** @internal */
+  protected override refuseUnready(): never {
     throw new InvalidTriggerError(
       `Cron expression ${JSON.stringify(this.expression ?? this.fields)} has an H, which a seed spreads: add it to a scheduler, ` +
         'where the job id is the seed, or pass { seed }.',

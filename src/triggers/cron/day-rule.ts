@@ -1,13 +1,5 @@
-import {
-  daysFromCivil,
-  isLeapYear,
-  isoWeekOfDay,
-  monthLength,
-  monthStart,
-  weekdayOfDay,
-  yearOfMonth,
-} from '../../time/civil.js';
-import { bitsOf, has60, highestBit, type Bits60 } from './bits.js';
+import { daysFromCivil, isLeapYear, isoWeekOfDay, monthLength, weekdayOfDay, yearOfMonth } from '../../time/civil.js';
+import { bitsOf, has60, type Bits60 } from './bits.js';
 import type { CronItem } from './scan.js';
 
 /** Days a field names, in ways that depend on the month. Masks of days have bit 0 for the first. */
@@ -134,18 +126,4 @@ function nearestWorkday(i: number, weekday: number, length: number): number {
   if (bit === 6) return i === 0 ? i + 2 : i - 1;
   if (bit === 0) return i === length - 1 ? i - 2 : i + 1;
   return i;
-}
-
-/** Whether a rule names no day in any month of the given set: bit 0 is January. */
-export function hasNoDay(table: DayTable, months: number): boolean {
-  // Twenty-eight years hold every year's shape, and more is not needed to meet every month's.
-  for (let month = 2000 * 12; month < 2028 * 12; month += 1) {
-    if (((months >>> (month % 12)) & 1) === 1 && table.maskOf(month, monthStart(month)) !== 0) return false;
-  }
-  return true;
-}
-
-/** The last day in a mask, counted from 0, or -1. */
-export function lastDayOf(mask: number): number {
-  return mask === 0 ? -1 : highestBit(mask);
 }

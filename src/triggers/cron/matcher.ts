@@ -1,6 +1,8 @@
-import { DAY_SECONDS, monthLength, monthOfDay, monthStart } from '../../time/civil.js';
+import { DAY_SECONDS } from '../../time/civil.js';
 import { has60, highestBit, lowestBit, nextBit, nextBit60, previousBit, previousBit60, type Bits60 } from './bits.js';
-import { DayTable, type DayRule } from './day-rule.js';
+import type { LocalMatcher } from '../wall-clock/engine.js';
+import { DayFinder } from './day-finder.js';
+import type { DayRule } from './day-rule.js';
 import type { YearSet } from './year-set.js';
 
 /** What an expression says, ready for the {@link CronMatcher}. */
@@ -18,38 +20,23 @@ export interface CronSpec {
   readonly fixedTime: boolean;
 }
 
-/** The calendar repeats after 400 years; what has not come by then never comes. */
-const CYCLE_MONTHS = 4800;
-
-/** No month: the search is over. */
-const NO_DAY = Number.NaN;
-
 /**
- * Finds the local times an expression matches, on a calendar without time zones: seconds since 1970-01-01T00:00 on
- * the wall clock, where every day has 86,400. Integer arithmetic and bit scans only; nothing is allocated.
- *
- * The last month asked about is remembered, which changes no answer, only its price.
+ * The local times an expression matches. Integer arithmetic and bit scans only; nothing is allocated.
  */
-export class CronMatcher {
+export class CronMatcher implements LocalMatcher {
   readonly fixedTime: boolean;
   readonly #secondLow: number;
   readonly #secondHigh: number;
   readonly #minuteLow: number;
   readonly #minuteHigh: number;
   readonly #hours: number;
-  readonly #months: number;
-  readonly #years: YearSet | undefined;
-  readonly #days: DayTable;
+  readonly #days: DayFinder;
   readonly #firstSecond: number;
   readonly #lastSecond: number;
   readonly #firstMinute: number;
   readonly #lastMinute: number;
   readonly #firstTime: number;
   readonly #lastTime: number;
-  #month = Number.NaN;
-  #monthStart = 0;
-  #monthEnd = 0;
-  #monthMask = 0;
 
   constructor(spec: CronSpec) {
     this.fixedTime = spec.fixedTime;
@@ -58,9 +45,7 @@ export class CronMatcher {
     this.#minuteLow = spec.minutes.low;
     this.#minuteHigh = spec.minutes.high;
     this.#hours = spec.hours;
-    this.#months = spec.months;
-    this.#years = spec.years;
-    this.#days = new DayTable(spec.days);
+    this.#days = new DayFinder(spec.days, spec.months, spec.years);
     this.#firstSecond = nextBit60(spec.seconds.low, spec.seconds.high, 0);
     this.#lastSecond = previousBit60(spec.seconds.low, spec.seconds.high, 59);
     this.#firstMinute = nextBit60(spec.minutes.low, spec.minutes.high, 0);
@@ -72,22 +57,22 @@ export class CronMatcher {
   /** The first matching local time at or after `local`, or plus infinity. */
   next(local: number): number {
     const day = Math.floor(local / DAY_SECONDS);
-    if (this.#matchesDay(day)) {
+    if (this.#days.has(day)) {
       const time = this.#timeFrom(local - day * DAY_SECONDS);
       if (time >= 0) return day * DAY_SECONDS + time;
     }
-    const later = this.#dayFrom(day + 1);
+    const later = this.#days.from(day + 1);
     return later === later ? later * DAY_SECONDS + this.#firstTime : Infinity;
   }
 
   /** The last matching local time at or before `local`, or minus infinity. */
   previous(local: number): number {
     const day = Math.floor(local / DAY_SECONDS);
-    if (this.#matchesDay(day)) {
+    if (this.#days.has(day)) {
       const time = this.#timeUpTo(local - day * DAY_SECONDS);
       if (time >= 0) return day * DAY_SECONDS + time;
     }
-    const earlier = this.#dayUpTo(day - 1);
+    const earlier = this.#days.upTo(day - 1);
     return earlier === earlier ? earlier * DAY_SECONDS + this.#lastTime : -Infinity;
   }
 
@@ -123,73 +108,5 @@ export class CronMatcher {
     }
     hour = previousBit(this.#hours, hour - 1);
     return hour < 0 ? -1 : hour * 3600 + this.#lastMinute * 60 + this.#lastSecond;
-  }
-
-  #matchesDay(day: number): boolean {
-    if (!(day >= this.#monthStart && day < this.#monthEnd)) this.#enter(monthOfDay(day));
-    return ((this.#monthMask >>> (day - this.#monthStart)) & 1) === 1;
-  }
-
-  /** The first matching day at or after `day`, or NaN. */
-  #dayFrom(day: number): number {
-    if (!(day >= this.#monthStart && day < this.#monthEnd)) this.#enter(monthOfDay(day));
-    let found = nextBit(this.#monthMask, day - this.#monthStart);
-    const limit = this.#years === undefined ? this.#month + CYCLE_MONTHS : Infinity;
-    while (found < 0) {
-      const month = this.#monthFrom(this.#month + 1);
-      if (!(month <= limit)) return NO_DAY;
-      this.#enter(month);
-      found = nextBit(this.#monthMask, 0);
-    }
-    return this.#monthStart + found;
-  }
-
-  /** The last matching day at or before `day`, or NaN. */
-  #dayUpTo(day: number): number {
-    if (!(day >= this.#monthStart && day < this.#monthEnd)) this.#enter(monthOfDay(day));
-    let found = previousBit(this.#monthMask, day - this.#monthStart);
-    const limit = this.#years === undefined ? this.#month - CYCLE_MONTHS : -Infinity;
-    while (found < 0) {
-      const month = this.#monthUpTo(this.#month - 1);
-      if (!(month >= limit)) return NO_DAY;
-      this.#enter(month);
-      found = previousBit(this.#monthMask, 30);
-    }
-    return this.#monthStart + found;
-  }
-
-  #enter(month: number): void {
-    const start = monthStart(month);
-    this.#month = month;
-    this.#monthStart = start;
-    this.#monthEnd = start + monthLength(month);
-    const year = Math.floor(month / 12);
-    const open =
-      ((this.#months >>> (month - year * 12)) & 1) === 1 && (this.#years === undefined || this.#years.has(year));
-    this.#monthMask = open ? this.#days.maskOf(month, start) : 0;
-  }
-
-  /** The first month at or after `month` that the month and year fields let in, or NaN. */
-  #monthFrom(month: number): number {
-    let year = Math.floor(month / 12);
-    let index = nextBit(this.#months, month - year * 12);
-    if (index < 0) {
-      year += 1;
-      index = lowestBit(this.#months);
-    }
-    if (this.#years === undefined || this.#years.has(year)) return year * 12 + index;
-    return this.#years.from(year + 1) * 12 + lowestBit(this.#months);
-  }
-
-  /** The last month at or before `month` that the month and year fields let in, or NaN. */
-  #monthUpTo(month: number): number {
-    let year = Math.floor(month / 12);
-    let index = previousBit(this.#months, month - year * 12);
-    if (index < 0) {
-      year -= 1;
-      index = highestBit(this.#months);
-    }
-    if (this.#years === undefined || this.#years.has(year)) return year * 12 + index;
-    return this.#years.upTo(year - 1) * 12 + highestBit(this.#months);
   }
 }

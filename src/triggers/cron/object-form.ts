@@ -1,13 +1,7 @@
 import { InvalidOptionError } from '../../errors/errors.js';
-import { toDaySet } from './day-rule.js';
 import { FIELDS, type CronFieldName, type FieldInfo } from './fields.js';
-import type { CompiledCron } from './expression.js';
-import { valuesOf } from './item-values.js';
-import { CronMatcher } from './matcher.js';
+import type { ReadCron } from './read-expression.js';
 import { scanField, type ScannedField } from './scan.js';
-import { seedItems } from './seed.js';
-import { YearSet } from './year-set.js';
-import type { Bits60 } from './bits.js';
 
 /** One value of a field: a number, or an expression such as `'*\/5'`, `'mon-fri'`, `'1,15'`; or a list of them. */
 export type CronFieldValue = number | string | readonly (number | string)[];
@@ -51,9 +45,6 @@ const ORDER: readonly FieldInfo[] = [
 
 /** Longest text of a field read. */
 const MAX_LENGTH = 1024;
-
-const MAX_CACHED = 1024;
-const cache = new Map<string, CompiledCron>();
 
 /** Fields in their text form, most significant first: what a stored trigger keeps. */
 export type CronFieldTexts = Readonly<Partial<Record<CronFieldName, string>>>;
@@ -99,57 +90,19 @@ function toText(name: CronFieldName, value: unknown): string {
 }
 
 /**
- * Compiles the object form.
+ * Reads the object form, filling in the fields left out.
  *
  * @throws InvalidCronError
  */
-export function compileFields(texts: CronFieldTexts, seed?: string): CompiledCron {
-  const key = JSON.stringify([texts, seed]);
-  let compiled = cache.get(key);
-  if (compiled === undefined) {
-    compiled = { matcher: build(texts, seed), timezone: undefined };
-    if (cache.size >= MAX_CACHED) cache.clear();
-    cache.set(key, compiled);
-  }
-  return compiled;
-}
-
-function build(texts: CronFieldTexts, seed: string | undefined): CronMatcher | undefined {
+export function readFieldTexts(texts: CronFieldTexts): ReadCron {
   const leastGiven = ORDER.findLastIndex((info) => texts[info.name] !== undefined);
-  const scanned = ORDER.map((info, i) => {
+  const fields: Partial<Record<CronFieldName, ScannedField>> = {};
+  const full: Partial<Record<CronFieldName, string>> = {};
+  ORDER.forEach((info, i) => {
     const free = i < leastGiven || info.name === 'week' || info.name === 'dayOfWeek';
     const text = texts[info.name] ?? (free ? '*' : String(info.min));
-    return scanField(text, info, { start: 0, end: text.length, words: true });
+    fields[info.name] = scanField(text, info, { start: 0, end: text.length, words: true });
+    full[info.name] = text;
   });
-  const fields = seedItems(scanned, ORDER, seed);
-  if (fields === undefined) return undefined;
-  const get = (name: CronFieldName): ScannedField =>
-    at(
-      fields,
-      ORDER.findIndex((info) => info.name === name),
-    );
-  const bits = (name: CronFieldName): Bits60 => valuesOf(FIELDS[name], get(name).items, texts[name] ?? '*');
-  const [second, minute, hour, day, week, weekday, year] = (
-    ['second', 'minute', 'hour', 'day', 'week', 'dayOfWeek', 'year'] as const
-  ).map(get) as [ScannedField, ScannedField, ScannedField, ScannedField, ScannedField, ScannedField, ScannedField];
-  return new CronMatcher({
-    seconds: bits('second'),
-    minutes: bits('minute'),
-    hours: bits('hour').low,
-    months: bits('month').low >>> 1,
-    days: {
-      first: day.open ? undefined : toDaySet(day.items, bits('day'), 'day'),
-      second: weekday.open ? undefined : toDaySet(weekday.items, bits('dayOfWeek'), 'dayOfWeek'),
-      join: 'and',
-      weeks: week.open ? undefined : bits('week'),
-    },
-    years: year.open ? undefined : new YearSet(year.items),
-    fixedTime: !second.recurring && !minute.recurring && !hour.recurring,
-  });
-}
-
-function at(fields: readonly ScannedField[], index: number): ScannedField {
-  const field = fields[index];
-  if (field === undefined) throw new RangeError(`no field ${index}`);
-  return field;
+  return { fields, texts: full, join: 'and', timezone: undefined };
 }

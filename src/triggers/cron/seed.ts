@@ -1,4 +1,4 @@
-import type { FieldInfo } from './fields.js';
+import type { CronFieldName } from './fields.js';
 import type { CronItem, ScannedField } from './scan.js';
 
 /**
@@ -8,19 +8,19 @@ import type { CronItem, ScannedField } from './scan.js';
  *
  * @returns undefined when there are `H` items but no seed.
  */
-export function seedItems(
-  fields: readonly ScannedField[],
-  infos: readonly FieldInfo[],
-  seed: string | undefined,
-): readonly ScannedField[] | undefined {
-  if (!fields.some(({ items }) => items.some(isHash))) return fields;
+export function seedFields(fields: ScannedFields, seed: string | undefined): ScannedFields | undefined {
+  const entries = Object.entries(fields);
+  if (!entries.some(([, { items }]) => items.some(isHash))) return fields;
   if (seed === undefined) return undefined;
-  return fields.map((field, i) => {
-    const hash = fnv1a(`${infos[i]?.name ?? ''}:${seed}`);
-    return { ...field, items: field.items.map((item) => (isHash(item) ? pick(item, hash) : item)) };
-  });
+  return Object.fromEntries(
+    entries.map(([name, field]) => {
+      const hash = fnv1a(`${name}:${seed}`);
+      return [name, { ...field, items: field.items.map((item) => (isHash(item) ? pick(item, hash) : item)) }];
+    }),
+  );
 }
 
+type ScannedFields = Readonly<Partial<Record<CronFieldName, ScannedField>>>;
 type HashItem = Extract<CronItem, { type: 'hash' }>;
 
 function isHash(item: CronItem): item is HashItem {

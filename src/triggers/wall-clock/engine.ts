@@ -1,8 +1,18 @@
 import type { Zone } from '../../time/zone.js';
-import type { CronMatcher } from './matcher.js';
 
 /**
- * What daylight saving does to a cron trigger.
+ * A set of local times, on a calendar without time zones: seconds since 1970-01-01T00:00 on the wall clock, where
+ * every day has 86,400 of them.
+ */
+export interface LocalMatcher {
+  /** The first member at or after `local` (whole seconds), or plus infinity. */
+  next(local: number): number;
+  /** The last member at or before `local` (whole seconds), or minus infinity. */
+  previous(local: number): number;
+}
+
+/**
+ * What daylight saving does to a trigger that goes by the clock on the wall.
  *
  * - `'vixie'`: a fixed-time expression (no `*`, `?` or `/` in second, minute and hour) whose time falls in a gap of
  *   less than three hours runs once at the first instant after the gap, and runs in the first pass of an overlap
@@ -53,7 +63,7 @@ const TWO_DAYS = 2 * 86_400;
  * The zone is walked one stretch of constant offset at a time: inside a stretch local time and real time run in
  * step, so the answer is the matcher's. What the rule adds or takes away happens at the start of a stretch.
  */
-export function nextFire(matcher: CronMatcher, zone: Zone, { gap, both }: DstPlan, from: number): number {
+export function nextFire(matcher: LocalMatcher, zone: Zone, { gap, both }: DstPlan, from: number): number {
   let start = from;
   while (start <= MAX_SECONDS) {
     const segment = zone.segment(start);
@@ -86,7 +96,7 @@ export function nextFire(matcher: CronMatcher, zone: Zone, { gap, both }: DstPla
 }
 
 /** The last fire time at or before `until`, in epoch seconds, or minus infinity. The mirror of {@link nextFire}. */
-export function previousFire(matcher: CronMatcher, zone: Zone, { gap, both }: DstPlan, until: number): number {
+export function previousFire(matcher: LocalMatcher, zone: Zone, { gap, both }: DstPlan, until: number): number {
   let end = until;
   while (end >= -MAX_SECONDS) {
     const segment = zone.segment(end);

@@ -1,0 +1,124 @@
+import { InvalidTriggerError } from '../errors/errors.js';
+import type { EpochMs, Trigger, TriggerDefaults, TriggerJson } from '../ports/trigger.js';
+import { TriggerBase } from './base.js';
+import { checkOptions, toJitter } from './bounds.js';
+import type { CombiningOptions } from './combining.js';
+import { HolidayCalendar, isHolidayCalendar } from './holiday-calendar.js';
+import { isTrigger } from './is-trigger.js';
+import { JsonFields } from './json-fields.js';
+import type { TriggerRegistry } from './registry.js';
+import { firesAt, MAX_ROUNDS, previousOf, TriggerSearchError } from './search.js';
+import { describeTrigger } from './words.js';
+
+/**
+ * Fires when `base` does, except at the instants of another trigger, or on the dates of a calendar.
+ *
+ * @example Every hour, but not at noon; every workday, but not on holidays.
+ * ```ts
+ * new ExceptTrigger(new CronTrigger('0 * * * *'), new CronTrigger('0 12 * * *'));
+ * new ExceptTrigger(new CronTrigger('0 9 * * 1-5'), new HolidayCalendar(['2026-05-01', '2026-12-25']));
+ * ```
+ */
+export class ExceptTrigger extends TriggerBase {
+  readonly base: Trigger;
+  readonly excluded: Trigger | HolidayCalendar;
+  readonly jitter: number | undefined;
+
+  /** @throws InvalidTriggerError when `base` is no trigger, or `excluded` neither a trigger nor a calendar. */
+  constructor(base: Trigger, excluded: Trigger | HolidayCalendar, options: CombiningOptions = {}) {
+    super();
+    if (!isTrigger(base)) throw new InvalidTriggerError('The base of an "except" trigger is not a trigger.', base);
+    if (!isTrigger(excluded) && !isHolidayCalendar(excluded)) {
+      throw new InvalidTriggerError('An "except" trigger excludes a trigger or a HolidayCalendar.', excluded);
+    }
+    checkOptions(options);
+    this.base = base;
+    this.excluded = excluded;
+    this.jitter = toJitter(options.jitter);
+  }
+
+  get kind(): 'except' {
+    return 'except';
+  }
+
+  /** @throws TriggerSearchError when too many instants in a row are excluded. */
+  next(after: EpochMs): EpochMs | null {
+    const { base, excluded } = this;
+    let at = base.next(after);
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      if (at === null) return null;
+      if (isTrigger(excluded)) {
+        if (!firesAt(excluded, at)) return at;
+        at = base.next(at);
+      } else {
+        if (!excluded.includes(at)) return at;
+        // However dense the base is, holidays in a row are left in one step.
+        at = base.next(Math.max(at, excluded.endAfter(at) - 1));
+      }
+    }
+    throw new TriggerSearchError('except', after, at ?? after, this);
+  }
+
+  /** @throws TriggerSearchError when too many instants in a row are excluded. */
+  previous(before: EpochMs): EpochMs | null {
+    const { base, excluded } = this;
+    let at = previousOf(base, before);
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      if (at === null) return null;
+      if (isTrigger(excluded)) {
+        if (!firesAt(excluded, at)) return at;
+        at = previousOf(base, at);
+      } else {
+        if (!excluded.includes(at)) return at;
+        at = previousOf(base, Math.min(at, excluded.startBefore(at)));
+      }
+    }
+    throw new TriggerSearchError('except', at ?? before, before, this);
+  }
+
+  describe(): string {
+    const { excluded } = this;
+    const exception = isTrigger(excluded)
+      ? `at: ${describeTrigger(excluded)}`
+      : `on the dates of ${calendarText(excluded)}`;
+    return `${describeTrigger(this.base)}; but not ${exception}`;
+  }
+
+  withDefaults(defaults: TriggerDefaults): ExceptTrigger {
+    const base = this.base.withDefaults?.(defaults) ?? this.base;
+    const excluded = this.excluded.withDefaults?.(defaults) ?? this.excluded;
+    if (base === this.base && excluded === this.excluded) return this;
+    return new ExceptTrigger(base, excluded, { jitter: this.jitter });
+  }
+
+  toJSON(): TriggerJson {
+    const { excluded } = this;
+    return {
+      kind: 'except',
+      v: 1,
+      base: this.base.toJSON(),
+      ...(isTrigger(excluded) ? { excluded: excluded.toJSON() } : { calendar: excluded.name ?? excluded.toJSON() }),
+      ...(this.jitter === undefined ? {} : { jitter: this.jitter }),
+    };
+  }
+
+  /** @internal */
+  static read(json: TriggerJson, registry: TriggerRegistry): ExceptTrigger {
+    const fields = new JsonFields(json);
+    const calendar = fields.get('calendar');
+    const excluded =
+      calendar === undefined
+        ? registry.read(fields.object('excluded') as TriggerJson)
+        : readCalendar(calendar, registry);
+    const base = registry.read(fields.object('base') as TriggerJson);
+    return new ExceptTrigger(base, excluded, { jitter: fields.optionalNumber('jitter') });
+  }
+}
+
+function readCalendar(calendar: unknown, registry: TriggerRegistry): HolidayCalendar {
+  return typeof calendar === 'string' ? registry.calendar(calendar) : HolidayCalendar.read(calendar, registry);
+}
+
+function calendarText(calendar: HolidayCalendar): string {
+  return calendar.name === undefined ? 'a calendar' : `the calendar "${calendar.name}"`;
+}
