@@ -1,6 +1,6 @@
 import type { JobRecord } from '../model/job.js';
 import { mayStart } from '../model/job.js';
-import type { RunningRun, RunRecord } from '../model/run.js';
+import type { RunningRun, RunRecord, WaitingRun } from '../model/run.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { Draft, type Decision } from './draft.js';
 import { dueFires, type DueFires } from './due-fires.js';
@@ -17,7 +17,7 @@ export interface PlanContext {
   /** Runs the job's executor still takes on this node. */
   readonly slots: number;
   /** Whether this node still executes a run whose lease has run out, so that it renews rather than abandons it. */
-  readonly executes: (run: RunningRun) => boolean;
+  readonly executes: (jobId: string, run: RunningRun) => boolean;
 }
 
 /** Lateness from which a single fire time counts as catching up: the longest a healthy loop may sleep. */
@@ -66,7 +66,7 @@ function reviewLeases(draft: Draft, context: PlanContext): void {
       return;
     }
     changed ??= draft.runs.slice(0, index);
-    if (context.executes(run)) {
+    if (context.executes(draft.record.id, run)) {
       changed.push({ ...run, leaseUntil: context.leaseUntil });
       return;
     }
@@ -88,10 +88,9 @@ function reviewLeases(draft: Draft, context: PlanContext): void {
 }
 
 /** The run without its holder, to be taken up again by whoever is first. */
-export function toWaiting(run: RunningRun, readyAt: EpochMs): RunRecord {
+export function toWaiting(run: RunningRun, readyAt: EpochMs): WaitingRun {
   const { id, scheduledFor, attempt, manual, catchUp, crashes, args } = run;
-  const base = { id, scheduledFor, attempt, manual, catchUp, crashes, ...(args === undefined ? undefined : { args }) };
-  return { state: 'waiting', ...base, cause: 'crash', readyAt };
+  return { state: 'waiting', id, scheduledFor, attempt, manual, catchUp, crashes, args, cause: 'crash', readyAt };
 }
 
 /** Answers the last fire time it gave a place or a verdict: with `maxRuns` reached, the later ones are none of the job's. */

@@ -46,7 +46,8 @@ export class Draft {
   }
 
   note(notice: JobNotice): void {
-    (this.#notices ??= []).push(notice);
+    if (this.#notices === undefined) this.#notices = [notice];
+    else this.#notices.push(notice);
   }
 
   addRun(run: RunRecord): void {
@@ -54,7 +55,8 @@ export class Draft {
   }
 
   begin(run: RunningRun): void {
-    (this.#start ??= []).push(run);
+    if (this.#start === undefined) this.#start = [run];
+    else this.#start.push(run);
   }
 
   /** The verdict on fire times of which no run was made. */
@@ -100,7 +102,8 @@ export class Draft {
   }
 
   #write(entry: LedgerEntry): void {
-    (this.#ledger ??= []).push(entry);
+    if (this.#ledger === undefined) this.#ledger = [entry];
+    else this.#ledger.push(entry);
   }
 
   /** The decision that deletes the record. */

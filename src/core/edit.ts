@@ -147,7 +147,7 @@ export interface ManualRun {
 }
 
 /** A run asked for by name: beside the schedule, in the next free slot. */
-export function requestRun(record: JobRecord, args: readonly unknown[] | undefined, context: ActContext): ManualRun {
+export function requestRun(record: JobRecord, args: readonly unknown[] | null, context: ActContext): ManualRun {
   const draft = new Draft(record, context.now, context.node);
   draft.fence += 1;
   const run: WaitingRun = {
@@ -158,7 +158,7 @@ export function requestRun(record: JobRecord, args: readonly unknown[] | undefin
     manual: true,
     catchUp: false,
     crashes: 0,
-    ...(args === undefined ? undefined : { args }),
+    args,
     cause: 'queued',
     readyAt: context.now,
   };

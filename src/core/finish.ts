@@ -51,7 +51,7 @@ export function finishRun(
       const again = retry !== null && outcome.retryable && run.attempt - run.crashes < retry.maxAttempts;
       if (again && run.abort === null && record.state.status !== 'removed') {
         const retryAt = context.now + retryDelay(retry, run.id, run.attempt - run.crashes);
-        waiting = { ...(toWaiting(run, retryAt) as WaitingRun), cause: 'retry' };
+        waiting = { ...toWaiting(run, retryAt), cause: 'retry' };
         draft.note({ type: 'jobRetry', retryAt, error: outcome.error, ...ref });
       } else {
         draft.writeRun('failed', outcome.timedOut ? 'timeout' : null, run, outcome.error);

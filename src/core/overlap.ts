@@ -22,6 +22,7 @@ export function placeFire(draft: Draft, berth: Berth, fire: EpochMs, catchUp: bo
     manual: false,
     catchUp,
     crashes: 0,
+    args: null,
     cause: 'queued',
     readyAt: draft.now,
   };
@@ -84,7 +85,7 @@ function begin(draft: Draft, berth: Berth, run: WaitingRun): RunningRun {
     manual: run.manual,
     catchUp: run.catchUp,
     crashes: run.crashes,
-    ...(run.args === undefined ? undefined : { args: run.args }),
+    args: run.args,
     owner: draft.node,
     token: draft.fence,
     leaseUntil: berth.leaseUntil,

@@ -12,8 +12,8 @@ interface RunBase {
   readonly catchUp: boolean;
   /** Times a node died (or lost its lease) while it had this run. */
   readonly crashes: number;
-  /** Arguments of a manual run that differ from the job's. */
-  readonly args?: readonly unknown[];
+  /** Arguments of a manual run that differ from the job's; `null` for the job's own. */
+  readonly args: readonly unknown[] | null;
 }
 
 /** A run some node executes under a lease. */

@@ -3,6 +3,7 @@ import type { RunningRun } from '../model/run.js';
 import type { TimerHandle } from '../ports/clock.js';
 import type { RunContext, RunRequest } from '../ports/executor.js';
 import type { Logger } from '../ports/logger.js';
+import type { HeldJob } from './held-job.js';
 import { childLogger } from './logging.js';
 
 const NO_METADATA: Readonly<Record<string, unknown>> = Object.freeze({});
@@ -18,6 +19,8 @@ export type ActiveRunPhase = 'running' | 'ended' | 'recorded' | 'lost';
  * something (an abort controller, dates, a logger) only when it is asked for: most tasks never ask.
  */
 export class ActiveRun implements RunRequest, RunContext {
+  readonly held: HeldJob;
+  /** As it was when the run started. */
   readonly record: JobRecord;
   readonly run: RunningRun;
   readonly fn: TaskFunction;
@@ -33,6 +36,7 @@ export class ActiveRun implements RunRequest, RunContext {
   #abortReason: Error | undefined;
 
   constructor(
+    held: HeldJob,
     record: JobRecord,
     run: RunningRun,
     fn: TaskFunction,
@@ -40,6 +44,7 @@ export class ActiveRun implements RunRequest, RunContext {
     startedMonotonic: number,
     trustedUntil: number,
   ) {
+    this.held = held;
     this.record = record;
     this.run = run;
     this.fn = fn;

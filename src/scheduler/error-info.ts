@@ -4,9 +4,9 @@ import type { ErrorInfo } from '../model/run.js';
 export function toErrorInfo(error: unknown): ErrorInfo {
   try {
     if (error instanceof Error || isErrorLike(error)) {
-      const { name, message, stack } = error;
+      const { name, message, stack }: { name: unknown; message: unknown; stack?: unknown } = error;
       const code = 'code' in error && (typeof error.code === 'string' || typeof error.code === 'number') ? String(error.code) : null;
-      return { name: `${name}`, message: `${message}`, code, stack: typeof stack === 'string' ? stack : null };
+      return { name: String(name), message: String(message), code, stack: typeof stack === 'string' ? stack : null };
     }
     return { name: 'NonError', message: String(error), code: null, stack: null };
   } catch {

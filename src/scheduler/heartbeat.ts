@@ -3,15 +3,14 @@ import type { Decision } from '../core/draft.js';
 import type { JobRecord } from '../model/job.js';
 import type { Clock, TimerHandle } from '../ports/clock.js';
 import type { ActiveRun } from './active-run.js';
-import type { PendingWrite, RunWriter } from './run-writer.js';
+import type { PendingWrite } from './job-draft.js';
+import type { RunWriter } from './run-writer.js';
 
 export interface HeartbeatHost {
   readonly clock: Clock;
   readonly keepAlive: boolean;
   readonly leaseMs: number;
   readonly writer: RunWriter;
-  /** The store's time, in which leases are written. */
-  storeNow(): number;
   activeRuns(): Iterable<ActiveRun>;
   /** The run is no longer this node's. */
   lost(active: ActiveRun): void;
@@ -76,10 +75,10 @@ export class Heartbeat {
     const host = this.#host;
     const asked = host.clock.monotonic();
     return {
-      jobId: active.jobId,
-      apply: (record): Decision | undefined => {
+      held: active.held,
+      apply: (record, now): Decision | undefined => {
         host.seen(record);
-        const next = renewRun(record, active.run, host.storeNow() + host.leaseMs);
+        const next = renewRun(record, active.run, now + host.leaseMs);
         return next && { next, start: [], ledger: [], notices: [] };
       },
       written: () => {

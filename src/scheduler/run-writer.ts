@@ -1,23 +1,11 @@
-import type { Decision } from '../core/draft.js';
-import type { JobRecord } from '../model/job.js';
-import type { LedgerEntry } from '../model/ledger.js';
 import type { Clock } from '../ports/clock.js';
-import type { JobChange, StoredJob } from '../ports/job-store.js';
+import type { JobChange, MaybePromise, Revision, StoredJob } from '../ports/job-store.js';
+import type { EpochMs } from '../ports/trigger.js';
 import { BackOff } from './back-off.js';
+import { JobDraft, type PendingWrite } from './job-draft.js';
 import { isThenable } from './maybe-promise.js';
 import type { StoreAccess } from './store-access.js';
 import type { StoreHealth } from './store-health.js';
-
-/** A change to one job that must reach the store, sooner or later. */
-export interface PendingWrite {
-  readonly jobId: string;
-  /** The change to the record as it is now; `undefined` when there is nothing to change any more. */
-  apply(record: JobRecord): Decision | undefined;
-  /** It is written. */
-  written(decision: Decision): void;
-  /** There was nothing to change: the record is gone, or is no longer ours to change. */
-  refused(current: JobRecord | undefined): void;
-}
 
 /** Conflicts in a row after which the next attempt waits a little. */
 const CONFLICTS_BEFORE_WAIT = 3;
@@ -31,18 +19,16 @@ export class RunWriter {
   readonly #access: StoreAccess;
   readonly #clock: Clock;
   readonly #health: StoreHealth;
-  /** The records of jobs with runs on this node as last seen. A guess: the revision decides. */
-  readonly #seen: Map<string, StoredJob>;
+  readonly #storeNow: () => EpochMs;
   #queue: PendingWrite[] = [];
   #flushing = false;
-  #scheduled = false;
   #stopped = false;
 
-  constructor(access: StoreAccess, clock: Clock, health: StoreHealth, seen: Map<string, StoredJob>) {
+  constructor(access: StoreAccess, clock: Clock, health: StoreHealth, storeNow: () => EpochMs) {
+    this.#storeNow = storeNow;
     this.#access = access;
     this.#clock = clock;
     this.#health = health;
-    this.#seen = seen;
   }
 
   push(write: PendingWrite): void {
@@ -57,12 +43,11 @@ export class RunWriter {
   }
 
   #schedule(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
+    if (this.#flushing) return;
+    this.#flushing = true;
     // Not at once: what ends in the same turn goes into the same batch.
     queueMicrotask(() => {
-      this.#scheduled = false;
-      if (!this.#flushing) void this.#flush();
+      void this.#flush();
     });
   }
 
@@ -72,13 +57,11 @@ export class RunWriter {
   }
 
   async #flush(): Promise<void> {
-    // Set and cleared in the same turn as the queue is looked at: whatever is pushed later starts the next flush.
-    this.#flushing = true;
     const conflicts = new BackOff(this.#access.alias);
     while (this.#queue.length > 0 && !this.#stopped) {
       const batch = this.#queue;
       this.#queue = [];
-      let again: PendingWrite[];
+      let again: readonly PendingWrite[];
       try {
         const answer = this.#write(batch);
         again = isThenable(answer) ? await answer : answer;
@@ -100,46 +83,53 @@ export class RunWriter {
   }
 
   /** Answers the writes that met somebody else's change and have to be repeated. */
-  #write(batch: readonly PendingWrite[]): PendingWrite[] | Promise<PendingWrite[]> {
-    const groups = groupByJob(batch);
-    const missing = [...groups.keys()].filter((id) => !this.#seen.has(id));
-    if (missing.length === 0) return this.#commit(groups, this.#seen);
-    const current = new Map(this.#seen);
+  #write(batch: readonly PendingWrite[]): MaybePromise<readonly PendingWrite[]> {
+    const read = new Map<string, StoredJob | undefined>();
     const reads: PromiseLike<void>[] = [];
-    for (const id of missing) {
-      const answer = this.#access.get(id);
-      const take = (stored: StoredJob | undefined): void => {
-        if (stored !== undefined) current.set(id, stored);
-      };
-      if (isThenable(answer)) reads.push(answer.then(take));
-      else take(answer);
+    for (const { held } of batch) {
+      if (held.stored !== null || read.has(held.id)) continue;
+      read.set(held.id, undefined);
+      const answer = this.#access.get(held.id);
+      if (isThenable(answer)) reads.push(answer.then((stored) => void read.set(held.id, stored)));
+      else read.set(held.id, answer);
     }
-    if (reads.length === 0) return this.#commit(groups, current);
-    return Promise.all(reads).then(() => this.#commit(groups, current));
+    if (reads.length === 0) return this.#commit(batch, read);
+    return Promise.all(reads).then(() => this.#commit(batch, read));
   }
 
-  #commit(
-    groups: ReadonlyMap<string, readonly PendingWrite[]>,
-    current: ReadonlyMap<string, StoredJob>,
-  ): PendingWrite[] | Promise<PendingWrite[]> {
+  #commit(batch: readonly PendingWrite[], read: ReadonlyMap<string, StoredJob | undefined>): MaybePromise<readonly PendingWrite[]> {
+    const now = this.#storeNow();
     const drafts: JobDraft[] = [];
+    for (const write of batch) {
+      const { held } = write;
+      if (held.draft === null) {
+        held.draft = new JobDraft(held, held.stored ?? read.get(held.id), now);
+        drafts.push(held.draft);
+      }
+      held.draft.add(write);
+    }
     const again: PendingWrite[] = [];
-    for (const [id, writes] of groups) {
-      const stored = current.get(id);
-      const draft = new JobDraft(stored, writes);
-      if (draft.refused.length > 0 && this.#seen.has(id)) {
+    const changes: JobChange[] = [];
+    const changed: JobDraft[] = [];
+    for (const draft of drafts) {
+      const { held } = draft;
+      held.draft = null;
+      if (draft.hasRefusals && held.stored !== null) {
         // What we remember says no; only what the store says counts.
-        this.#seen.delete(id);
-        again.push(...writes);
-      } else {
-        drafts.push(draft);
+        held.stored = null;
+        again.push(...draft.writes);
+        continue;
+      }
+      draft.refuse();
+      const { change } = draft;
+      if (change !== undefined) {
+        changes.push(change);
+        changed.push(draft);
       }
     }
-    const changes = drafts.flatMap((draft) => draft.change ?? []);
-    if (changes.length === 0) return settleDrafts(drafts, [], again, this.#seen);
+    if (changes.length === 0) return again;
     const answer = this.#access.commit(changes);
-    if (isThenable(answer)) return answer.then((revisions) => settleDrafts(drafts, revisions, again, this.#seen));
-    return settleDrafts(drafts, answer, again, this.#seen);
+    return isThenable(answer) ? answer.then((revisions) => settle(changed, revisions, again)) : settle(changed, answer, again);
   }
 
   #wait(ms: number): Promise<void> {
@@ -149,65 +139,15 @@ export class RunWriter {
   }
 }
 
-/** All writes on one job, folded into one change. */
-class JobDraft {
-  readonly writes: readonly PendingWrite[];
-  readonly refused: PendingWrite[] = [];
-  readonly taken: (readonly [PendingWrite, Decision])[] = [];
-  readonly change: JobChange | undefined;
-  readonly record: JobRecord | undefined;
-
-  constructor(stored: StoredJob | undefined, writes: readonly PendingWrite[]) {
-    this.writes = writes;
-    this.record = stored?.record;
-    let next: JobRecord | null | undefined = stored?.record;
-    let ledger: LedgerEntry[] | readonly LedgerEntry[] = [];
-    for (const write of writes) {
-      const decision: Decision | undefined = next == null ? undefined : write.apply(next);
-      if (decision === undefined) {
-        this.refused.push(write);
-        continue;
-      }
-      this.taken.push([write, decision]);
-      next = decision.next;
-      ledger = ledger.length === 0 ? decision.ledger : [...ledger, ...decision.ledger];
-    }
-    if (stored !== undefined && this.taken.length > 0) {
-      this.change = { id: stored.record.id, expected: stored.revision, next: next ?? null, ledger };
-    }
-  }
-}
-
-function settleDrafts(
-  drafts: readonly JobDraft[],
-  revisions: readonly (StoredJob['revision'] | undefined)[],
-  again: PendingWrite[],
-  seen: Map<string, StoredJob>,
-): PendingWrite[] {
-  let index = 0;
-  for (const draft of drafts) {
-    for (const write of draft.refused) write.refused(draft.record);
-    if (draft.change === undefined) continue;
-    const revision = revisions[index++];
-    const { id, next } = draft.change;
+function settle(drafts: readonly JobDraft[], revisions: readonly (Revision | undefined)[], again: PendingWrite[]): PendingWrite[] {
+  drafts.forEach((draft, index) => {
+    const revision = revisions[index];
     if (revision === undefined) {
-      seen.delete(id);
-      again.push(...draft.taken.map(([write]) => write));
-      continue;
+      draft.held.stored = null;
+      again.push(...draft.writes);
+    } else {
+      draft.accept(revision);
     }
-    if (next === null) seen.delete(id);
-    else seen.set(id, { record: next, revision });
-    for (const [write, decision] of draft.taken) write.written(decision);
-  }
+  });
   return again;
-}
-
-function groupByJob(batch: readonly PendingWrite[]): Map<string, PendingWrite[]> {
-  const groups = new Map<string, PendingWrite[]>();
-  for (const write of batch) {
-    const same = groups.get(write.jobId);
-    if (same === undefined) groups.set(write.jobId, [write]);
-    else same.push(write);
-  }
-  return groups;
 }

@@ -1,15 +1,16 @@
 import type { Decision } from '../core/draft.js';
-import { finishRun, releaseRun } from '../core/finish.js';
 import { JobAbortedError, JobTimeoutError, LeaseLostError } from '../errors/job-errors.js';
 import type { JobRecord, TaskFunction } from '../model/job.js';
 import type { Verdict } from '../model/ledger.js';
 import type { RunningRun, RunOutcome } from '../model/run.js';
-import type { StoredJob } from '../ports/job-store.js';
+import type { Revision } from '../ports/job-store.js';
 import { ActiveRun } from './active-run.js';
 import { toErrorInfo } from './error-info.js';
+import { FinishWrite, type FinishWriteHost, type RunConclusion } from './finish-write.js';
 import { Heartbeat } from './heartbeat.js';
+import type { HeldJob } from './held-job.js';
 import { isThenable } from './maybe-promise.js';
-import { RunWriter, type PendingWrite } from './run-writer.js';
+import { RunWriter } from './run-writer.js';
 import type { LoopDeps, StoreLoop } from './store-loop.js';
 
 /** How a run ended, for whoever waits for its result. */
@@ -22,58 +23,63 @@ export interface RunEnd {
 
 export type RunSettled = (runId: string, end: RunEnd) => void;
 
+const NONE: readonly ActiveRun[] = Object.freeze([]);
+const SUCCEEDED: RunOutcome = Object.freeze({ kind: 'succeeded' });
+
 /** Executes the runs this node holds in one store, and records what became of them. */
-export class Runner {
+export class Runner implements FinishWriteHost {
   readonly #loop: StoreLoop;
   readonly #deps: LoopDeps;
+  readonly #alias: string;
+  readonly #shared: boolean;
   readonly #writer: RunWriter;
   readonly #heartbeat: Heartbeat;
-  readonly #active = new Set<ActiveRun>();
-  /** By run id, the latest start of each. */
-  readonly #byRunId = new Map<string, ActiveRun>();
-  /** Records of jobs with active runs as last seen, and how many runs each has. */
-  readonly #seen = new Map<string, StoredJob>();
-  readonly #runsPerJob = new Map<string, number>();
+  /** Jobs with active runs, by id. */
+  readonly #held = new Map<string, HeldJob>();
+  #size = 0;
   #drained: (() => void)[] = [];
 
   constructor(loop: StoreLoop, deps: LoopDeps) {
     this.#loop = loop;
     this.#deps = deps;
-    this.#writer = new RunWriter(loop.access, deps.clock, loop.health, this.#seen);
+    this.#alias = loop.access.alias;
+    this.#shared = loop.access.store.shared;
+    this.#writer = new RunWriter(loop.access, deps.clock, loop.health, () => loop.now());
     this.#heartbeat = new Heartbeat({
       clock: deps.clock,
       keepAlive: deps.keepAlive,
       leaseMs: deps.leaseMs,
       writer: this.#writer,
-      storeNow: () => loop.now(),
-      activeRuns: () => this.#active,
-      lost: (active) => { this.#lose(active); },
-      seen: (record) => { this.#obeyAborts(record); },
+      activeRuns: () => this.#activeRuns(),
+      lost: (active) => {
+        this.#lose(active);
+      },
+      seen: (record) => {
+        this.#obeyAborts(record);
+      },
     });
   }
 
   /** Runs whose verdict is not recorded yet. */
   get size(): number {
-    return this.#active.size;
+    return this.#size;
   }
 
-  executes(run: RunningRun): boolean {
-    return this.#byRunId.get(run.id)?.run.token === run.token;
+  /** Whether this node executes that start of a job's run. */
+  executes(jobId: string, run: RunningRun): boolean {
+    return this.#find(jobId, run) !== undefined;
   }
 
-  start(record: JobRecord, run: RunningRun, fn: TaskFunction, revision: StoredJob['revision'], askedAt: number): void {
-    const { clock, logger, reporter, executors } = this.#deps;
-    const { alias, store } = this.#loop.access;
+  start(record: JobRecord, run: RunningRun, fn: TaskFunction, revision: Revision, askedAt: number): void {
+    const { reporter, executors } = this.#deps;
     const { policy } = record.definition;
-    const active = new ActiveRun(record, run, fn, logger, clock.monotonic(), this.#heartbeat.trustedUntil(askedAt));
-    this.#active.add(active);
-    this.#byRunId.set(run.id, active);
-    this.#seen.set(record.id, { record, revision });
-    this.#runsPerJob.set(record.id, (this.#runsPerJob.get(record.id) ?? 0) + 1);
-    if (store.shared) this.#heartbeat.added(active);
-    reporter.run(record, alias, run, 'jobSubmitted', { latenessMs: run.startedAt - run.scheduledFor });
+    const active = this.#hold(record, run, fn, revision, this.#heartbeat.trustedUntil(askedAt));
+    if (this.#shared) this.#heartbeat.added(active);
+    if (reporter.wants('jobSubmitted')) {
+      reporter.run(record, this.#alias, run, 'jobSubmitted', { latenessMs: run.startedAt - run.scheduledFor });
+    }
     if (policy.timeoutMs !== null) this.#armTimeout(active, policy.timeoutMs);
-    reporter.run(record, alias, run, 'jobStarted', {});
+    if (reporter.wants('jobStarted')) reporter.run(record, this.#alias, run, 'jobStarted', {});
     let answer: unknown;
     try {
       answer = executors.require(policy.executor).execute(active);
@@ -86,44 +92,49 @@ export class Runner {
       return;
     }
     answer.then(
-      (value) => { this.#succeeded(active, value); },
-      (error: unknown) => { this.#failed(active, error); },
+      (value) => {
+        this.#succeeded(active, value);
+      },
+      (error: unknown) => {
+        this.#failed(active, error);
+      },
     );
   }
 
   /** A record with runs of this node was written by this node outside the writer. */
-  noteRecord(record: JobRecord, revision: StoredJob['revision'], askedAt: number): void {
-    if (!this.#runsPerJob.has(record.id)) return;
-    this.#seen.set(record.id, { record, revision });
+  noteRecord(record: JobRecord, revision: Revision, askedAt: number): void {
+    const held = this.#held.get(record.id);
+    if (held === undefined) return;
+    held.stored = { record, revision };
     this.#obeyAborts(record);
-    const leaseUntil = this.#loop.now() + this.#deps.leaseMs;
+    const renewed = this.#loop.now() + this.#deps.leaseMs - 1_000;
     for (const run of record.state.runs) {
       // The planner has renewed a lease of ours that had run out unnoticed.
-      if (run.state !== 'running' || run.leaseUntil === null || run.leaseUntil < leaseUntil - 1_000) continue;
-      const active = this.#byRunId.get(run.id);
-      if (active?.run.token === run.token) active.trustedUntil = this.#heartbeat.trustedUntil(askedAt);
+      if (run.state !== 'running' || run.leaseUntil === null || run.leaseUntil < renewed) continue;
+      const active = this.#find(record.id, run);
+      if (active !== undefined) active.trustedUntil = this.#heartbeat.trustedUntil(askedAt);
     }
   }
 
   /** Resolves when every run's verdict is recorded. */
   drain(): Promise<void> {
-    if (this.#active.size === 0) return Promise.resolve();
+    if (this.#size === 0) return Promise.resolve();
     return new Promise((resolve) => this.#drained.push(resolve));
   }
 
   abortAll(reason: string): void {
-    for (const active of this.#active) if (active.phase === 'running') active.abort(new JobAbortedError(reason));
+    for (const active of this.#activeRuns()) if (active.phase === 'running') active.abort(new JobAbortedError(reason));
   }
 
   /** Gives back the runs that still go on, so that others may take them at once. Answers how many. */
   release(reason: string): number {
     let count = 0;
-    for (const active of this.#active) {
+    for (const active of this.#activeRuns()) {
       if (active.phase !== 'running') continue;
       count += 1;
       active.phase = 'ended';
       active.timeoutTimer?.cancel();
-      this.#write(active, (record) => releaseRun(record, active.run, reason, this.#context()), () => undefined);
+      this.#writer.push(new FinishWrite(this, active, { kind: 'released', reason }));
     }
     return count;
   }
@@ -139,112 +150,29 @@ export class Runner {
     this.#writer.stop();
   }
 
-  #armTimeout(active: ActiveRun, timeoutMs: number): void {
-    const { clock, keepAlive, reporter } = this.#deps;
-    active.timeoutTimer = clock.setTimer(
-      timeoutMs,
-      () => {
-        if (active.phase !== 'running') return;
-        active.timedOut = true;
-        reporter.run(active.record, this.#loop.access.alias, active.run, 'jobTimeout', { timeoutMs });
-        active.abort(new JobTimeoutError(timeoutMs));
-      },
-      keepAlive,
-    );
+  // ── what the writer asks ──────────────────────────────────────────────────
+
+  get node(): string {
+    return this.#deps.node;
   }
 
-  #succeeded(active: ActiveRun, result: unknown): void {
-    if (active.timedOut) {
-      this.#failed(active, active.abortReason);
-      return;
-    }
-    const { reporter, clock, settled } = this.#deps;
-    const durationMs = clock.monotonic() - active.startedMonotonic;
-    this.#end(active, { kind: 'succeeded' }, () => {
-      reporter.run(active.record, this.#loop.access.alias, active.run, 'jobExecuted', { durationMs, result });
-      if (active.isManual) settled(active.runId, { verdict: 'succeeded', result });
-    });
+  recorded(active: ActiveRun, decision: Decision, conclusion: RunConclusion): void {
+    active.phase = 'recorded';
+    this.#forget(active);
+    this.#reportEnd(active, decision, conclusion);
+    this.#loop.publish(decision.next ?? active.record, decision);
+    this.#loop.runEnded(decision.next);
   }
 
-  #failed(active: ActiveRun, thrown: unknown): void {
-    const { reporter, clock, settled } = this.#deps;
-    const durationMs = clock.monotonic() - active.startedMonotonic;
-    const { abortReason } = active;
-    // A task that was told to stop may answer with whatever error the signal made of it.
-    const error = active.timedOut ? abortReason : thrown;
-    if (abortReason instanceof JobAbortedError) {
-      this.#end(active, { kind: 'cancelled', reason: abortReason.reason, error: toErrorInfo(thrown) }, () => undefined);
-      return;
-    }
-    const info = toErrorInfo(error);
-    const outcome: RunOutcome = {
-      kind: 'failed',
-      error: info,
-      retryable: this.#isRetryable(active, error),
-      timedOut: active.timedOut,
-    };
-    this.#end(active, outcome, (decision) => {
-      if (decision.notices.some((notice) => notice.type === 'jobRetry')) return;
-      reporter.run(active.record, this.#loop.access.alias, active.run, 'jobError', { durationMs, error: info, cause: error });
-      if (active.isManual) settled(active.runId, { verdict: 'failed', error });
-    });
-  }
-
-  #isRetryable(active: ActiveRun, error: unknown): boolean {
-    const { retry } = active.record.definition.policy;
-    if (retry === null) return false;
-    const retryIf = retry.retryIf ?? this.#deps.tasks.get(active.task)?.policy.retry?.retryIf;
-    if (retryIf == null) return true;
-    try {
-      return retryIf(error, active.attempt);
-    } catch (failure) {
-      this.#deps.logger.error('retryIf threw; the run is not tried again', { jobId: active.jobId, error: failure });
-      return false;
-    }
-  }
-
-  #end(active: ActiveRun, outcome: RunOutcome, recorded: (decision: Decision) => void): void {
-    active.timeoutTimer?.cancel();
-    if (active.phase !== 'running') {
-      // Given back, or lost: whatever it did is no longer ours to record. Its executor has room again.
-      this.#loop.wake();
-      return;
-    }
-    active.phase = 'ended';
-    this.#write(active, (record) => finishRun(record, active.run, outcome, this.#context()), recorded);
-  }
-
-  #write(
-    active: ActiveRun,
-    apply: (record: JobRecord) => Decision | undefined,
-    recorded: (decision: Decision) => void,
-  ): void {
-    const write: PendingWrite = {
-      jobId: active.jobId,
-      apply,
-      written: (decision) => {
-        active.phase = 'recorded';
-        this.#forget(active);
-        recorded(decision);
-        this.#loop.publish(decision.next ?? active.record, decision);
-        this.#loop.runEnded(decision.next);
-      },
-      refused: (current) => {
-        void this.#explainRefusal(active, current, recorded);
-      },
-    };
-    this.#writer.push(write);
+  refused(active: ActiveRun, current: JobRecord | undefined, conclusion: RunConclusion): void {
+    void this.#explainRefusal(active, current, conclusion);
   }
 
   /**
    * The record says the run is not ours. Either its lease was lost, or an earlier write of ours did arrive and only
    * the answer got lost; the ledger (or the retry that waits) tells which.
    */
-  async #explainRefusal(
-    active: ActiveRun,
-    current: JobRecord | undefined,
-    recorded: (decision: Decision) => void,
-  ): Promise<void> {
+  async #explainRefusal(active: ActiveRun, current: JobRecord | undefined, conclusion: RunConclusion): Promise<void> {
     const { node, logger } = this.#deps;
     const waits = current?.state.runs.some(
       (run) => run.state === 'waiting' && run.id === active.runId && run.attempt === active.attempt && run.cause === 'retry',
@@ -264,8 +192,81 @@ export class Runner {
     }
     active.phase = 'recorded';
     this.#forget(active);
-    if (!waits) recorded({ next: current ?? null, start: [], ledger: [], notices: [] });
+    if (!waits) this.#reportEnd(active, { next: current ?? null, start: [], ledger: [], notices: [] }, conclusion);
     this.#loop.runEnded(current ?? null);
+  }
+
+  // ── the end of a run ──────────────────────────────────────────────────────
+
+  #succeeded(active: ActiveRun, result: unknown): void {
+    if (active.timedOut) this.#failed(active, active.abortReason);
+    else this.#end(active, SUCCEEDED, result);
+  }
+
+  #failed(active: ActiveRun, thrown: unknown): void {
+    const { abortReason } = active;
+    if (abortReason instanceof JobAbortedError) {
+      this.#end(active, { kind: 'cancelled', reason: abortReason.reason, error: toErrorInfo(thrown) }, thrown);
+      return;
+    }
+    // A task that was told to stop may answer with whatever error the signal made of it.
+    const error = active.timedOut ? abortReason : thrown;
+    const retryable = this.#isRetryable(active, error);
+    this.#end(active, { kind: 'failed', error: toErrorInfo(error), retryable, timedOut: active.timedOut }, error);
+  }
+
+  #end(active: ActiveRun, outcome: RunOutcome, value: unknown): void {
+    active.timeoutTimer?.cancel();
+    if (active.phase !== 'running') {
+      // Given back, or lost: whatever it did is no longer ours to record. Its executor has room again.
+      this.#loop.wake();
+      return;
+    }
+    active.phase = 'ended';
+    const durationMs = this.#deps.clock.monotonic() - active.startedMonotonic;
+    this.#writer.push(new FinishWrite(this, active, { kind: 'ended', outcome, value, durationMs }));
+  }
+
+  #reportEnd(active: ActiveRun, decision: Decision, conclusion: RunConclusion): void {
+    if (conclusion.kind === 'released') return;
+    const { reporter, settled } = this.#deps;
+    const { outcome, value, durationMs } = conclusion;
+    if (outcome.kind === 'succeeded') {
+      if (reporter.wants('jobExecuted')) {
+        reporter.run(active.record, this.#alias, active.run, 'jobExecuted', { durationMs, result: value });
+      }
+      if (active.isManual) settled(active.runId, { verdict: 'succeeded', result: value });
+    } else if (outcome.kind === 'failed' && !decision.notices.some((notice) => notice.type === 'jobRetry')) {
+      reporter.run(active.record, this.#alias, active.run, 'jobError', { durationMs, error: outcome.error, cause: value });
+      if (active.isManual) settled(active.runId, { verdict: 'failed', error: value });
+    }
+  }
+
+  #isRetryable(active: ActiveRun, error: unknown): boolean {
+    const { retry } = active.record.definition.policy;
+    if (retry === null) return false;
+    const retryIf = retry.retryIf ?? this.#deps.tasks.get(active.task)?.policy.retry?.retryIf;
+    if (retryIf == null) return true;
+    try {
+      return retryIf(error, active.attempt);
+    } catch (failure) {
+      this.#deps.logger.error('retryIf threw; the run is not tried again', { jobId: active.jobId, error: failure });
+      return false;
+    }
+  }
+
+  #armTimeout(active: ActiveRun, timeoutMs: number): void {
+    const { clock, keepAlive, reporter } = this.#deps;
+    active.timeoutTimer = clock.setTimer(
+      timeoutMs,
+      () => {
+        if (active.phase !== 'running') return;
+        active.timedOut = true;
+        reporter.run(active.record, this.#alias, active.run, 'jobTimeout', { timeoutMs });
+        active.abort(new JobTimeoutError(timeoutMs));
+      },
+      keepAlive,
+    );
   }
 
   #lose(active: ActiveRun): void {
@@ -273,34 +274,47 @@ export class Runner {
     active.phase = 'lost';
     active.timeoutTimer?.cancel();
     active.abort(new LeaseLostError(active.runId));
-    this.#deps.reporter.run(active.record, this.#loop.access.alias, active.run, 'leaseLost', {});
+    this.#deps.reporter.run(active.record, this.#alias, active.run, 'leaseLost', {});
     this.#forget(active);
   }
 
+  // ── what is held ──────────────────────────────────────────────────────────
+
+  #hold(record: JobRecord, run: RunningRun, fn: TaskFunction, revision: Revision, trustedUntil: number): ActiveRun {
+    const { clock, logger } = this.#deps;
+    const known = this.#held.get(record.id);
+    const held: HeldJob = known ?? { id: record.id, stored: null, active: NONE, draft: null };
+    held.stored = { record, revision };
+    const active = new ActiveRun(held, record, run, fn, logger, clock.monotonic(), trustedUntil);
+    held.active = held.active.length === 0 ? [active] : [...held.active, active];
+    if (known === undefined) this.#held.set(record.id, held);
+    this.#size += 1;
+    return active;
+  }
+
   #forget(active: ActiveRun): void {
-    if (!this.#active.delete(active)) return;
-    if (this.#byRunId.get(active.runId) === active) this.#byRunId.delete(active.runId);
-    const others = (this.#runsPerJob.get(active.jobId) ?? 1) - 1;
-    if (others > 0) {
-      this.#runsPerJob.set(active.jobId, others);
-    } else {
-      this.#runsPerJob.delete(active.jobId);
-      this.#seen.delete(active.jobId);
-    }
-    if (this.#active.size > 0) return;
-    if (this.#loop.access.store.shared) this.#heartbeat.stop();
+    const { held } = active;
+    if (!held.active.includes(active)) return;
+    held.active = held.active.length === 1 ? NONE : held.active.filter((other) => other !== active);
+    if (held.active.length === 0) this.#held.delete(held.id);
+    this.#size -= 1;
+    if (this.#size > 0) return;
+    if (this.#shared) this.#heartbeat.stop();
     for (const resolve of this.#drained.splice(0)) resolve();
+  }
+
+  #find(jobId: string, run: RunningRun): ActiveRun | undefined {
+    return this.#held.get(jobId)?.active.find((active) => active.run.token === run.token && active.runId === run.id);
+  }
+
+  /** A copy, because what is done with them may end them. */
+  #activeRuns(): ActiveRun[] {
+    return [...this.#held.values()].flatMap((held) => held.active);
   }
 
   #obeyAborts(record: JobRecord): void {
     for (const run of record.state.runs) {
-      if (run.state !== 'running' || run.abort === null) continue;
-      const active = this.#byRunId.get(run.id);
-      if (active?.run.token === run.token) active.abort(new JobAbortedError(run.abort));
+      if (run.state === 'running' && run.abort !== null) this.#find(record.id, run)?.abort(new JobAbortedError(run.abort));
     }
-  }
-
-  #context(): { readonly now: number; readonly node: string } {
-    return { now: this.#loop.now(), node: this.#deps.node };
   }
 }

@@ -273,7 +273,7 @@ export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implem
       if (record.state.status === 'quarantined') {
         throw new InvalidStateError(`Job "${id}" is in quarantine (${record.state.reason ?? 'unknown reason'}). Mend it, then call retryQuarantined("${id}").`);
       }
-      const requested = requestRun(record, args === undefined ? undefined : Object.freeze([...args]), context);
+      const requested = requestRun(record, args === undefined ? null : Object.freeze([...args]), context);
       if (requested.id !== runId) {
         runId = requested.id;
         // Before the write, because the run may be over by the time it returns.

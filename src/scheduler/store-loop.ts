@@ -45,6 +45,7 @@ export class StoreLoop {
   readonly runner: Runner;
   readonly #deps: LoopDeps;
   readonly #clockWatch: ClockWatch;
+  readonly #executes: PlanContext['executes'];
   /** `claiming`: takes on what is due. `idle`: finishes what runs. */
   #mode: 'idle' | 'claiming' = 'idle';
   #ticking: Promise<void> | undefined;
@@ -66,6 +67,7 @@ export class StoreLoop {
     this.#deps = deps;
     this.health = new StoreHealth(access.alias, deps.clock, deps.reporter);
     this.runner = new Runner(this, deps);
+    this.#executes = (jobId, run) => this.runner.executes(jobId, run);
     const canSleepOn = deps.clock.onJump !== undefined && !access.store.shared;
     this.#maxSleepMs = canSleepOn ? Number.POSITIVE_INFINITY : deps.maxSleepMs;
     this.#clockWatch = new ClockWatch(deps.clock, (byMs) => {
@@ -183,21 +185,19 @@ export class StoreLoop {
     const { clock, node, leaseMs, executors } = this.#deps;
     const askedAt = clock.monotonic();
     const now = this.now();
-    const room = new Map<string, number>();
+    const contexts = new Map<string, { slots: number } & PlanContext>();
     const decisions: Decision[] = [];
     const changes: JobChange[] = [];
     for (const { record, revision } of due) {
       const { executor } = record.definition.policy;
-      const slots = room.get(executor) ?? executors.free(executor);
-      const context: PlanContext = {
-        now,
-        node,
-        leaseUntil: this.access.store.shared ? now + leaseMs : null,
-        slots,
-        executes: (run) => this.runner.executes(run),
-      };
+      let context = contexts.get(executor);
+      if (context === undefined) {
+        const leaseUntil = this.access.store.shared ? now + leaseMs : null;
+        context = { now, node, leaseUntil, slots: executors.free(executor), executes: this.#executes };
+        contexts.set(executor, context);
+      }
       const decision = decide(record, context);
-      room.set(executor, slots - decision.start.length);
+      context.slots -= decision.start.length;
       decisions.push(decision);
       changes.push({ id: record.id, expected: revision, next: decision.next, ledger: decision.ledger });
     }

@@ -23,7 +23,7 @@ export class RecordCodec implements JobCodec {
     }
     assertPlain(args, `args of job "${id}"`);
     assertPlain(metadata, `metadata of job "${id}"`);
-    for (const run of state.runs) if (run.args !== undefined) assertPlain(run.args, `args of a run of job "${id}"`);
+    for (const run of state.runs) assertPlain(run.args, `args of a run of job "${id}"`);
     return {
       id,
       definition: { v: VERSION, task, args, trigger: trigger.toJSON(), anchor, policy: encodePolicy(policy), name, tags, metadata },

@@ -38,16 +38,6 @@ export class Heap<T extends HeapItem> {
     this.#settle(last, item.position);
   }
 
-  /** Puts an item of this heap where it belongs after its key has changed. */
-  update(item: T): void {
-    this.#settle(item, item.position);
-  }
-
-  /** The items, in no particular order. */
-  values(): readonly T[] {
-    return this.#items;
-  }
-
   #settle(item: T, position: number): void {
     const parent = this.#items[(position - 1) >> 2];
     if (position > 0 && parent !== undefined && this.#before(item, parent)) this.#up(item, position);

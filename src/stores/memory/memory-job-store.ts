@@ -60,7 +60,7 @@ export class MemoryJobStore implements JobStore {
         throw new InvalidOptionError(`ledger.${name}`, value, 'a whole number of 0 or more');
       }
     }
-    this.#ledger = new MemoryLedger({ perJob, removedJobs });
+    this.#ledger = new MemoryLedger({ perJob, removedJobs }, this.#entries);
   }
 
   get ledger(): Ledger {
@@ -84,10 +84,10 @@ export class MemoryJobStore implements JobStore {
     const answers = records.map((record) => {
       if (this.#entries.has(record.id)) return undefined;
       const revision = ++this.#revision;
-      const entry: Entry = { record, revision, at: 0, place: 'never', hiddenUntil: 0, position: 0 };
+      const entry: Entry = { record, revision, history: null, at: 0, place: 'never', lane: null, stamp: 0, position: 0 };
       this.#entries.set(record.id, entry);
       this.#index.add(entry);
-      this.#ledger.jobAdded(record.id);
+      this.#ledger.jobAdded(record.id, entry);
       return { record, revision };
     });
     this.#sortedIds = null;
@@ -114,7 +114,7 @@ export class MemoryJobStore implements JobStore {
   }
 
   claimDue(request: ClaimRequest): StoredJob[] {
-    return this.#index.claim(request).map(({ record, revision }) => ({ record, revision }));
+    return this.#index.claim(request);
   }
 
   commit(changes: readonly JobChange[]): (Revision | undefined)[] {
@@ -122,16 +122,15 @@ export class MemoryJobStore implements JobStore {
       const entry = this.#entries.get(id);
       if (entry?.revision !== expected) return undefined;
       const revision = ++this.#revision;
-      this.#index.remove(entry);
-      if (ledger.length > 0) this.#ledger.append(ledger);
+      for (const line of ledger) this.#ledger.append(entry, line);
       if (next === null) {
+        this.#index.remove(entry);
         this.#entries.delete(id);
         this.#sortedIds = null;
-        this.#ledger.jobRemoved(id);
+        this.#ledger.jobRemoved(id, entry);
       } else {
-        entry.record = next;
         entry.revision = revision;
-        this.#index.add(entry);
+        this.#index.replace(entry, next);
       }
       return revision;
     });

@@ -9,63 +9,75 @@ export interface LedgerLimits {
   readonly removedJobs: number;
 }
 
-interface Line {
+/** An entry, and when it was written among all of the store. */
+export interface Line {
   readonly sequence: number;
   readonly entry: LedgerEntry;
 }
 
-/** A ring: `start` is the place of the oldest line once it is full. */
-interface History {
+/** The lines of one job: a ring, in which `start` is the place of the oldest once it is full. */
+export interface History {
   readonly lines: Line[];
   start: number;
   prunedThrough: EpochMs | null;
 }
 
-/** The history of a memory store, bounded per job. */
+/** Who has a job's history while the job is there. */
+interface Holder {
+  history: History | null;
+}
+
+/** Where the histories of the jobs that are there can be found. */
+export interface LiveHistories {
+  get(jobId: string): Holder | undefined;
+  values(): Iterable<Holder>;
+}
+
+/** The history of a memory store, bounded per job. A job that is there has its own; those of jobs that are gone are here. */
 export class MemoryLedger implements Ledger {
   readonly #limits: LedgerLimits;
-  readonly #histories = new Map<string, History>();
-  /** Ids of removed jobs in the order in which they went. */
-  readonly #removed = new Set<string>();
+  readonly #live: LiveHistories;
+  /** Histories of removed jobs, in the order in which these went. */
+  readonly #removed = new Map<string, History>();
   #sequence = 0;
 
-  constructor(limits: LedgerLimits) {
+  constructor(limits: LedgerLimits, live: LiveHistories) {
     this.#limits = limits;
+    this.#live = live;
   }
 
-  append(entries: readonly LedgerEntry[]): void {
-    for (const entry of entries) {
-      let history = this.#histories.get(entry.jobId);
-      if (history === undefined) {
-        history = { lines: [], start: 0, prunedThrough: null };
-        this.#histories.set(entry.jobId, history);
-      }
-      const line = { sequence: ++this.#sequence, entry };
-      if (history.lines.length < this.#limits.perJob) {
-        history.lines.push(line);
-        continue;
-      }
-      const oldest = history.lines[history.start];
-      const dropped = oldest?.entry ?? entry;
-      if (!dropped.manual) history.prunedThrough = Math.max(history.prunedThrough ?? dropped.scheduledTo, dropped.scheduledTo);
-      if (oldest === undefined) continue; // perJob is 0: nothing is kept
-      history.lines[history.start] = line;
-      history.start = (history.start + 1) % history.lines.length;
+  append(holder: Holder, entry: LedgerEntry): void {
+    const line = { sequence: ++this.#sequence, entry };
+    const { history } = holder;
+    if (history === null) {
+      if (this.#limits.perJob > 0) holder.history = { lines: [line], start: 0, prunedThrough: null };
+      else holder.history = { lines: [], start: 0, prunedThrough: prune(null, entry) };
+      return;
     }
+    if (history.lines.length < this.#limits.perJob) {
+      history.lines.push(line);
+      return;
+    }
+    const oldest = history.lines[history.start];
+    history.prunedThrough = prune(history.prunedThrough, oldest?.entry ?? entry);
+    if (oldest === undefined) return; // perJob is 0: nothing is kept
+    history.lines[history.start] = line;
+    history.start = (history.start + 1) % history.lines.length;
   }
 
-  /** The job is back (or new): its history is no longer that of a removed one. */
-  jobAdded(jobId: string): void {
+  /** Gives back the history a removed job of this id had, now that there is one again. */
+  jobAdded(jobId: string, holder: Holder): void {
+    if (this.#removed.size === 0) return;
+    holder.history = this.#removed.get(jobId) ?? null;
     this.#removed.delete(jobId);
   }
 
-  jobRemoved(jobId: string): void {
-    if (!this.#histories.has(jobId)) return;
-    this.#removed.add(jobId);
+  jobRemoved(jobId: string, holder: Holder): void {
+    if (holder.history === null || this.#limits.removedJobs === 0) return;
+    this.#removed.set(jobId, holder.history);
     if (this.#removed.size <= this.#limits.removedJobs) return;
-    for (const oldest of this.#removed) {
+    for (const oldest of this.#removed.keys()) {
       this.#removed.delete(oldest);
-      this.#histories.delete(oldest);
       break;
     }
   }
@@ -74,9 +86,7 @@ export class MemoryLedger implements Ledger {
     const after = query.after === undefined ? null : Number(query.after);
     const newestFirst = query.newestFirst === true;
     const found: Line[] = [];
-    const histories =
-      query.jobId === undefined ? this.#histories.values() : [this.#histories.get(query.jobId) ?? NO_HISTORY];
-    for (const { lines } of histories) {
+    for (const { lines } of this.#histories(query.jobId)) {
       for (const line of lines) {
         if (after !== null && (newestFirst ? line.sequence >= after : line.sequence <= after)) continue;
         if (matches(line.entry, query)) found.push(line);
@@ -92,11 +102,27 @@ export class MemoryLedger implements Ledger {
   }
 
   prunedThrough(jobId: string): EpochMs | null {
-    return this.#histories.get(jobId)?.prunedThrough ?? null;
+    return this.#historyOf(jobId)?.prunedThrough ?? null;
+  }
+
+  #historyOf(jobId: string): History | undefined {
+    return this.#live.get(jobId)?.history ?? this.#removed.get(jobId);
+  }
+
+  *#histories(jobId: string | undefined): Iterable<History> {
+    if (jobId !== undefined) {
+      const history = this.#historyOf(jobId);
+      if (history !== undefined) yield history;
+      return;
+    }
+    for (const { history } of this.#live.values()) if (history !== null) yield history;
+    yield* this.#removed.values();
   }
 }
 
-const NO_HISTORY: History = { lines: [], start: 0, prunedThrough: null };
+function prune(through: EpochMs | null, dropped: LedgerEntry): EpochMs | null {
+  return dropped.manual ? through : Math.max(through ?? dropped.scheduledTo, dropped.scheduledTo);
+}
 
 function matches(entry: LedgerEntry, query: LedgerQuery): boolean {
   if (query.jobId !== undefined && entry.jobId !== query.jobId) return false;

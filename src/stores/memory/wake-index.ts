@@ -1,18 +1,23 @@
-import type { JobRecord } from '../../model/job.js';
-import { wakeAt } from '../../model/job.js';
-import type { ClaimRequest, ClaimScope, Revision } from '../../ports/job-store.js';
+import { wakeAt, type JobRecord } from '../../model/job.js';
+import type { ClaimRequest, ClaimScope, Revision, StoredJob } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
-import { Heap, type HeapItem } from './heap.js';
+import { Heap } from './heap.js';
+import type { History } from './memory-ledger.js';
+import { TimeHeap } from './time-heap.js';
 
-/** A stored record with its place in the index. */
-export interface Entry extends HeapItem {
+/** A stored record with its place in the index, and its history. */
+export interface Entry {
   record: JobRecord;
   revision: Revision;
+  history: History | null;
   /** `wakeAt` of the record; +infinity for never. */
-  at: number;
+  at: EpochMs;
   place: Place;
-  /** Until when it is hidden from claimers, while `place` is `hidden`. */
-  hiddenUntil: EpochMs;
+  lane: Lane | null;
+  /** See {@link TimeHeap}. */
+  stamp: number;
+  /** Place in the heap by priority. */
+  position: number;
 }
 
 /**
@@ -23,30 +28,38 @@ type Place = 'later' | 'due' | 'stranded' | 'hidden' | 'never';
 
 /** Jobs of one executor. */
 interface Lane {
-  readonly later: Heap<Entry>;
+  readonly executor: string;
+  readonly later: TimeHeap<Entry>;
   readonly due: Heap<Entry>;
   /** By task: due records whose task the last claimer did not have. */
   readonly stranded: Map<string, Set<Entry>>;
+  /** Some job had a priority, so that what is due has to be put in order. Without, time is order enough. */
+  prioritised: boolean;
 }
 
-const byTime = (a: Entry, b: Entry): boolean => a.at < b.at;
+interface Hidden {
+  readonly entry: Entry;
+  readonly revision: Revision;
+  readonly until: EpochMs;
+}
 
 const byPriority = (a: Entry, b: Entry): boolean => {
-  const difference = b.record.definition.policy.priority - a.record.definition.policy.priority;
+  const difference = priorityOf(b) - priorityOf(a);
   return difference < 0 || (difference === 0 && a.at < b.at);
 };
 
 /**
- * Finds what is due without looking at what is not: a heap by time per executor, from which due records move to a
- * heap by priority. Cost per claim is logarithmic, however many jobs are idle.
+ * Finds what is due without looking at what is not: a heap by time per executor, from which due records move to a heap
+ * by priority where priorities are in use. Cost per claim is logarithmic, however many jobs are idle.
  */
 export class WakeIndex {
   readonly #lanes = new Map<string, Lane>();
-  /** Hidden entries in the order in which they were hidden; those no longer hidden are dropped on the way. */
-  #hidden: Entry[] = [];
+  /** What was answered to claimers, until it is committed or its time of hiding is over. */
+  #hidden: Hidden[] = [];
 
   add(entry: Entry): void {
     const at = wakeAt(entry.record);
+    const lane = this.#laneOf(entry);
     if (at === null) {
       entry.place = 'never';
       entry.at = Number.POSITIVE_INFINITY;
@@ -54,36 +67,59 @@ export class WakeIndex {
     }
     entry.at = at;
     entry.place = 'later';
-    this.#lane(entry).later.push(entry);
+    lane.later.push(at, entry);
   }
 
   remove(entry: Entry): void {
-    const lane = this.#lane(entry);
+    const { lane } = entry;
+    if (lane === null) return;
     if (entry.place === 'later') lane.later.remove(entry);
     else if (entry.place === 'due') lane.due.remove(entry);
-    else if (entry.place === 'stranded') this.#unstrand(lane, entry);
+    else if (entry.place === 'stranded') unstrand(lane, entry);
     entry.place = 'never';
   }
 
-  claim(request: ClaimRequest): Entry[] {
-    this.#unhide(request.now);
+  /** Puts another record in the entry, and the entry where that belongs. Mostly it can stay: a run's end moves nothing. */
+  replace(entry: Entry, record: JobRecord): void {
+    const { policy, task } = entry.record.definition;
+    const next = record.definition;
+    const stays =
+      entry.place === 'later' &&
+      wakeAt(record) === entry.at &&
+      next.policy.executor === policy.executor &&
+      next.policy.priority === policy.priority &&
+      next.task === task;
+    if (stays) {
+      entry.record = record;
+      return;
+    }
+    this.remove(entry);
+    entry.record = record;
+    this.add(entry);
+  }
+
+  claim(request: ClaimRequest): StoredJob[] {
+    this.#reveal(request.now);
     const lanes: LaneClaim[] = [];
     for (const [executor, free] of request.executors) {
       const lane = this.#lanes.get(executor);
       if (lane === undefined || free <= 0) continue;
-      this.#gatherDue(lane, request);
+      if (lane.stranded.size > 0) reclaimStranded(lane, request.tasks);
+      if (lane.prioritised || lane.due.size > 0) gatherDue(lane, request.now);
       lanes.push({ lane, free });
     }
-    const claimed: Entry[] = [];
+    const claimed: StoredJob[] = [];
+    const until = request.now + request.reserveMs;
     while (claimed.length < request.limit) {
-      const best = this.#bestOf(lanes, request.tasks);
-      if (best === undefined) break;
-      best.from.free -= 1;
-      best.from.lane.due.remove(best.entry);
-      best.entry.place = 'hidden';
-      best.entry.hiddenUntil = request.now + request.reserveMs;
-      this.#hidden.push(best.entry);
-      claimed.push(best.entry);
+      const from = best(lanes, request);
+      const entry = from?.head;
+      if (from === undefined || entry === undefined) break;
+      take(from.lane, entry);
+      from.head = undefined;
+      from.free -= 1;
+      entry.place = 'hidden';
+      this.#hidden.push({ entry, revision: entry.revision, until });
+      claimed.push({ record: entry.record, revision: entry.revision });
     }
     return claimed;
   }
@@ -93,94 +129,43 @@ export class WakeIndex {
     for (const [executor, free] of scope.executors) {
       const lane = this.#lanes.get(executor);
       if (lane === undefined || free <= 0) continue;
-      const due = this.#headWithTask(lane, scope.tasks);
-      if (due !== undefined) next = Math.min(next, due.at);
+      next = Math.min(next, headWithTask(lane, lane.due, scope.tasks)?.at ?? Number.POSITIVE_INFINITY);
       for (const [task, entries] of lane.stranded) {
         if (scope.tasks.has(task)) for (const entry of entries) next = Math.min(next, entry.at);
       }
       // Whether this node has the task of what comes later is seen when it is due: a wake-up too many is harmless.
       next = Math.min(next, lane.later.peek()?.at ?? Number.POSITIVE_INFINITY);
     }
-    this.#dropUnhidden();
-    for (const entry of this.#hidden) {
-      if (entry.place === 'hidden') next = Math.min(next, entry.hiddenUntil);
+    if (this.#hidden.length > 0) {
+      this.#hidden = this.#hidden.filter(isHidden);
+      for (const { entry, until } of this.#hidden) {
+        if ((scope.executors.get(entry.record.definition.policy.executor) ?? 0) > 0) next = Math.min(next, until);
+      }
     }
     return next === Number.POSITIVE_INFINITY ? null : next;
   }
 
-  #bestOf(lanes: readonly LaneClaim[], tasks: ReadonlySet<string>): { entry: Entry; from: LaneClaim } | undefined {
-    let best: { entry: Entry; from: LaneClaim } | undefined;
-    for (const from of lanes) {
-      if (from.free <= 0) continue;
-      const entry = this.#headWithTask(from.lane, tasks);
-      if (entry !== undefined && (best === undefined || byPriority(entry, best.entry))) best = { entry, from };
-    }
-    return best;
-  }
-
-  /** The first due entry whose task is known. Those before it are set aside, so that they block nobody. */
-  #headWithTask(lane: Lane, tasks: ReadonlySet<string>): Entry | undefined {
-    for (;;) {
-      const entry = lane.due.peek();
-      if (entry === undefined) return undefined;
-      const { definition } = entry.record;
-      if (definition.fn !== null || tasks.has(definition.task)) return entry;
-      lane.due.remove(entry);
-      entry.place = 'stranded';
-      const same = lane.stranded.get(definition.task);
-      if (same === undefined) lane.stranded.set(definition.task, new Set([entry]));
-      else same.add(entry);
-    }
-  }
-
-  #gatherDue(lane: Lane, request: ClaimRequest): void {
-    for (let entry = lane.later.peek(); entry !== undefined && entry.at <= request.now; entry = lane.later.peek()) {
-      lane.later.remove(entry);
-      entry.place = 'due';
-      lane.due.push(entry);
-    }
-    for (const [task, entries] of lane.stranded) {
-      if (!request.tasks.has(task)) continue;
-      lane.stranded.delete(task);
-      for (const entry of entries) {
-        entry.place = 'due';
-        lane.due.push(entry);
-      }
-    }
-  }
-
-  #unstrand(lane: Lane, entry: Entry): void {
-    const { task } = entry.record.definition;
-    const same = lane.stranded.get(task);
-    same?.delete(entry);
-    if (same?.size === 0) lane.stranded.delete(task);
-  }
-
-  #unhide(now: EpochMs): void {
-    this.#dropUnhidden();
-    for (const entry of this.#hidden) {
-      if (entry.place === 'hidden' && entry.hiddenUntil <= now) this.add(entry);
-    }
-    this.#dropUnhidden();
-  }
-
-  /** A commit takes its record out of hiding at once; most claims are followed by one, so the list stays short. */
-  #dropUnhidden(): void {
+  /** Brings back what was claimed and never committed. Most claims are committed at once, so the list stays short. */
+  #reveal(now: EpochMs): void {
     if (this.#hidden.length === 0) return;
-    if (this.#hidden.some((entry) => entry.place === 'hidden')) {
-      this.#hidden = this.#hidden.filter((entry) => entry.place === 'hidden');
-    } else {
-      this.#hidden = [];
+    const still: Hidden[] = [];
+    for (const hidden of this.#hidden) {
+      if (!isHidden(hidden)) continue;
+      if (hidden.until <= now) this.add(hidden.entry);
+      else still.push(hidden);
     }
+    this.#hidden = still;
   }
 
-  #lane(entry: Entry): Lane {
-    const { executor } = entry.record.definition.policy;
-    let lane = this.#lanes.get(executor);
+  #laneOf(entry: Entry): Lane {
+    const { executor, priority } = entry.record.definition.policy;
+    let lane = entry.lane?.executor === executor ? entry.lane : this.#lanes.get(executor);
     if (lane === undefined) {
-      lane = { later: new Heap(byTime), due: new Heap(byPriority), stranded: new Map() };
+      lane = { executor, later: new TimeHeap(), due: new Heap(byPriority), stranded: new Map(), prioritised: false };
       this.#lanes.set(executor, lane);
     }
+    lane.prioritised ||= priority !== 0;
+    entry.lane = lane;
     return lane;
   }
 }
@@ -188,4 +173,82 @@ export class WakeIndex {
 interface LaneClaim {
   readonly lane: Lane;
   free: number;
+  /** The best entry of the lane, once looked up. */
+  head?: Entry | undefined;
+}
+
+/** The lane whose head comes first. */
+function best(lanes: readonly LaneClaim[], request: ClaimRequest): LaneClaim | undefined {
+  let found: LaneClaim | undefined;
+  for (const from of lanes) {
+    if (from.free <= 0) continue;
+    from.head ??= headOf(from.lane, request);
+    if (from.head !== undefined && (found?.head === undefined || byPriority(from.head, found.head))) found = from;
+  }
+  return found;
+}
+
+function headOf(lane: Lane, request: ClaimRequest): Entry | undefined {
+  if (lane.prioritised || lane.due.size > 0) return headWithTask(lane, lane.due, request.tasks);
+  const entry = headWithTask(lane, lane.later, request.tasks, request.now);
+  return entry;
+}
+
+/** The first entry of a heap whose task is known. Those before it are set aside, so that they block nobody. */
+function headWithTask(
+  lane: Lane,
+  heap: { peek(): Entry | undefined },
+  tasks: ReadonlySet<string>,
+  now: EpochMs = Number.POSITIVE_INFINITY,
+): Entry | undefined {
+  for (let entry = heap.peek(); entry !== undefined && entry.at <= now; entry = heap.peek()) {
+    const { definition } = entry.record;
+    if (definition.fn !== null || tasks.has(definition.task)) return entry;
+    take(lane, entry);
+    entry.place = 'stranded';
+    const same = lane.stranded.get(definition.task);
+    if (same === undefined) lane.stranded.set(definition.task, new Set([entry]));
+    else same.add(entry);
+  }
+  return undefined;
+}
+
+/** Takes out the head of the heap it lies in. */
+function take(lane: Lane, entry: Entry): void {
+  if (entry.place === 'due') lane.due.remove(entry);
+  else lane.later.pop();
+}
+
+function gatherDue(lane: Lane, now: EpochMs): void {
+  for (let entry = lane.later.peek(); entry !== undefined && entry.at <= now; entry = lane.later.peek()) {
+    lane.later.pop();
+    entry.place = 'due';
+    lane.due.push(entry);
+  }
+}
+
+function reclaimStranded(lane: Lane, tasks: ReadonlySet<string>): void {
+  for (const [task, entries] of lane.stranded) {
+    if (!tasks.has(task)) continue;
+    lane.stranded.delete(task);
+    for (const entry of entries) {
+      entry.place = 'later';
+      lane.later.push(entry.at, entry);
+    }
+  }
+}
+
+function unstrand(lane: Lane, entry: Entry): void {
+  const { task } = entry.record.definition;
+  const same = lane.stranded.get(task);
+  same?.delete(entry);
+  if (same?.size === 0) lane.stranded.delete(task);
+}
+
+function isHidden({ entry, revision }: Hidden): boolean {
+  return entry.place === 'hidden' && entry.revision === revision;
+}
+
+function priorityOf(entry: Entry): number {
+  return entry.record.definition.policy.priority;
 }

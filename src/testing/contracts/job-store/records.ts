@@ -85,6 +85,7 @@ export function runningRun(jobId: string, leaseUntil: EpochMs | null): RunningRu
     manual: false,
     catchUp: false,
     crashes: 0,
+    args: null,
     owner: 'elsewhere',
     token: T0 + 1,
     leaseUntil,
@@ -102,6 +103,7 @@ export function waitingRun(jobId: string, readyAt: EpochMs, manual = false): Wai
     manual,
     catchUp: false,
     crashes: 0,
+    args: null,
     cause: 'queued',
     readyAt,
   };
