@@ -111,8 +111,8 @@ export async function insertJob(
       : replaceRecord(record, definition, remake, options.paused, { now: loop.now(), node });
     const [revision] = await access.commit([{ id, expected: existing.revision, next: decision.next, ledger: decision.ledger }]);
     if (revision === undefined) continue;
-    loop.publish(decision.next ?? record, decision);
-    const next = decision.next ?? fresh;
+    const { next } = decision;
+    loop.publish(next, decision);
     loop.expect(wakeAt(next));
     return { stored: { record: next, revision }, replaced: !isTombstone };
   }
@@ -128,6 +128,11 @@ export function newJobRecord({ id, definition }: NewJob, paused: boolean, now: n
   return record;
 }
 
+/** Whether nothing is left of a job that could still happen by itself. */
+export function isSpent({ state }: JobRecord): boolean {
+  return state.nextFireTime === null && state.runs.length === 0;
+}
+
 /** The new definition in the old one's place: an unchanged trigger keeps its next fire time, so a restart delays nothing. */
 function replaceRecord(
   record: JobRecord,
@@ -135,7 +140,7 @@ function replaceRecord(
   remake: (anchor: number) => JobDefinition,
   paused: boolean,
   context: { readonly now: number; readonly node: string },
-): Decision {
+): Decision & { readonly next: JobRecord } {
   const same = remake(record.definition.anchor);
   const unchanged =
     JSON.stringify(same.trigger) === JSON.stringify(record.definition.trigger) && record.state.status !== 'quarantined';
@@ -143,7 +148,9 @@ function replaceRecord(
     ? modifyJob(record, same, context)
     : rescheduleJob(record, definition, context);
   const { next } = decision;
-  if (next === null) return decision;
-  const status = paused ? 'paused' : record.state.status === 'quarantined' ? 'active' : next.state.status;
-  return status === next.state.status ? decision : { ...decision, next: { ...next, state: { ...next.state, status, reason: null } } };
+  const status = paused ? 'paused' : record.state.status === 'quarantined' ? 'active' : record.state.status;
+  if (next === null || (status === 'active' && isSpent(next))) {
+    throw new NeverFiresError(record.id, `${definition.trigger.kind} trigger ${JSON.stringify(definition.trigger)}`);
+  }
+  return { ...decision, next: status === next.state.status ? next : { ...next, state: { ...next.state, status, reason: null } } };
 }

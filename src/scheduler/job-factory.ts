@@ -1,12 +1,12 @@
 import { InvalidOptionError } from '../errors/errors.js';
 import { JobUnstorableError } from '../errors/job-errors.js';
-import type { JobDefinition, JobPolicy, TaskFunction } from '../model/job.js';
+import type { JobDefinition, JobPolicy, JobRecord, TaskFunction } from '../model/job.js';
 import type { EpochMs, Trigger } from '../ports/trigger.js';
 import type { ExecutorPool } from './executor-pool.js';
 import type { TriggerInput } from './job.js';
-import type { JobChanges, JobOptions } from './job-options.js';
+import type { JobChanges, JobOptions, JobPolicyOptions } from './job-options.js';
 import type { ResolvedOptions, Wiring } from './options.js';
-import { nonEmpty, POLICY_OPTIONS, refuseUnknownKeys, resolvePolicy } from './policy.js';
+import { nonEmpty, POLICY_OPTIONS, refuseUnknownKeys, requireObject, resolvePolicy } from './policy.js';
 import type { TaskRef, TaskRegistry } from './tasks.js';
 
 export type TaskInput = string | TaskFunction | TaskRef;
@@ -45,12 +45,7 @@ export class JobFactory {
     const id = options.id === undefined ? this.#newId(durable) : nonEmpty(options.id, 'id');
     const { name, fn, policy: taskPolicy } = this.#resolveTask(task, durable);
     const made = this.trigger(trigger, now, id);
-    if (durable && options.retry != null && typeof options.retry === 'object' && options.retry.retryIf != null) {
-      throw new JobUnstorableError(
-        `Job "${id}": \`retry.retryIf\` is a function, and a durable job store cannot keep it. Give it to the task: ` +
-          `defineTask("${name}", fn, { retry: { retryIf } }).`,
-      );
-    }
+    if (durable) refuseRetryIf(id, name, options);
     const policy = this.#policyFor(taskPolicy, made, options);
     this.#executors.require(policy.executor);
     return {
@@ -70,8 +65,10 @@ export class JobFactory {
   }
 
   /** The definition with some of it changed. Answers also the names of what was given. */
-  modify(definition: JobDefinition, changes: JobChanges): { definition: JobDefinition; changed: string[] } {
+  modify({ id, definition }: JobRecord, changes: JobChanges, durable: boolean): { definition: JobDefinition; changed: string[] } {
+    requireObject(changes, 'changes');
     checkKeys(changes, MODIFY_KEYS);
+    if (durable) refuseRetryIf(id, definition.task, changes);
     const policy = resolvePolicy(definition.policy, changes, this.#options.timezone);
     this.#executors.require(policy.executor);
     const { args, name, tags, metadata } = changes;
@@ -133,6 +130,15 @@ function checkKeys(options: object, allowed: readonly string[]): void {
     if (allowed.includes(key)) continue;
     refuseUnknownKeys(options, '', allowed, adding ? undefined : MODIFY_HINTS[key]);
   }
+}
+
+/** A function of a job would be lost with the process, without a word. */
+function refuseRetryIf(id: string, task: string, { retry }: JobPolicyOptions): void {
+  if (retry == null || typeof retry !== 'object' || retry.retryIf == null) return;
+  throw new JobUnstorableError(
+    `Job "${id}": \`retry.retryIf\` is a function, and a durable job store cannot keep it. Give it to the task: ` +
+      `defineTask("${task}", fn, { retry: { retryIf } }).`,
+  );
 }
 
 const MODIFY_HINTS: Readonly<Record<string, string>> = {

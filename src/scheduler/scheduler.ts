@@ -9,13 +9,13 @@ import { wakeAt, type JobRecord } from '../model/job.js';
 import type { Revision, StoredJob } from '../ports/job-store.js';
 import { Job, type ChangeOptions, type JobOperations, type JobSelector, type RunJobOptions, type TriggerInput } from './job.js';
 import { changeJob, type JobChangeResult } from './job-changes.js';
-import { insertJob, newJobRecord, VISIBLE, type JobListQuery } from './job-directory.js';
+import { insertJob, isSpent, newJobRecord, VISIBLE, type JobListQuery } from './job-directory.js';
 import type { TaskInput } from './job-factory.js';
 import type { AddJobRest, JobChanges, JobOptions, JobPolicyOptions } from './job-options.js';
 import { listRuns, verifyLedger, withCursor, type LedgerReport, type RunQuery, type RunReports } from './ledger-view.js';
 import { isThenable } from './maybe-promise.js';
 import type { SchedulerOptions, Wiring } from './options.js';
-import { flag, nonEmpty, refuseUnknownKeys, whole } from './policy.js';
+import { flag, nonEmpty, refuseUnknownKeys, requireObject, whole } from './policy.js';
 import { awaitElsewhere, type RunHandle } from './run-handles.js';
 import type { StoreLoop } from './store-loop.js';
 import type { TaskMap, TaskRef } from './tasks.js';
@@ -56,8 +56,8 @@ export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implem
    * @throws InvalidOptionError on a bad name or default, and when another function has the name.
    */
   defineTask<A extends unknown[]>(name: string, fn: (...args: A) => unknown, defaults?: JobPolicyOptions): TaskRef<A> {
-    const task = this.tasks.define(name, fn, defaults);
     if (defaults?.executor !== undefined) this.executors.require(defaults.executor);
+    const task = this.tasks.define(name, fn, defaults);
     for (const loop of this.directory.loops) loop.wake();
     return { name: task.name };
   }
@@ -76,6 +76,7 @@ export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implem
   addJob<A extends unknown[]>(task: TaskRef<A>, trigger: TriggerInput, ...rest: AddJobRest<A>): Promise<Job>;
   addJob<A extends unknown[]>(task: (...args: A) => unknown, trigger: TriggerInput, ...rest: AddJobRest<A>): Promise<Job>;
   async addJob(task: TaskInput, trigger: TriggerInput, options: AnyJobOptions = {}): Promise<Job> {
+    requireObject(options, 'options');
     const loop = this.directory.require(options.jobStore ?? 'default');
     const opening = loop.open(this.context());
     if (isThenable(opening)) await opening;
@@ -91,7 +92,7 @@ export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implem
 
   /**
    * Adds many jobs, in one batch per store. All are checked before the first is added; an id that is taken fails the
-   * call unless `replaceExisting` says otherwise, and the jobs before it stay added.
+   * call unless `replaceExisting` says otherwise, and jobs that were added by then stay added.
    *
    * @throws as `addJob`.
    */
@@ -112,15 +113,20 @@ export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implem
       for (let at = 0; at < own.length; at += PAGE) {
         const batch = own.slice(at, at + PAGE);
         const answers = await loop.access.insert(batch.map(({ record }) => record));
-        for (const [i, { task, trigger, options, record, index }] of batch.entries()) {
+        const taken: typeof batch = [];
+        batch.forEach((job, i) => {
           const stored = answers[i];
           if (stored === undefined) {
-            jobs.set(index, await (this.addJob as (...args: unknown[]) => Promise<Job>)(task, trigger, options));
-            continue;
+            taken.push(job);
+            return;
           }
           this.#added(loop, stored, false);
-          loop.expect(wakeAt(record));
-          jobs.set(index, new Job(this, loop.access.alias, stored));
+          loop.expect(wakeAt(job.record));
+          jobs.set(job.index, new Job(this, loop.access.alias, stored));
+        });
+        // Last, because one of them may fail the call, and what is in the store has to fire all the same.
+        for (const { task, trigger, options, index } of taken) {
+          jobs.set(index, await (this.addJob as (...args: unknown[]) => Promise<Job>)(task, trigger, options));
         }
       }
     }
@@ -205,15 +211,21 @@ export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implem
    * Changes arguments, name, tags, metadata or policies of a job, and nothing else of it; runs that go on keep what they
    * were started with.
    *
-   * @throws InvalidOptionError, JobNotFoundError; JobChangedError when `ifRevision` no longer holds.
+   * @throws InvalidOptionError, JobNotFoundError; JobChangedError when `ifRevision` no longer holds; NeverFiresError when
+   * the change would leave nothing to fire.
    */
   async modifyJob(id: string, changes: JobChanges, options: ChangeOptions = {}): Promise<Job> {
     checkSelector(id, options, ['jobStore', 'ifRevision']);
     let changed: readonly string[] = [];
-    const { loop, result } = await this.#change(id, options, (record, context) => {
-      const made = this.factory.modify(record.definition, changes);
+    const { loop, result } = await this.#change(id, options, (record, context, { access }) => {
+      const made = this.factory.modify(record, changes, access.store.durable);
       ({ changed } = made);
-      return changed.length === 0 ? undefined : modifyJob(record, made.definition, context);
+      if (changed.length === 0) return undefined;
+      const decision = modifyJob(record, made.definition, context);
+      const { next } = decision;
+      // To end a job, it is removed; a change of its policies that leaves nothing of it is most likely a mistake.
+      if (next === null || (next.state.status === 'active' && isSpent(next))) throw new NeverFiresError(id, `with ${changed.join(', ')} changed, it`);
+      return decision;
     });
     this.#modified(loop, result, changed);
     return this.#handle(loop, result);
@@ -334,7 +346,7 @@ export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implem
   async #change(
     id: string,
     options: { readonly jobStore?: string | undefined; readonly ifRevision?: Revision | undefined },
-    change: (record: JobRecord, context: { readonly now: number; readonly node: string }) => Decision | undefined,
+    change: (record: JobRecord, context: { readonly now: number; readonly node: string }, loop: StoreLoop) => Decision | undefined,
   ): Promise<{ loop: StoreLoop; result: JobChangeResult }> {
     for (const loop of this.directory.loops) {
       const opening = loop.open(this.context());
@@ -342,7 +354,7 @@ export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implem
     }
     const loop = await this.directory.locate(id, options.jobStore);
     const result = await changeJob(loop, this.options.clock, id, options.ifRevision, (record) =>
-      change(record, { now: loop.now(), node: this.node }),
+      change(record, { now: loop.now(), node: this.node }, loop),
     );
     return { loop, result };
   }

@@ -1,3 +1,4 @@
+import { isPunctualError } from '../errors/base.js';
 import { StoreFailedError } from '../errors/scheduler-errors.js';
 import type { JobRecord } from '../model/job.js';
 import type { LedgerQuery } from '../model/ledger.js';
@@ -110,7 +111,7 @@ export class StoreAccess {
     try {
       answer = call();
     } catch (error) {
-      throw new StoreFailedError(operation, this.alias, error);
+      throw this.#failure(operation, error);
     }
     return isThenable(answer) ? this.#inTime(operation, answer) : answer;
   }
@@ -131,9 +132,14 @@ export class StoreAccess {
         },
         (error: unknown) => {
           timer.cancel();
-          reject(new StoreFailedError(operation, this.alias, error));
+          reject(this.#failure(operation, error));
         },
       );
     });
+  }
+
+  /** A record that cannot be stored is the caller's mistake; everything else is the store's. */
+  #failure(operation: string, error: unknown): Error {
+    return isPunctualError(error, 'JOB_UNSTORABLE') ? error : new StoreFailedError(operation, this.alias, error);
   }
 }
