@@ -2,9 +2,8 @@ import { ConflictingJobIdError, JobNotFoundError, NeverFiresError } from '../err
 import { StoreFailedError, UnknownStoreError } from '../errors/scheduler-errors.js';
 import { modifyJob, newRecord, rescheduleJob, reviveRecord } from '../core/edit.js';
 import type { Decision } from '../core/draft.js';
-import { wakeAt, type JobDefinition, type JobRecord, type JobStatus } from '../model/job.js';
+import type { JobDefinition, JobRecord, JobStatus } from '../model/job.js';
 import type { StoredJob } from '../ports/job-store.js';
-import { isThenable } from './maybe-promise.js';
 import type { NewJob } from './job-factory.js';
 import type { StoreLoop } from './store-loop.js';
 
@@ -73,47 +72,42 @@ export class JobDirectory {
   }
 }
 
-export interface InsertResult {
-  readonly stored: StoredJob;
-  readonly replaced: boolean;
+/** A job about to be added. */
+export interface Addition {
+  readonly fresh: JobRecord;
+  readonly paused: boolean;
+  readonly replaceExisting: boolean;
+  /** Its definition with the anchor of the job whose place it takes, to see whether the trigger is the same. */
+  readonly remake: (anchor: number) => JobDefinition;
 }
 
 /**
- * Adds one job, or takes the place of the one with its id.
+ * Adds a job whose id was found taken: in the place of the one that has it, if it may be, or of one that was removed.
  *
- * @param remake - the definition as it is with the anchor of the job it replaces, to see whether the trigger is the same.
  * @throws ConflictingJobIdError, NeverFiresError, StoreFailedError
  */
-export async function insertJob(
-  loop: StoreLoop,
-  job: NewJob,
-  options: { readonly paused: boolean; readonly replaceExisting: boolean },
-  node: string,
-  remake: (anchor: number) => JobDefinition,
-): Promise<InsertResult> {
+export async function takePlace(loop: StoreLoop, addition: Addition, node: string): Promise<{ stored: StoredJob; replaced: boolean }> {
   const { access } = loop;
-  const { id, definition } = job;
-  const fresh = newJobRecord(job, options.paused, loop.now());
+  const { fresh, replaceExisting } = addition;
+  const { id } = fresh;
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
-    const inserted = access.insert([fresh]);
-    const [added] = isThenable(inserted) ? await inserted : inserted;
-    if (added !== undefined) {
-      loop.expect(wakeAt(fresh));
-      return { stored: added, replaced: false };
-    }
     const existing = await access.get(id);
-    if (existing === undefined) continue; // it went away in the meantime
+    if (existing === undefined) {
+      // It went away in the meantime.
+      const [stored] = await access.insert([fresh]);
+      if (stored !== undefined) return { stored, replaced: false };
+      continue;
+    }
     const { record } = existing;
     const isTombstone = record.state.status === 'removed';
-    if (!isTombstone && !options.replaceExisting) throw new ConflictingJobIdError(id);
+    if (!isTombstone && !replaceExisting) throw new ConflictingJobIdError(id);
     const decision = isTombstone
       ? { next: reviveRecord(record, fresh), start: [], ledger: [], notices: [] }
-      : replaceRecord(record, definition, remake, options.paused, { now: loop.now(), node });
-    const [revision] = await access.commit([{ id, expected: existing.revision, next: decision.next, ledger: decision.ledger }]);
-    if (revision === undefined) continue;
+      : replaceRecord(record, addition, { now: loop.now(), node });
     const { next } = decision;
+    const [revision] = await access.commit([{ id, expected: existing.revision, next, ledger: decision.ledger }]);
+    if (revision === undefined) continue;
     loop.publish(next, decision);
-    loop.expect(wakeAt(next));
     return { stored: { record: next, revision }, replaced: !isTombstone };
   }
   throw new StoreFailedError('add a job', access.alias, new Error(`${MAX_ATTEMPTS} attempts to add job "${id}" met other changes of it`));
@@ -136,9 +130,7 @@ export function isSpent({ state }: JobRecord): boolean {
 /** The new definition in the old one's place: an unchanged trigger keeps its next fire time, so a restart delays nothing. */
 function replaceRecord(
   record: JobRecord,
-  definition: JobDefinition,
-  remake: (anchor: number) => JobDefinition,
-  paused: boolean,
+  { fresh: { definition }, paused, remake }: Addition,
   context: { readonly now: number; readonly node: string },
 ): Decision & { readonly next: JobRecord } {
   const same = remake(record.definition.anchor);

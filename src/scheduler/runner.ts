@@ -31,7 +31,7 @@ export class Runner implements FinishWriteHost {
   readonly #loop: StoreLoop;
   readonly #deps: LoopDeps;
   readonly #alias: string;
-  readonly #shared: boolean;
+  readonly #leased: boolean;
   readonly #writer: RunWriter;
   readonly #heartbeat: Heartbeat;
   /** Jobs with active runs, by id. */
@@ -43,7 +43,7 @@ export class Runner implements FinishWriteHost {
     this.#loop = loop;
     this.#deps = deps;
     this.#alias = loop.access.alias;
-    this.#shared = loop.access.store.shared;
+    this.#leased = loop.access.leased;
     this.#writer = new RunWriter(loop.access, deps.clock, loop.health, () => loop.now());
     this.#heartbeat = new Heartbeat({
       clock: deps.clock,
@@ -74,7 +74,7 @@ export class Runner implements FinishWriteHost {
     const { reporter, executors } = this.#deps;
     const { policy } = record.definition;
     const active = this.#hold(record, run, fn, revision, this.#heartbeat.trustedUntil(askedAt));
-    if (this.#shared) this.#heartbeat.added(active);
+    if (this.#leased) this.#heartbeat.added(active);
     if (reporter.wants('jobSubmitted')) {
       reporter.run(record, this.#alias, run, 'jobSubmitted', { latenessMs: run.startedAt - run.scheduledFor });
     }
@@ -299,7 +299,7 @@ export class Runner implements FinishWriteHost {
     if (held.active.length === 0) this.#held.delete(held.id);
     this.#size -= 1;
     if (this.#size > 0) return;
-    if (this.#shared) this.#heartbeat.stop();
+    if (this.#leased) this.#heartbeat.stop();
     for (const resolve of this.#drained.splice(0)) resolve();
   }
 

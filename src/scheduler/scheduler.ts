@@ -5,11 +5,11 @@ import { nextFire } from '../core/fires.js';
 import { InvalidOptionError } from '../errors/errors.js';
 import { JobNotFoundError, NeverFiresError } from '../errors/job-errors.js';
 import { InvalidStateError } from '../errors/scheduler-errors.js';
-import { wakeAt, type JobRecord } from '../model/job.js';
+import { wakeAt, type JobDefinition, type JobRecord } from '../model/job.js';
 import type { Revision, StoredJob } from '../ports/job-store.js';
 import { Job, type ChangeOptions, type JobOperations, type JobSelector, type RunJobOptions, type TriggerInput } from './job.js';
 import { changeJob, type JobChangeResult } from './job-changes.js';
-import { insertJob, isSpent, newJobRecord, VISIBLE, type JobListQuery } from './job-directory.js';
+import { isSpent, newJobRecord, takePlace, VISIBLE, type Addition, type JobListQuery } from './job-directory.js';
 import type { TaskInput } from './job-factory.js';
 import type { AddJobRest, JobChanges, JobOptions, JobPolicyOptions } from './job-options.js';
 import { listRuns, verifyLedger, withCursor, type LedgerReport, type RunQuery, type RunReports } from './ledger-view.js';
@@ -80,14 +80,10 @@ export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implem
     const loop = this.directory.require(options.jobStore ?? 'default');
     const opening = loop.open(this.context());
     if (isThenable(opening)) await opening;
-    const { durable } = loop.access.store;
-    const paused = flag(options.paused, 'paused');
-    const replaceExisting = flag(options.replaceExisting, 'replaceExisting');
-    const job = this.factory.create(task, trigger, options, durable, loop.now());
-    const remake = (anchor: number) => this.factory.create(task, trigger, options, durable, anchor).definition;
-    const { stored, replaced } = await insertJob(loop, job, { paused, replaceExisting }, this.node, remake);
-    this.#added(loop, stored, replaced);
-    return new Job(this, loop.access.alias, stored);
+    const addition = this.#prepare(loop, task, trigger, options);
+    const inserted = loop.access.insert([addition.fresh]);
+    const [stored] = isThenable(inserted) ? await inserted : inserted;
+    return stored === undefined ? this.#settleConflict(loop, addition) : this.#admit(loop, stored, false);
   }
 
   /**
@@ -97,40 +93,35 @@ export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implem
    * @throws as `addJob`.
    */
   async addJobs(specs: readonly JobSpec[]): Promise<Job[]> {
-    const prepared = [];
-    for (const { task, trigger, ...options } of specs) {
+    const additions: Addition[] = [];
+    const byLoop = new Map<StoreLoop, number[]>();
+    for (const spec of specs) {
+      requireObject(spec, 'a job');
+      const { task, trigger, ...options } = spec;
       const loop = this.directory.require(options.jobStore ?? 'default');
       const opening = loop.open(this.context());
       if (isThenable(opening)) await opening;
-      const job = this.factory.create(task, trigger, options, loop.access.store.durable, loop.now());
-      const record = newJobRecord(job, flag(options.paused, 'paused'), loop.now());
-      flag(options.replaceExisting, 'replaceExisting');
-      prepared.push({ task, trigger, options, loop, record });
+      const own = byLoop.get(loop);
+      if (own === undefined) byLoop.set(loop, [additions.length]);
+      else own.push(additions.length);
+      additions.push(this.#prepare(loop, task, trigger, options));
     }
-    const jobs = new Map<number, Job>();
-    for (const loop of this.directory.loops) {
-      const own = prepared.flatMap((job, index) => (job.loop === loop ? [{ ...job, index }] : []));
-      for (let at = 0; at < own.length; at += PAGE) {
-        const batch = own.slice(at, at + PAGE);
-        const answers = await loop.access.insert(batch.map(({ record }) => record));
-        const taken: typeof batch = [];
-        batch.forEach((job, i) => {
+    const jobs = new Array<Job>(additions.length);
+    for (const [loop, indexes] of byLoop) {
+      for (let at = 0; at < indexes.length; at += PAGE) {
+        const batch = indexes.slice(at, at + PAGE);
+        const answers = await loop.access.insert(batch.map((index) => additions[index]!.fresh));
+        const taken: number[] = [];
+        batch.forEach((index, i) => {
           const stored = answers[i];
-          if (stored === undefined) {
-            taken.push(job);
-            return;
-          }
-          this.#added(loop, stored, false);
-          loop.expect(wakeAt(job.record));
-          jobs.set(job.index, new Job(this, loop.access.alias, stored));
+          if (stored === undefined) taken.push(index);
+          else jobs[index] = this.#admit(loop, stored, false);
         });
         // Last, because one of them may fail the call, and what is in the store has to fire all the same.
-        for (const { task, trigger, options, index } of taken) {
-          jobs.set(index, await (this.addJob as (...args: unknown[]) => Promise<Job>)(task, trigger, options));
-        }
+        for (const index of taken) jobs[index] = await this.#settleConflict(loop, additions[index]!);
       }
     }
-    return specs.map((_, index) => jobs.get(index)!);
+    return jobs;
   }
 
   /** The job with this id, or `undefined`. */
@@ -364,8 +355,30 @@ export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implem
     return new Job(this, loop.access.alias, result.stored);
   }
 
-  #added(loop: StoreLoop, { record }: StoredJob, replaced: boolean): void {
-    this.reporter.job(record, loop.access.alias, { type: 'jobAdded', nextRunTime: record.state.nextFireTime, replaced });
+  #prepare(loop: StoreLoop, task: TaskInput, trigger: TriggerInput, options: AnyJobOptions): Addition {
+    const paused = flag(options.paused, 'paused');
+    const replaceExisting = flag(options.replaceExisting, 'replaceExisting');
+    const now = loop.now();
+    const { durable } = loop.access.store;
+    const fresh = newJobRecord(this.factory.create(task, trigger, options, durable, now), paused, now);
+    const remake = (anchor: number): JobDefinition => this.factory.create(task, trigger, options, durable, anchor).definition;
+    return { fresh, paused, replaceExisting, remake };
+  }
+
+  async #settleConflict(loop: StoreLoop, addition: Addition): Promise<Job> {
+    const { stored, replaced } = await takePlace(loop, addition, this.node);
+    return this.#admit(loop, stored, replaced);
+  }
+
+  /** A job was added: say so, and see that it fires. */
+  #admit(loop: StoreLoop, stored: StoredJob, replaced: boolean): Job {
+    const { record } = stored;
+    const { alias } = loop.access;
+    if (this.reporter.wants('jobAdded')) {
+      this.reporter.job(record, alias, { type: 'jobAdded', nextRunTime: record.state.nextFireTime, replaced });
+    }
+    loop.expect(wakeAt(record));
+    return new Job(this, alias, stored);
   }
 
   #modified(loop: StoreLoop, result: JobChangeResult, changed: readonly string[]): void {

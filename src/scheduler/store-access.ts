@@ -41,6 +41,14 @@ export class StoreAccess {
     this.#timeoutMs = timeoutMs;
   }
 
+  /**
+   * Whether runs are held under leases: another node may have to take them over, or, where records outlive the
+   * process, the next start of this one.
+   */
+  get leased(): boolean {
+    return this.store.shared || this.store.durable;
+  }
+
   /** Opens it the first time; a failed opening can be tried again. */
   open(context: StoreContext): MaybePromise<void> {
     if (this.#ready) return undefined;

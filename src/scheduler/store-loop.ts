@@ -192,7 +192,7 @@ export class StoreLoop {
       const { executor } = record.definition.policy;
       let context = contexts.get(executor);
       if (context === undefined) {
-        const leaseUntil = this.access.store.shared ? now + leaseMs : null;
+        const leaseUntil = this.access.leased ? now + leaseMs : null;
         context = { now, node, leaseUntil, slots: executors.free(executor), executes: this.#executes };
         contexts.set(executor, context);
       }

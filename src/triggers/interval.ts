@@ -60,6 +60,16 @@ export class IntervalTrigger extends TriggerBase {
    */
   constructor(interval: DurationParts, options: IntervalTriggerOptions = {}) {
     super();
+    if (interval instanceof IntervalTrigger) {
+      // From `withDefaults`, for each of a million jobs: everything was checked when the original was made.
+      this.every = interval.every;
+      this.#anchor = (options as HiddenOptions)[ANCHOR] ?? interval.#anchor;
+      this.#end = interval.#end;
+      this.#origin = AFTER_ANCHOR;
+      this.#fromCompletion = interval.#fromCompletion;
+      this.jitter = interval.jitter;
+      return;
+    }
     checkOptions(options);
     const zone = options.timezone === undefined ? undefined : Zone.of(options.timezone).name;
     const start = toBound(options.startTime, 'startTime', zone);
@@ -134,7 +144,7 @@ export class IntervalTrigger extends TriggerBase {
 
   withDefaults(defaults: TriggerDefaults): IntervalTrigger {
     if (this.#origin !== EPOCH) return this;
-    return new IntervalTrigger({ milliseconds: this.every }, this.#options(defaults.anchor));
+    return new IntervalTrigger(this as unknown as DurationParts, { [ANCHOR]: defaults.anchor } as IntervalTriggerOptions);
   }
 
   describe(): string {
@@ -167,15 +177,6 @@ export class IntervalTrigger extends TriggerBase {
       [ANCHOR]: toBound(fields.optionalNumber('anchor'), 'anchor'),
     } as IntervalTriggerOptions);
   }
-
-  #options(anchor: EpochMs): IntervalTriggerOptions & HiddenOptions {
-    return {
-      endTime: this.#end,
-      jitter: this.jitter,
-      from: this.#fromCompletion ? 'completion' : 'schedule',
-      [ANCHOR]: anchor,
-    };
-  }
 }
 
 /** How a scheduler's anchor reaches the constructor; not a name callers could come to rely on. */
@@ -201,8 +202,9 @@ function toInterval(input: unknown): number {
     throw new InvalidOptionError('interval', input, 'parts such as { minutes: 5 }');
   }
   let total = 0;
-  for (const [unit, value] of Object.entries(input as Record<string, unknown>)) {
-    if (!UNITS.includes(unit)) {
+  for (const unit in input) {
+    const value = (input as Record<string, unknown>)[unit];
+    if (!Object.hasOwn(MS_PER, unit)) {
       throw new InvalidOptionError(`interval.${unit}`, value, `one of ${UNITS.join(', ')}`);
     }
     if (value === undefined) continue;

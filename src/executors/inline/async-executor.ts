@@ -33,6 +33,8 @@ export class AsyncExecutor implements Executor {
   }
 
   execute(run: RunRequest): unknown {
+    // Without a limit there is nothing to count, and a promise less to wait for.
+    if (this.#concurrency === Number.POSITIVE_INFINITY) return runStorage.run(run.context, run.fn, ...run.args);
     this.#running += 1;
     let answer: unknown;
     try {
