@@ -88,11 +88,13 @@ export function modifyJob(record: JobRecord, definition: JobDefinition, context:
     return rescheduleJob(record, definition, context);
   }
   const draft = new Draft({ ...record, definition }, context.now, context.node);
-  const { nextFireTime } = record.state;
-  const ended = hasEnded(after.maxRuns, record.state.runCount);
-  const cursor = ended ? null : nextFireTime;
+  const { nextFireTime, lastFireTime, runCount } = record.state;
+  const ended = hasEnded(after.maxRuns, runCount);
+  // With more runs than before, a job whose last run is still going is not at its end after all.
+  const goesOn = !ended && hasEnded(before.maxRuns, runCount) && definition.trigger.nextAfterCompletion === undefined;
+  const cursor = ended ? null : goesOn && lastFireTime !== null ? nextFire(definition, lastFireTime) : nextFireTime;
   const nextDueAt =
-    cursor === null ? null : before.jitterMs === after.jitterMs ? record.state.nextDueAt : dueAt(record.id, definition, cursor);
+    cursor === null ? null : before.jitterMs === after.jitterMs && cursor === nextFireTime ? record.state.nextDueAt : dueAt(record.id, definition, cursor);
   return settle(draft, draft.state({ nextFireTime: cursor, nextDueAt }));
 }
 

@@ -22,7 +22,7 @@ export interface LedgerAudit {
 const STEP_LIMIT = 100_000;
 
 /**
- * Checks that the history of one job adds up: no fire time has two verdicts, and within the present schedule each
+ * Checks that the history of one job adds up: no fire time of one schedule has two verdicts, and within the present schedule each
  * fire time up to the cursor has one verdict or a live run. Entries up to `prunedThrough` are no longer complete and
  * are only counted. Without a record (the job is gone) only duplicates can be told.
  */
@@ -46,12 +46,15 @@ export function auditLedger(
   }
   spans.sort((a, b) => a.from - b.from || a.to - b.to);
 
-  let through = Number.NEGATIVE_INFINITY;
+  // Another generation is another schedule, or another job that had the id: it may have had the same fire times.
+  const reached = new Map<number | null, EpochMs>();
   for (const span of spans) {
+    const generation = span.generation ?? record?.state.generation ?? null;
+    const through = reached.get(generation) ?? Number.NEGATIVE_INFINITY;
     if (span.from <= through && span.from > (prunedThrough ?? Number.NEGATIVE_INFINITY)) {
       problems.push({ jobId, scheduledFor: span.from, problem: 'duplicate' });
     }
-    through = Math.max(through, span.to);
+    reached.set(generation, Math.max(through, span.to));
   }
   if (record !== undefined) findHoles(record, spans, prunedThrough, problems);
   return { problems, counts, pending: live.length };

@@ -24,7 +24,7 @@ export interface JobListQuery {
   readonly cursor?: string | undefined;
 }
 
-export const VISIBLE: readonly JobStatus[] = ['active', 'paused', 'quarantined'];
+export const VISIBLE: readonly Exclude<JobStatus, 'removed'>[] = ['active', 'paused', 'quarantined'];
 
 /** Attempts to add one job against others who add and remove the same id. */
 const MAX_ATTEMPTS = 20;

@@ -44,7 +44,7 @@ export class JobFactory {
     checkKeys(options, ADD_KEYS);
     const id = options.id === undefined ? this.#newId(durable) : nonEmpty(options.id, 'id');
     const { name, fn, policy: taskPolicy } = this.#resolveTask(task, durable);
-    const made = this.trigger(trigger, now, id);
+    const made = this.#trigger(trigger, now, id);
     if (durable) refuseRetryIf(id, name, options);
     const policy = this.#policyFor(taskPolicy, made, options);
     this.#executors.require(policy.executor);
@@ -85,8 +85,18 @@ export class JobFactory {
     };
   }
 
+  /** The definition on another trigger, whose jitter counts unless the job has one of its own. */
+  reschedule({ id, definition }: JobRecord, trigger: TriggerInput, now: EpochMs): JobDefinition {
+    const made = this.#trigger(trigger, now, id);
+    const { fn, task, policy } = definition;
+    const base = (fn === null ? this.#tasks.get(task)?.policy : undefined) ?? this.#policy;
+    const hasOwnJitter = policy.jitterMs !== this.#policyFor(base, definition.trigger, {}).jitterMs;
+    const { jitterMs } = hasOwnJitter ? policy : this.#policyFor(base, made, {});
+    return { ...definition, trigger: made, anchor: now, policy: jitterMs === policy.jitterMs ? policy : Object.freeze({ ...policy, jitterMs }) };
+  }
+
   /** A trigger with nothing left open. `anchor`: what an interval without a start counts from; `seed`: what spreads an `H`. */
-  trigger(input: TriggerInput, anchor: EpochMs, seed: string): Trigger {
+  #trigger(input: TriggerInput, anchor: EpochMs, seed: string): Trigger {
     const { timezone } = this.#options;
     const trigger = this.#wiring.toTrigger(input);
     return trigger.withDefaults?.({ timezone, anchor, seed }) ?? trigger;
@@ -155,7 +165,8 @@ function checkArgs(args: unknown): readonly unknown[] {
   return Object.freeze([...(args as unknown[])]);
 }
 
-function checkTags(tags: unknown): readonly string[] {
+/** @throws InvalidOptionError */
+export function checkTags(tags: unknown): readonly string[] {
   if (Array.isArray(tags) && tags.every((tag) => typeof tag === 'string' && tag !== '')) return Object.freeze([...new Set(tags as string[])]);
   throw new InvalidOptionError('tags', tags, 'an array of strings that are not empty');
 }

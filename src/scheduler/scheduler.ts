@@ -10,12 +10,12 @@ import type { Revision, StoredJob } from '../ports/job-store.js';
 import { Job, type ChangeOptions, type JobOperations, type JobSelector, type RunJobOptions, type TriggerInput } from './job.js';
 import { changeJob, type JobChangeResult } from './job-changes.js';
 import { isSpent, newJobRecord, takePlace, VISIBLE, type Addition, type JobListQuery } from './job-directory.js';
-import type { TaskInput } from './job-factory.js';
+import { checkTags, type TaskInput } from './job-factory.js';
 import type { AddJobRest, JobChanges, JobOptions, JobPolicyOptions } from './job-options.js';
 import { listRuns, verifyLedger, withCursor, type LedgerReport, type RunQuery, type RunReports } from './ledger-view.js';
 import { isThenable } from './maybe-promise.js';
 import type { SchedulerOptions, Wiring } from './options.js';
-import { flag, nonEmpty, refuseUnknownKeys, requireObject, whole } from './policy.js';
+import { flag, nonEmpty, oneOf, refuseUnknownKeys, requireObject, whole } from './policy.js';
 import { awaitElsewhere, type RunHandle } from './run-handles.js';
 import type { StoreLoop } from './store-loop.js';
 import type { TaskMap, TaskRef } from './tasks.js';
@@ -141,8 +141,11 @@ export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implem
     refuseUnknownKeys(query, '', QUERY_KEYS);
     const limit = query.limit === undefined ? Number.POSITIVE_INFINITY : whole(query.limit, 'limit', 1);
     const [fromStore, fromId] = readCursor(query.cursor);
-    const statuses = query.status === undefined ? VISIBLE : [query.status].flat();
-    const { tags, task, text } = query;
+    if (fromStore !== undefined && !this.directory.has(fromStore)) throw badCursor(query.cursor);
+    const statuses = query.status === undefined ? VISIBLE : [query.status].flat().map((status) => oneOf(status, 'status', VISIBLE));
+    const tags = query.tags === undefined ? undefined : checkTags(query.tags);
+    const task = query.task === undefined ? undefined : nonEmpty(query.task, 'task');
+    const text = query.text === undefined || query.text === '' ? undefined : nonEmpty(query.text, 'text');
     const jobs: Job[] = [];
     let reached = fromStore === undefined;
     for (const loop of query.jobStore === undefined ? this.directory.loops : [this.directory.require(query.jobStore)]) {
@@ -226,10 +229,10 @@ export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implem
   async rescheduleJob(id: string, trigger: TriggerInput, options: ChangeOptions = {}): Promise<Job> {
     checkSelector(id, options, ['jobStore', 'ifRevision']);
     const { loop, result } = await this.#change(id, options, (record, context) => {
-      const made = this.factory.trigger(trigger, context.now, id);
-      const decision = rescheduleJob(record, { ...record.definition, trigger: made, anchor: context.now }, context);
+      const definition = this.factory.reschedule(record, trigger, context.now);
+      const decision = rescheduleJob(record, definition, context);
       if (decision.next?.state.nextFireTime === null && record.state.status !== 'paused') {
-        throw new NeverFiresError(id, `${made.kind} trigger ${JSON.stringify(made)}`);
+        throw new NeverFiresError(id, `${definition.trigger.kind} trigger ${JSON.stringify(definition.trigger)}`);
       }
       return decision;
     });
@@ -406,7 +409,11 @@ function readCursor(cursor: string | undefined): [string?, string?] {
   } catch {
     // said below
   }
-  throw new InvalidOptionError('cursor', cursor, 'the nextCursor of an earlier page');
+  throw badCursor(cursor);
+}
+
+function badCursor(cursor: unknown): InvalidOptionError {
+  return new InvalidOptionError('cursor', cursor, 'the nextCursor of an earlier page');
 }
 
 function isArray(value: unknown): value is readonly unknown[] {

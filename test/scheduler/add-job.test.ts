@@ -31,7 +31,7 @@ describe('addJob: what runs', () => {
 
   it('names a job after its function', async () => {
     const { scheduler } = makeWorld();
-    function sweep(): void {}
+    function sweep(): undefined { return undefined; }
     expect((await scheduler.addJob(sweep, every(10))).task).toBe('sweep');
   });
 

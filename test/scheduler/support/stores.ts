@@ -124,7 +124,7 @@ export class FaultyStore implements JobStore {
       case 'hang':
         return new Promise<never>(() => undefined);
       case 'lose':
-        call();
+        void call();
         return Promise.reject(new Error(`the answer to ${operation} got lost`));
       case 'delay':
         return new Promise<T>((resolve) => {
