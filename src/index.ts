@@ -10,8 +10,7 @@ export type { LedgerProblem, LedgerReport, RunQuery, RunReport, RunReports } fro
 export type { FieldsFirstLogger } from './scheduler/logging.js';
 export type { SchedulerOptions } from './scheduler/options.js';
 export type { RunHandle } from './scheduler/run-handles.js';
-export { Scheduler } from './scheduler/scheduler.js';
-export type { JobList, JobSpec } from './scheduler/scheduler.js';
+export type { ArgsOf, JobList, JobSpec, Scheduler } from './scheduler/scheduler.js';
 export type { SchedulerHealth, ShutdownOptions } from './scheduler/scheduler-base.js';
 export type { TaskMap, TaskRef } from './scheduler/tasks.js';
 export type { SchedulerState } from './core/lifecycle.js';
@@ -36,10 +35,13 @@ export { SystemClock } from './clocks/system-clock.js';
 export * from './events/masks.js';
 export type { EventStreamOptions } from './events/event-hub.js';
 export type {
+  EventBase,
   EventOf,
   JobChangeEvent,
+  JobEventBase,
   NoticeEvent,
   RunEvent,
+  RunEventBase,
   SchedulerEvent,
   SchedulerEventMap,
   SchedulerEventType,

@@ -3,20 +3,22 @@ import type { ErrorInfo } from '../model/run.js';
 import type { EpochMs } from '../ports/trigger.js';
 
 /** Every event says what, when, and which scheduler. Times are epoch milliseconds; payloads are plain data. */
-interface EventBase {
+export interface EventBase {
   readonly at: EpochMs;
   /** The scheduler (node) that publishes it. */
   readonly node: string;
 }
 
-interface JobEventBase extends EventBase {
+/** What every event about a job says. */
+export interface JobEventBase extends EventBase {
   readonly jobId: string;
   readonly jobStore: string;
   readonly task: string;
   readonly tags: readonly string[];
 }
 
-interface RunEventBase extends JobEventBase, RunRef {
+/** What every event about a run says. */
+export interface RunEventBase extends JobEventBase, RunRef {
   readonly isManual: boolean;
   readonly isCatchUp: boolean;
 }

@@ -102,15 +102,17 @@ export class Runner implements FinishWriteHost {
   }
 
   /** A record with runs of this node was written by this node outside the writer. */
-  noteRecord(record: JobRecord, revision: Revision, askedAt: number): void {
+  noteRecord(before: JobRecord, record: JobRecord, revision: Revision, askedAt: number): void {
     const held = this.#held.get(record.id);
     if (held === undefined) return;
     held.stored = { record, revision };
     this.#obeyAborts(record);
-    const renewed = this.#loop.now() + this.#deps.leaseMs - 1_000;
     for (const run of record.state.runs) {
+      if (run.state !== 'running' || run.leaseUntil === null) continue;
+      // Any other write of the record leaves our leases as they were, and says nothing about how long to trust them.
+      const old = before.state.runs.find(({ id }) => id === run.id);
+      if (old?.state !== 'running' || old.token !== run.token || old.leaseUntil === run.leaseUntil) continue;
       // The planner has renewed a lease of ours that had run out unnoticed.
-      if (run.state !== 'running' || run.leaseUntil === null || run.leaseUntil < renewed) continue;
       const active = this.#find(record.id, run);
       if (active !== undefined) active.trustedUntil = this.#heartbeat.trustedUntil(askedAt);
     }

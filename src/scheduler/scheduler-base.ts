@@ -67,6 +67,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
+  /** @internal */
   protected constructor(options: SchedulerOptions, wiring: Wiring) {
     super();
     const resolved = resolveOptions(options, wiring);

@@ -28,7 +28,8 @@ export type JobSpec = JobOptions & {
 };
 
 type AnyJobOptions = JobOptions & { readonly args?: readonly unknown[] | undefined };
-type ArgsOf<F> = F extends (...args: infer A) => unknown ? A : never;
+/** The arguments of a task. */
+export type ArgsOf<F> = F extends (...args: infer A) => unknown ? A : never;
 
 const QUERY_KEYS: readonly (keyof JobListQuery)[] = ['tags', 'task', 'status', 'text', 'jobStore', 'limit', 'cursor'];
 const PAGE = 1_000;
@@ -42,6 +43,7 @@ export type JobList = Job[] & { readonly nextCursor: string | null };
  * @typeParam T - the tasks given to the constructor, from which `addJob` knows the arguments.
  */
 export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implements JobOperations {
+  /** @internal */
   protected constructor(options: SchedulerOptions<T>, wiring: Wiring) {
     super(options as SchedulerOptions, wiring);
   }

@@ -222,7 +222,7 @@ export class StoreLoop {
     const record = next ?? before;
     this.publish(record, decision);
     if (next !== null) {
-      if (before.state.runs.length > 0) this.runner.noteRecord(next, revision, askedAt);
+      if (before.state.runs.length > 0) this.runner.noteRecord(before, next, revision, askedAt);
       for (const run of start) this.#launch(next, run, revision, askedAt);
     }
   }
