@@ -1,0 +1,159 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { DateTime } from 'luxon';
+import * as punctual from 'punctual';
+import { describe, expect, it } from 'vitest';
+import { EVENT_MASKS } from '../src/events/masks.js';
+import { BUILT_IN_POLICY, POLICY_OPTIONS } from '../src/scheduler/policy.js';
+import { manifest } from '../scripts/subpaths.mjs';
+import { readSnippets, runSnippet, typeErrors, type Snippet } from './support/snippets.js';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const read = (file: string): string => readFileSync(join(root, file), 'utf8');
+const markdown = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...listMarkdown('docs')];
+// docs/triggers.md has fragments, which its own tests look after.
+const executed = markdown.filter((file) => file !== 'docs/triggers.md');
+const readme = read('README.md');
+
+function listMarkdown(folder: string): string[] {
+  if (!existsSync(join(root, folder))) return [];
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory()) return path === 'docs/api' ? [] : listMarkdown(path);
+    return entry.name.endsWith('.md') ? [path] : [];
+  });
+}
+
+/** The rows of the table whose first title is `first`, cell by cell. */
+function table(first: string): string[][] {
+  const lines = readme.split('\n');
+  const start = lines.findIndex((line) => line.startsWith(`| ${first} |`));
+  expect(start, `a table that begins with ${first}`).toBeGreaterThan(-1);
+  const rows: string[][] = [];
+  for (const line of lines.slice(start + 2)) {
+    if (!line.startsWith('|')) break;
+    rows.push(line.split('|').slice(1, -1).map((cell) => cell.trim()));
+  }
+  return rows;
+}
+
+const names = (cell: string): string[] => [...cell.matchAll(/`([\w.]+)`/g)].map(([, name]) => name!);
+
+describe('the code in the documents', () => {
+  const snippets = executed.flatMap((file) => readSnippets(file, read(file)));
+
+  it('is there', () => {
+    expect(snippets.filter(({ title }) => title.startsWith('README.md')).length).toBeGreaterThanOrEqual(5);
+  });
+
+  it('compiles as strictly as the sources', { timeout: 120_000 }, () => {
+    expect(typeErrors(snippets)).toEqual([]);
+  });
+
+  describe.concurrent('does what it says', () => {
+    it.each(snippets.map((snippet) => [snippet.title, snippet] as const))('%s', { timeout: 60_000 }, async (_title, snippet) => {
+      expect(await runSnippet(snippet)).toBeNull();
+    });
+  });
+});
+
+describe('the test of the snippets', () => {
+  const snippet = (...lines: string[]): Snippet =>
+    readSnippets('made up', ['# One', '```ts', ...lines, '```'].join('\n'))[0]!;
+
+  it('finds the blocks of a section, and only those in TypeScript', () => {
+    const text = ['# A', '```ts', 'a();', '```', 'text', '```sh', 'ls', '```', '```ts', 'b();', '// → out', '```', '## B', '```ts', 'c();', '```'];
+    expect(readSnippets('x', text.join('\n'))).toEqual([
+      { title: 'x: A', code: 'a();\nb();\n// → out', output: ['out'] },
+      { title: 'x: B', code: 'c();', output: [] },
+    ]);
+  });
+
+  it('fails on a type error', { timeout: 120_000 }, () => {
+    const wrong = snippet("import { AsyncScheduler } from 'punctual';", 'new AsyncScheduler({ timezone: 5 });');
+    expect(typeErrors([wrong])).toEqual([expect.stringContaining("Type 'number' is not assignable to type 'string'")]);
+  });
+
+  it.concurrent('fails on another output, an error, and a program that does not end', { timeout: 60_000 }, async () => {
+    const [output, error, endless] = await Promise.all([
+      runSnippet(snippet("console.log('one');", '// → two')),
+      runSnippet(snippet("throw new Error('no');")),
+      runSnippet(snippet("console.log('x');", 'setInterval(() => undefined, 1000);', "process.on('SIGINT', () => undefined);", '// → x'), 6_000),
+    ]);
+    expect(output).toContain('promised\ntwo\nbut printed\none');
+    expect(error).toContain('exit code 1');
+    expect(endless).toContain('SIGKILL');
+  });
+});
+
+describe('the tables of the README', () => {
+  it('have every policy option, with its default', () => {
+    const inMs: Record<string, string> = { misfireGraceTime: 'misfireGraceMs', jitter: 'jitterMs', timeout: 'timeoutMs' };
+    const rows = table('option');
+    expect(rows.map(([option]) => names(option!)[0])).toEqual(POLICY_OPTIONS);
+    for (const [option, , fallback] of rows) {
+      const name = names(option!)[0]!;
+      const known = (BUILT_IN_POLICY as unknown as Record<string, unknown>)[inMs[name] ?? name];
+      expect(fallback, name).toBe(`\`${typeof known === 'string' ? `'${known}'` : String(known)}\``);
+    }
+  });
+
+  it('have every event', () => {
+    expect(table('event').flatMap(([types]) => names(types!)).sort()).toEqual(Object.keys(EVENT_MASKS).sort());
+  });
+
+  it('have every error by its code and class', () => {
+    const codes = [...read('src/errors/base.ts').matchAll(/^ {2}\| '(\w+)'/gm)].map(([, code]) => code!);
+    expect(codes.length).toBeGreaterThan(15);
+    const rows = table('code');
+    expect(rows.map(([code]) => names(code!)[0]).sort()).toEqual(codes.sort());
+    const classes = Object.keys(punctual).filter((name) => name.endsWith('Error') && name !== 'PunctualError');
+    const inTable = rows.map(([, name]) => names(name!)[0]!);
+    expect(inTable.filter((name) => !classes.includes(name))).toEqual([]);
+  });
+
+  it('have every trigger', () => {
+    const triggers = Object.keys(punctual).filter((name) => name.endsWith('Trigger'));
+    const rows = table('trigger').flatMap(([name]) => names(name!));
+    expect(triggers.filter((name) => !rows.includes(name))).toEqual([]);
+    expect(rows.filter((name) => !(name in punctual))).toEqual([]);
+  });
+
+  it('have the runtime dependencies, and no other', () => {
+    const rows = table('package').map(([name]) => /^\[([\w-]+)\]/.exec(name!)?.[1]);
+    expect(rows).toEqual(Object.keys(manifest.dependencies));
+  });
+
+  it('have what daylight saving does, as the triggers do it', () => {
+    const rows = table('zone');
+    expect(new Set(rows.map(([zone]) => zone)).size).toBe(6);
+    for (const [zone = '', date = '', , expression = '', ...cells] of rows) {
+      const answers = (['vixie', 'match', 'compatible', 'skipFirst'] as const).map((dst) => {
+        const trigger = new punctual.CronTrigger(expression.replaceAll('`', ''), { timezone: zone, dst });
+        const times: string[] = [];
+        const begin = Date.parse(`${date}T00:00:00Z`) - 2 * 86_400_000;
+        for (let at = trigger.next(begin); at !== null && at < begin + 5 * 86_400_000; at = trigger.next(at)) {
+          const local = DateTime.fromMillis(at, { zone });
+          if (local.toISODate() === date) times.push(local.toFormat('HH:mm'));
+        }
+        return times.length === 0 ? 'none' : times.join(' ');
+      });
+      expect(cells, `${zone} ${date} ${expression}`).toEqual(answers);
+    }
+  });
+});
+
+describe('the links of the documents', () => {
+  it.each(markdown)('%s leads somewhere', (file) => {
+    const text = read(file).replace(/```[^]*?```/g, '');
+    const links = [...text.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)].map(([, target]) => target!);
+    const missing = links.filter((target) => !/^https?:/.test(target) && !existsSync(join(root, dirname(file), target)));
+    expect(missing).toEqual([]);
+  });
+
+  it.each(markdown)('%s names files that exist', (file) => {
+    const named = [...read(file).matchAll(/`((?:src|test|scripts|examples|docs)\/[\w./-]*\w)`/g)].map(([, path]) => path!);
+    expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  });
+});
