@@ -41,18 +41,20 @@ function checked(kind: string, after: EpochMs, at: EpochMs | null): EpochMs | nu
  */
 export function previousFire(definition: JobDefinition, first: EpochMs, before: EpochMs): EpochMs | null {
   if (first >= before) return null;
-  const { trigger } = definition;
+  const { trigger, policy } = definition;
+  // The trigger knows nothing of the job's end, after which there is no fire time.
+  const limit = policy.endTime === null ? before : Math.min(before, policy.endTime + 1);
   if (trigger.previous !== undefined) {
-    const at = trigger.previous(before);
-    return at !== null && at >= first && at < before ? at : first;
+    const at = trigger.previous(limit);
+    return at !== null && at >= first && at < limit ? at : first;
   }
   let best = first;
   let low = first;
-  let high = before - 1;
+  let high = limit - 1;
   while (low < high) {
     const middle = low + Math.floor((high - low) / 2);
     const next = checked(trigger.kind, middle, trigger.next(middle));
-    if (next !== null && next < before) best = low = next;
+    if (next !== null && next < limit) best = low = next;
     else high = middle;
   }
   return best;
