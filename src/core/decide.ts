@@ -1,5 +1,5 @@
 import type { JobRecord } from '../model/job.js';
-import { mayStart } from '../model/job.js';
+import { mayStart, slotLimit } from '../model/job.js';
 import type { RunningRun, RunRecord, WaitingRun } from '../model/run.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { Draft, type Decision } from './draft.js';
@@ -12,7 +12,7 @@ export interface PlanContext {
   readonly now: EpochMs;
   /** The node that asks, and would hold what starts. */
   readonly node: string;
-  /** Until when it would hold it; `null` where the store dies with this process. */
+  /** Until when it would hold it; `null` where no other node can reach the store. */
   readonly leaseUntil: EpochMs | null;
   /** Runs the job's executor still takes on this node. */
   readonly slots: number;
@@ -80,7 +80,7 @@ function reviewLeases(draft: Draft, context: PlanContext): void {
     const crashes = run.crashes + 1;
     const retried =
       policy.onCrash === 'retry' && crashes <= policy.maxCrashes && draft.record.state.status !== 'removed';
-    draft.note({ type: 'jobAbandoned', owner: run.owner, retried, ...ref });
+    draft.note({ type: 'jobAbandoned', node: run.owner, retried, ...ref });
     if (retried) changed.push({ ...toWaiting(run, context.now), crashes });
     else draft.writeRun('abandoned', policy.onCrash === 'drop' ? 'on-crash-drop' : 'max-crashes', run, null);
   });
@@ -111,11 +111,13 @@ function applyDue(draft: Draft, berth: Berth, due: DueFires): EpochMs {
     draft.writeRange('coalesced', null, due.coalesced);
     draft.note({ type: 'jobCoalesced', into: first, ...due.coalesced });
   }
+  // Fire times of one catch-up wait for one another, but a run from before stands in the way of each of them.
+  const waits = draft.running < slotLimit(policy);
   let last = due.coalesced?.scheduledTo ?? due.last;
   for (const fire of due.chosen) {
     if (hasEnded(policy.maxRuns, draft.runCount)) return last;
     const catchUp = due.several || draft.now - fire > CATCH_UP_LATENESS_MS;
-    if (placeFire(draft, berth, fire, catchUp, fire !== first)) draft.runCount += 1;
+    if (placeFire(draft, berth, fire, catchUp, waits && fire !== first)) draft.runCount += 1;
     last = fire;
   }
   return due.last;

@@ -1,5 +1,4 @@
 import type { JobState } from '../model/job.js';
-import type { EpochMs } from '../ports/trigger.js';
 import type { Decision, Draft } from './draft.js';
 import { dueAt, fireAfterCompletion } from './fires.js';
 
@@ -16,14 +15,12 @@ export function settle(draft: Draft, state: JobState): Decision {
   const ended = hasEnded(definition.policy.maxRuns, state.runCount);
   if (!ended && definition.trigger.nextAfterCompletion !== undefined) {
     if (state.runs.some((run) => !run.manual)) return draft.write(state);
-    let next: EpochMs | null;
     try {
-      next = fireAfterCompletion(definition, now);
+      const next = fireAfterCompletion(definition, now);
+      if (next !== null) return draft.write({ ...state, nextFireTime: next, nextDueAt: dueAt(id, definition, next) });
     } catch (error) {
-      return quarantine(draft, error);
-    }
-    if (next !== null) {
-      return draft.write({ ...state, nextFireTime: next, nextDueAt: dueAt(id, definition, next) });
+      // What was decided on the way here stays decided: the cursor must not go back to a fire time that has its verdict.
+      return quarantine(draft, error, state);
     }
   }
   // A paused job without a fire time is parked on purpose, or waits to be told what to do with its past.
@@ -37,8 +34,8 @@ export function hasEnded(maxRuns: number | null, runCount: number): boolean {
 }
 
 /** A trigger that throws once will throw for ever: stop this job, keep everything it had, and say so. */
-export function quarantine(draft: Draft, error: unknown): Decision {
+export function quarantine(draft: Draft, error: unknown, state: JobState = draft.state({})): Decision {
   const reason = error instanceof Error ? error.message : String(error);
   draft.note({ type: 'jobQuarantined', reason });
-  return draft.write(draft.state({ status: 'quarantined', reason }));
+  return draft.write({ ...state, status: 'quarantined', reason });
 }
