@@ -1,0 +1,43 @@
+/**
+ * The package as it is built, and the peers. All are loaded by computed names, so that the project is linted and
+ * compiled without them.
+ */
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+/** `PUNCTUAL_DIST` measures another build than ../dist: one from before a change, for example. */
+const dist = process.env['PUNCTUAL_DIST'];
+const base = dist === undefined ? new URL('../../dist/', import.meta.url) : pathToFileURL(`${resolve(dist)}/`);
+
+/** @returns {Promise<typeof import('punctual')>} */
+export function loadPunctual() {
+  return load(new URL('index.js', base).href, 'Build it first: npm run build');
+}
+
+/** @returns {Promise<typeof import('punctual/testing')>} */
+export function loadTesting() {
+  return load(new URL('testing/index.js', base).href, 'Build it first: npm run build');
+}
+
+/** @typedef {'cron' | 'croner' | 'node-cron' | 'node-schedule' | 'toad-scheduler'} Peer */
+
+/**
+ * @param {Peer} name
+ * @returns {Promise<any>}
+ */
+export function loadPeer(name) {
+  return load(name, 'Install the peers first: npm ci, in this folder');
+}
+
+/**
+ * @param {string} specifier
+ * @param {string} hint
+ * @returns {Promise<any>}
+ */
+async function load(specifier, hint) {
+  try {
+    return await import(specifier);
+  } catch (error) {
+    throw new Error(`${specifier} cannot be loaded. ${hint}`, { cause: error });
+  }
+}
