@@ -12,7 +12,7 @@ export interface PlanContext {
   readonly now: EpochMs;
   /** The node that asks, and would hold what starts. */
   readonly node: string;
-  /** Until when it would hold it; `null` where no other node can reach the store. */
+  /** Until when it would hold it; `null` where the store dies with this process. */
   readonly leaseUntil: EpochMs | null;
   /** Runs the job's executor still takes on this node. */
   readonly slots: number;
@@ -80,7 +80,7 @@ function reviewLeases(draft: Draft, context: PlanContext): void {
     const crashes = run.crashes + 1;
     const retried =
       policy.onCrash === 'retry' && crashes <= policy.maxCrashes && draft.record.state.status !== 'removed';
-    draft.note({ type: 'jobAbandoned', node: run.owner, retried, ...ref });
+    draft.note({ type: 'jobAbandoned', owner: run.owner, retried, ...ref });
     if (retried) changed.push({ ...toWaiting(run, context.now), crashes });
     else draft.writeRun('abandoned', policy.onCrash === 'drop' ? 'on-crash-drop' : 'max-crashes', run, null);
   });

@@ -90,7 +90,7 @@ export function releaseRun(
   const again = onCrash === 'retry' && run.abort === null && record.state.status !== 'removed';
   const ref = { runId: run.id, scheduledFor: run.scheduledFor, attempt: run.attempt };
   if (again) {
-    draft.note({ type: 'jobAbandoned', node: context.node, retried: true, ...ref });
+    draft.note({ type: 'jobAbandoned', owner: context.node, retried: true, ...ref });
   } else {
     draft.writeRun('cancelled', reason, run, null);
     draft.note({ type: 'jobCancelled', reason, ...ref });

@@ -47,7 +47,7 @@ export type JobNotice =
   | ({ readonly type: 'jobRetry'; readonly retryAt: EpochMs; readonly error: ErrorInfo } & RunRef)
   | ({ readonly type: 'jobCancelled'; readonly reason: string } & RunRef)
   /** The node that had the run died or lost its lease. `retried`: another attempt follows. */
-  | ({ readonly type: 'jobAbandoned'; readonly node: string; readonly retried: boolean } & RunRef)
+  | ({ readonly type: 'jobAbandoned'; readonly owner: string; readonly retried: boolean } & RunRef)
   | { readonly type: 'jobQuarantined'; readonly reason: string }
   /** No fire time is left and every run has its verdict; the job is deleted. */
   | { readonly type: 'jobCompleted'; readonly reason: 'exhausted' | 'max-runs'; readonly runCount: number };

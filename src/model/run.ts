@@ -23,7 +23,7 @@ export interface RunningRun extends RunBase {
   readonly owner: string;
   /** Fencing token: grows with every start of this job. Only its holder may finish the run. */
   readonly token: number;
-  /** When others may take it over. `null` in a store that no other node can reach. */
+  /** When others may take it over. `null` in a store that dies with this process. */
   readonly leaseUntil: EpochMs | null;
   readonly startedAt: EpochMs;
   /** Why its holder is asked to abort it, if it is. */

@@ -27,9 +27,9 @@ export interface StoredJob {
  * `jobStoreContract` in `punctual/testing` is this text as tests.
  */
 export interface JobStore {
-  /** Whether records outlive the process. Then a job needs an explicit id and a registered task. */
+  /** Whether records outlive the process. Then a job needs an explicit id and a registered task, and runs are held under leases. */
   readonly durable: boolean;
-  /** Whether several schedulers may use the stored jobs at the same time. Then runs are held under leases. */
+  /** Whether several schedulers may use the stored jobs at the same time. Then, too, runs are held under leases. */
   readonly shared: boolean;
 
   /** Called once before anything else. @throws when the store cannot be used; nothing was changed then. */

@@ -73,6 +73,11 @@ export class Runner implements FinishWriteHost {
   start(record: JobRecord, run: RunningRun, fn: TaskFunction, revision: Revision, askedAt: number): void {
     const { reporter, executors } = this.#deps;
     const { policy } = record.definition;
+    if (this.#leased && this.#deps.clock.monotonic() >= this.#heartbeat.trustedUntil(askedAt)) {
+      // The store's answer took as long as the lease: somebody else may have the run already.
+      reporter.run(record, this.#alias, run, 'leaseLost', {});
+      return;
+    }
     const active = this.#hold(record, run, fn, revision, this.#heartbeat.trustedUntil(askedAt));
     if (this.#leased) this.#heartbeat.added(active);
     if (reporter.wants('jobSubmitted')) {

@@ -105,13 +105,9 @@ export class StoreAccess {
     return this.#call('read the ledger', () => this.store.ledger.prunedThrough(jobId));
   }
 
-  /** How far the store's clock is ahead of ours; 0 for a store without one. */
-  async clockOffset(): Promise<number> {
-    if (this.store.now === undefined) return 0;
-    const before = this.#clock.now();
-    const theirs = await this.#call('tell the time', () => this.store.now?.() ?? before);
-    const after = this.#clock.now();
-    return Math.round(theirs - (before + after) / 2);
+  /** The store's own time. To be asked only of a store that has one. */
+  now(): MaybePromise<EpochMs> {
+    return this.#call('tell the time', () => this.store.now?.() ?? this.#clock.now());
   }
 
   #call<T>(operation: string, call: () => MaybePromise<T>): MaybePromise<T> {

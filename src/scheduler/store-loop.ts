@@ -12,6 +12,7 @@ import { isThenable } from './maybe-promise.js';
 import type { Reporter } from './reporter.js';
 import { Runner, type RunSettled } from './runner.js';
 import type { StoreAccess } from './store-access.js';
+import { StoreClock } from './store-clock.js';
 import { StoreHealth } from './store-health.js';
 import type { TaskRegistry } from './tasks.js';
 
@@ -57,8 +58,7 @@ export class StoreLoop {
   readonly #maxSleepMs: number;
   /** At the last look some executor took no more, so that a run which ends may let another start. */
   #wasFull = false;
-  #clockOffset = 0;
-  #offsetKnownUntil = Number.NEGATIVE_INFINITY;
+  readonly #storeClock: StoreClock;
   #unwatch: (() => unknown) | undefined;
   #unwatchClock: (() => void) | undefined;
 
@@ -66,24 +66,36 @@ export class StoreLoop {
     this.access = access;
     this.#deps = deps;
     this.health = new StoreHealth(access.alias, deps.clock, deps.reporter);
+    this.#storeClock = new StoreClock(access, deps.clock, deps.leaseMs, deps.maxSleepMs);
     this.runner = new Runner(this, deps);
     this.#executes = (jobId, run) => this.runner.executes(jobId, run);
     const canSleepOn = deps.clock.onJump !== undefined && !access.store.shared;
     this.#maxSleepMs = canSleepOn ? Number.POSITIVE_INFINITY : deps.maxSleepMs;
     this.#clockWatch = new ClockWatch(deps.clock, (byMs) => {
-      this.#offsetKnownUntil = Number.NEGATIVE_INFINITY;
+      this.#storeClock.forget();
       deps.reporter.scheduler({ type: 'clockJump', byMs });
     });
   }
 
   /** Opens the store. @throws what the store throws; it can be tried again. */
   open(context: StoreContext): void | Promise<void> {
-    return this.access.open(context);
+    const opening = this.access.open(context);
+    return this.#storeClock.isSet ? opening : this.#setClock(opening);
+  }
+
+  /** Before anything is written: a job added by the clock of a machine that is wrong would begin at the wrong time. */
+  async #setClock(opening: void | Promise<void>): Promise<void> {
+    await opening;
+    try {
+      await this.#storeClock.sync();
+    } catch (error) {
+      this.#deps.logger.warn('the job store does not tell the time; it is asked again', { error, jobStore: this.access.alias });
+    }
   }
 
   /** The store's time: its own clock where it has one, else this machine's. */
   now(): EpochMs {
-    return this.#deps.clock.now() + this.#clockOffset;
+    return this.#storeClock.now();
   }
 
   /** Begins (or goes on) to take on what is due. */
@@ -148,7 +160,7 @@ export class StoreLoop {
   async #tick(): Promise<void> {
     this.#clockWatch.check();
     try {
-      await this.#syncClock();
+      await this.#storeClock.sync();
       let scope = this.#scope();
       for (;;) {
         const answer = this.access.claimDue({
@@ -264,12 +276,6 @@ export class StoreLoop {
     const executors = this.#deps.executors.withRoom();
     this.#wasFull = executors.size < this.#deps.executors.size;
     return { executors, tasks: this.#deps.tasks.names };
-  }
-
-  async #syncClock(): Promise<void> {
-    if (this.access.store.now === undefined || this.#deps.clock.monotonic() < this.#offsetKnownUntil) return;
-    this.#clockOffset = await this.access.clockOffset();
-    this.#offsetKnownUntil = this.#deps.clock.monotonic() + this.#deps.maxSleepMs;
   }
 
   #sleepUntil(at: EpochMs): void {

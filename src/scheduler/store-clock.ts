@@ -1,0 +1,70 @@
+import type { Clock } from '../ports/clock.js';
+import type { EpochMs } from '../ports/trigger.js';
+import type { StoreAccess } from './store-access.js';
+
+/** Error of a reading, as a fraction of the lease, that is good enough: two nodes' errors stay well below the margin. */
+const GOOD_ENOUGH = 0.02;
+/** Readings in a row, the first time, before the best of them has to do. Later there is one to go on with. */
+const FIRST_ATTEMPTS = 3;
+/** By how much two clocks may part, in ms per ms: far worse than clocks are. */
+const DRIFT = 1 / 2_000;
+
+/**
+ * The time by which a store's jobs are due and its leases end: the store's own clock where it has one, else this
+ * machine's. The store is asked now and then, and in between its time is counted on the monotonic clock, so that
+ * setting the wall clock of a node changes nothing. An answer that took long says little; as in NTP, the quickest counts.
+ */
+export class StoreClock {
+  readonly #access: StoreAccess;
+  readonly #clock: Clock;
+  readonly #leaseMs: number;
+  readonly #maxAgeMs: number;
+  /** Store time minus monotonic time; undefined until the store was asked. */
+  #offset: number | undefined;
+  #errorMs = Number.POSITIVE_INFINITY;
+  #readAt = 0;
+  #isStale = true;
+
+  constructor(access: StoreAccess, clock: Clock, leaseMs: number, maxAgeMs: number) {
+    this.#access = access;
+    this.#clock = clock;
+    this.#leaseMs = leaseMs;
+    this.#maxAgeMs = maxAgeMs;
+  }
+
+  now(): EpochMs {
+    return this.#offset === undefined ? this.#clock.now() : Math.floor(this.#clock.monotonic() + this.#offset);
+  }
+
+  /** Whether it tells the right time: this machine's own, or the store's once it was asked. */
+  get isSet(): boolean {
+    return this.#access.store.now === undefined || this.#offset !== undefined;
+  }
+
+  /** The machine may have slept, and its monotonic clock with it: what was read before says nothing any more. */
+  forget(): void {
+    this.#errorMs = Number.POSITIVE_INFINITY;
+    this.#isStale = true;
+  }
+
+  /** Asks the store again if its last answer is old. @throws StoreFailedError */
+  async sync(): Promise<void> {
+    if (this.#access.store.now === undefined) return;
+    if (!this.#isStale && this.#clock.monotonic() - this.#readAt < this.#maxAgeMs) return;
+    const attempts = this.#offset === undefined ? FIRST_ATTEMPTS : 1;
+    for (let attempt = 1; attempt <= attempts; attempt++) {
+      const before = this.#clock.monotonic();
+      const theirs = await this.#access.now();
+      const after = this.#clock.monotonic();
+      const errorMs = (after - before) / 2;
+      const age = after - this.#readAt;
+      if (errorMs <= this.#errorMs + age * DRIFT) {
+        this.#offset = theirs - (before + after) / 2;
+        this.#errorMs = errorMs;
+        this.#readAt = after;
+      }
+      if (errorMs <= this.#leaseMs * GOOD_ENOUGH) break;
+    }
+    this.#isStale = false;
+  }
+}

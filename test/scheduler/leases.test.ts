@@ -1,0 +1,150 @@
+import {
+  AsyncScheduler,
+  currentRun,
+  MemoryJobStore,
+  type JobChange,
+  type MaybePromise,
+  type Revision,
+  type SchedulerOptions,
+} from 'punctual';
+import { JsonJobStore, VirtualClock } from 'punctual/testing';
+import { expect, it } from 'vitest';
+
+const START = Date.UTC(2026, 0, 1);
+
+/** A shared store whose commits can be made to fail, or to be answered late. */
+class SlowStore extends MemoryJobStore {
+  readonly #clock: VirtualClock;
+  answersAfterMs = 0;
+  isDown = false;
+
+  constructor(clock: VirtualClock) {
+    super({ shared: true });
+    this.#clock = clock;
+  }
+
+  override commit(changes: readonly JobChange[]): (Revision | undefined)[] {
+    if (this.isDown) throw new Error('down');
+    const answers = super.commit(changes);
+    if (this.answersAfterMs === 0) return answers;
+    const late: MaybePromise<(Revision | undefined)[]> = this.#clock.sleep(this.answersAfterMs).then(() => answers);
+    return late as unknown as (Revision | undefined)[];
+  }
+}
+
+function schedulerOn(clock: VirtualClock, jobStore: MemoryJobStore | JsonJobStore, options: SchedulerOptions = {}): AsyncScheduler {
+  const silent = (): void => undefined;
+  return new AsyncScheduler({
+    clock,
+    timezone: 'UTC',
+    jobStores: { default: jobStore },
+    logger: { debug: silent, info: silent, warn: silent, error: silent },
+    ...options,
+  });
+}
+
+it('takes over the run of a process that died, from a durable store only one process uses', async () => {
+  const jobStore = new JsonJobStore({ shared: false });
+  const attempts: string[] = [];
+  const work = (clock: VirtualClock, node: string) => (): Promise<void> => {
+    attempts.push(`${node}/${currentRun().attempt}`);
+    return clock.sleep(node === 'first' ? { hours: 1 } : 10);
+  };
+  const firstClock = new VirtualClock(START);
+  const first = schedulerOn(firstClock, jobStore, { node: 'first' });
+  first.defineTask('work', work(firstClock, 'first'));
+  await first.addJob('work', new Date(START + 1_000), { id: 'job' });
+  await first.start();
+  await firstClock.advance(2_000); // and from here on the first process is no more
+
+  await jobStore.close();
+  const secondClock = new VirtualClock(START + 5_000);
+  const second = schedulerOn(secondClock, jobStore, { node: 'second' });
+  second.defineTask('work', work(secondClock, 'second'));
+  const abandoned: string[] = [];
+  second.on('jobAbandoned', ({ owner, node }) => abandoned.push(`${owner}, says ${node}`));
+  await second.start();
+  await secondClock.advance(20_000);
+  expect(attempts).toEqual(['first/1', 'second/2']);
+  expect(abandoned).toEqual(['first, says second']);
+  expect((await second.getRuns()).map(({ verdict, attempt }) => [verdict, attempt])).toEqual([['succeeded', 2]]);
+  await second.shutdown();
+});
+
+it('does not trust a lease for longer because something else of the job was written', async () => {
+  const clock = new VirtualClock(START);
+  const store = new SlowStore(clock);
+  const scheduler = schedulerOn(clock, store, { leaseDuration: 1_000 });
+  let signal: AbortSignal | undefined;
+  await scheduler.addJob(
+    () => {
+      ({ signal } = currentRun());
+      return clock.sleep(60_000);
+    },
+    new Date(START + 1_000),
+    { id: 'job' },
+  );
+  await scheduler.start();
+  await clock.advance(1_000 + 660); // renewed at a third of the lease: until 1,000 ms after that
+  await scheduler.modifyJob('job', { name: 'changed' });
+  store.isDown = true;
+  await clock.advanceTo(START + 1_000 + 333 + 999);
+  expect(signal?.aborted).toBe(true);
+  await clock.advance(60_000);
+  await scheduler.shutdown({ timeout: 0 });
+});
+
+it('does not begin a run whose lease is over by the time the store answers', async () => {
+  const clock = new VirtualClock(START);
+  const store = new SlowStore(clock);
+  const scheduler = schedulerOn(clock, store, { leaseDuration: 1_000 });
+  const started: number[] = [];
+  await scheduler.addJob(() => { started.push(currentRun().attempt); }, new Date(START + 1_000), { id: 'job' });
+  await scheduler.start();
+  store.answersAfterMs = 1_200;
+  await clock.advance(1_500);
+  store.answersAfterMs = 0;
+  await clock.advance(60_000);
+  expect(started).toEqual([2]);
+  await scheduler.shutdown();
+});
+
+it('counts the store’s time on the monotonic clock: setting this machine’s clock changes nothing', async () => {
+  const clock = new VirtualClock(START - 3_600_000); // an hour slow
+  const truth = (): number => START + clock.monotonic();
+  const store = Object.assign(new MemoryJobStore({ shared: true }), { now: truth });
+  const scheduler = schedulerOn(clock, store);
+  const fired: number[] = [];
+  await scheduler.start();
+  await scheduler.addJob(() => { fired.push(truth() - START); }, '*/10 * * * * *', { id: 'job' });
+  await clock.advance(20_000);
+  clock.jump(-3_600_000);
+  await scheduler.rescheduleJob('job', '5/10 * * * * *');
+  await clock.advance(20_000);
+  expect(fired).toEqual([10_000, 20_000, 25_000, 35_000]);
+  await scheduler.shutdown();
+});
+
+it('prefers the store’s quick answers about the time to its slow ones', async () => {
+  const clock = new VirtualClock(START);
+  let slowMs = 0;
+  const store = Object.assign(new MemoryJobStore({ shared: true }), {
+    // All of the delay is on the way there: the worst case for a guess at the middle.
+    now: async (): Promise<number> => {
+      if (slowMs > 0) await clock.sleep(slowMs);
+      return START + clock.monotonic();
+    },
+  });
+  const scheduler = schedulerOn(clock, store, { leaseDuration: 1_000, maxSleep: 1_000 });
+  const early: number[] = [];
+  await scheduler.start();
+  await scheduler.addJob(() => { early.push(clock.monotonic() % 1_000); }, '* * * * * *', { id: 'job' });
+  slowMs = 400;
+  await clock.advance(20_000);
+  // Asking takes its time, but never makes it fire early.
+  expect(early.length).toBeGreaterThan(5);
+  expect(early.filter((ms) => ms > 900)).toEqual([]);
+  slowMs = 0;
+  await clock.advance(2_000);
+  await scheduler.shutdown();
+});
