@@ -32,7 +32,7 @@ export function decide(record: JobRecord, context: PlanContext): Decision {
     reviewLeases(draft, context);
     startWaiting(draft, berth, (run) => mayStart(state.status, run));
   }
-  if (state.status !== 'active') return settle(draft, draft.state({}));
+  if (state.status !== 'active') return settle(draft, draft.state());
 
   let due: DueFires | null;
   let nextDueAt: EpochMs | null = null;
@@ -42,7 +42,7 @@ export function decide(record: JobRecord, context: PlanContext): Decision {
   } catch (error) {
     return quarantine(draft, error);
   }
-  if (due === null) return settle(draft, draft.state({}));
+  if (due === null) return settle(draft, draft.state());
 
   const lastFireTime = applyDue(draft, berth, due);
   const ended = hasEnded(definition.policy.maxRuns, draft.runCount);

@@ -17,6 +17,7 @@ export interface Decision {
 
 const NO_STARTS: readonly RunningRun[] = Object.freeze([]);
 const NO_ENTRIES: readonly LedgerEntry[] = Object.freeze([]);
+const NOTHING: Partial<JobState> = Object.freeze({});
 const NO_NOTICES: readonly JobNotice[] = Object.freeze([]);
 
 /**
@@ -126,7 +127,7 @@ export class Draft {
   }
 
   /** The record's state with what the draft counted, and `changes`. Always the same shape, for speed. */
-  state(changes: Partial<JobState>): JobState {
+  state(changes: Partial<JobState> = NOTHING): JobState {
     const { state } = this.record;
     return {
       status: changes.status ?? state.status,

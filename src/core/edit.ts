@@ -165,7 +165,7 @@ export function requestRun(record: JobRecord, args: readonly unknown[] | null, c
     readyAt: context.now,
   };
   draft.addRun(run);
-  return { id: run.id, decision: draft.write(draft.state({})) };
+  return { id: run.id, decision: draft.write(draft.state()) };
 }
 
 /** Gives what is due and not dealt with the verdict `skipped`. Answers the last fire time that has one now. */

@@ -1,4 +1,5 @@
-import type { JobRecord } from '../model/job.js';
+import { NO_RUNS, type JobRecord } from '../model/job.js';
+import type { RunRef } from '../model/notice.js';
 import type { RunningRun, RunOutcome, RunRecord, WaitingRun } from '../model/run.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { toWaiting } from './decide.js';
@@ -37,14 +38,13 @@ export function finishRun(
   if (run === undefined) return undefined;
   const draft = new Draft(record, context.now, context.node);
   let waiting: WaitingRun | null = null;
-  const ref = { runId: run.id, scheduledFor: run.scheduledFor, attempt: run.attempt };
   switch (outcome.kind) {
     case 'succeeded':
       draft.writeRun('succeeded', null, run, null);
       break;
     case 'cancelled':
       draft.writeRun('cancelled', outcome.reason, run, outcome.error);
-      draft.note({ type: 'jobCancelled', reason: outcome.reason, ...ref });
+      draft.note({ type: 'jobCancelled', reason: outcome.reason, ...refTo(run) });
       break;
     case 'failed': {
       const { retry } = record.definition.policy;
@@ -52,7 +52,7 @@ export function finishRun(
       if (again && run.abort === null && record.state.status !== 'removed') {
         const retryAt = context.now + retryDelay(retry, run.id, run.attempt - run.crashes);
         waiting = { ...toWaiting(run, retryAt), cause: 'retry' };
-        draft.note({ type: 'jobRetry', retryAt, error: outcome.error, ...ref });
+        draft.note({ type: 'jobRetry', retryAt, error: outcome.error, ...refTo(run) });
       } else {
         draft.writeRun('failed', outcome.timedOut ? 'timeout' : null, run, outcome.error);
       }
@@ -62,7 +62,7 @@ export function finishRun(
       outcome satisfies never;
   }
   draft.runs = replaceRun(draft.runs, run, waiting);
-  return settle(draft, draft.state({}));
+  return settle(draft, draft.state());
 }
 
 /** The record with the run's lease pushed out; `undefined` when it is no longer this holder's. */
@@ -88,18 +88,21 @@ export function releaseRun(
   const draft = new Draft(record, context.now, context.node);
   const { onCrash } = record.definition.policy;
   const again = onCrash === 'retry' && run.abort === null && record.state.status !== 'removed';
-  const ref = { runId: run.id, scheduledFor: run.scheduledFor, attempt: run.attempt };
   if (again) {
-    draft.note({ type: 'jobAbandoned', owner: context.node, retried: true, ...ref });
+    draft.note({ type: 'jobAbandoned', owner: context.node, retried: true, ...refTo(run) });
   } else {
     draft.writeRun('cancelled', reason, run, null);
-    draft.note({ type: 'jobCancelled', reason, ...ref });
+    draft.note({ type: 'jobCancelled', reason, ...refTo(run) });
   }
   draft.runs = replaceRun(draft.runs, run, again ? toWaiting(run, context.now) : null);
-  return settle(draft, draft.state({}));
+  return settle(draft, draft.state());
+}
+
+function refTo(run: RunRecord): RunRef {
+  return { runId: run.id, scheduledFor: run.scheduledFor, attempt: run.attempt };
 }
 
 function replaceRun(runs: readonly RunRecord[], run: RunRecord, next: RunRecord | null): readonly RunRecord[] {
-  if (runs.length === 1) return next === null ? [] : [next];
+  if (runs.length === 1) return next === null ? NO_RUNS : [next];
   return next === null ? runs.filter((r) => r !== run) : runs.map((r) => (r === run ? next : r));
 }

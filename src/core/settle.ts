@@ -34,7 +34,7 @@ export function hasEnded(maxRuns: number | null, runCount: number): boolean {
 }
 
 /** A trigger that throws once will throw for ever: stop this job, keep everything it had, and say so. */
-export function quarantine(draft: Draft, error: unknown, state: JobState = draft.state({})): Decision {
+export function quarantine(draft: Draft, error: unknown, state: JobState = draft.state()): Decision {
   const reason = error instanceof Error ? error.message : String(error);
   draft.note({ type: 'jobQuarantined', reason });
   return draft.write({ ...state, status: 'quarantined', reason });
