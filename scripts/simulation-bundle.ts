@@ -1,0 +1,91 @@
+/** The simulation as one file that plain Node runs: quicker than a loader, and a place to put faults in. */
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, type Plugin } from 'esbuild';
+import type { SimulationResult } from '../src/testing/simulation/simulation.js';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** Text to be replaced in a file below src. */
+export interface Edit {
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Plays seeds from the first to the last, one line of JSON each, until one is not kept or, with `all`, to the end. */
+const RUNNER = `
+import { simulate } from './src/testing/simulation/simulation.ts';
+const [first, last, mode, step] = process.argv.slice(2);
+for (let seed = Number(first); seed <= Number(last); seed += Number(step)) {
+  const result = await simulate(seed, mode === 'trace' ? (line) => { console.error(line); } : undefined);
+  console.log(JSON.stringify(result));
+  if (result.breach !== undefined && mode === 'first') process.exit(0);
+}
+process.exit(0);
+`;
+
+/** @throws Error when an edit does not match the source exactly once: the source has moved on, and the edit has to follow. */
+export async function bundleSimulation(outfile: string, edits: readonly Edit[] = []): Promise<void> {
+  for (const { file, from } of edits) {
+    const found = readFileSync(resolve(root, 'src', file), 'utf8').split(from).length - 1;
+    if (found !== 1) throw new Error(`src/${file} has ${found} places that read: ${from}`);
+  }
+  const faults: Plugin = {
+    name: 'faults',
+    setup({ onLoad }) {
+      onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, ({ path }) => {
+        const file = relative(resolve(root, 'src'), path).replaceAll('\\', '/');
+        const own = edits.filter((edit) => edit.file === file);
+        if (own.length === 0) return undefined;
+        const contents = own.reduce((text, { from, to }) => text.replace(from, () => to), readFileSync(path, 'utf8'));
+        return { contents, loader: 'ts' };
+      });
+    },
+  };
+  await build({
+    stdin: { contents: RUNNER, resolveDir: root, loader: 'js' },
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    outfile,
+    plugins: [faults],
+    logLevel: 'error',
+    banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+  });
+}
+
+export interface PlayOptions {
+  readonly from: number;
+  readonly to: number;
+  /** `first`: stop at the first breach. `all`: go on. `trace`: go on, with every step on stderr. */
+  readonly mode: 'first' | 'all' | 'trace';
+  readonly step?: number;
+  /** Give up after this many ms. */
+  readonly timeoutMs?: number;
+}
+
+/** Plays seeds in a process of their own. Answers whether it came to its end. */
+export function play(
+  bundle: string,
+  { from, to, mode, step = 1, timeoutMs }: PlayOptions,
+  onResult: (result: SimulationResult) => void,
+): Promise<boolean> {
+  return new Promise((done) => {
+    const child = spawn(process.execPath, [bundle, String(from), String(to), mode, String(step)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const timer = timeoutMs === undefined ? undefined : setTimeout(() => { child.kill('SIGKILL'); }, timeoutMs);
+    let rest = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) onResult(JSON.parse(line) as SimulationResult);
+    });
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      done(code === 0);
+    });
+  });
+}
