@@ -37,7 +37,10 @@ export interface JobStore {
   /** Called once, last. Closes what `open` opened, and nothing the user brought. */
   close(): MaybePromise<void>;
 
-  /** Adds records whose id is free. Answers per record the stored job, or `undefined` when the id is taken. */
+  /**
+   * Adds records whose id is free. Answers per record the stored job, or `undefined` when the id is taken. To be sent
+   * once: a driver that repeats it after a lost answer adds a job again that may have run and gone in between.
+   */
   insert(records: readonly JobRecord[]): MaybePromise<readonly (StoredJob | undefined)[]>;
   get(id: string): MaybePromise<StoredJob | undefined>;
   /** One page in ascending order of id (by UTF-16 code unit). */

@@ -4,7 +4,7 @@ import type { StoreAccess } from './store-access.js';
 
 /** Error of a reading, as a fraction of the lease, that is good enough: two nodes' errors stay well below the margin. */
 const GOOD_ENOUGH = 0.02;
-/** Readings in a row, the first time, before the best of them has to do. Later there is one to go on with. */
+/** Readings in a row, with nothing to go on with, before the best of them has to do. */
 const FIRST_ATTEMPTS = 3;
 /** By how much two clocks may part, in ms per ms: far worse than clocks are. */
 const DRIFT = 1 / 2_000;
@@ -51,7 +51,7 @@ export class StoreClock {
   async sync(): Promise<void> {
     if (this.#access.store.now === undefined) return;
     if (!this.#isStale && this.#clock.monotonic() - this.#readAt < this.#maxAgeMs) return;
-    const attempts = this.#offset === undefined ? FIRST_ATTEMPTS : 1;
+    const attempts = this.#errorMs === Number.POSITIVE_INFINITY ? FIRST_ATTEMPTS : 1;
     for (let attempt = 1; attempt <= attempts; attempt++) {
       const before = this.#clock.monotonic();
       const theirs = await this.#access.now();
