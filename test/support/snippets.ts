@@ -103,7 +103,7 @@ export async function runSnippet(snippet: Snippet, limitMs = 30_000): Promise<st
     const limit = setTimeout(() => child.kill('SIGKILL'), limitMs);
     const ending = await new Promise<string>((resolve) => {
       child.on('close', (code, signal) => {
-        resolve(signal === null ? `exit code ${code ?? 0}` : signal);
+        resolve(signal ?? `exit code ${code ?? 0}`);
       });
     });
     clearTimeout(limit);
