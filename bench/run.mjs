@@ -12,8 +12,8 @@ import { writeResults } from './lib/results-file.mjs';
 import { takeSamples } from './lib/sample.mjs';
 import { asText } from './lib/table.mjs';
 
-/** In the order of the report; the quiet one goes beside the next, which does not go by the clock. */
-const ORDER = ['add', 'idle', 'heap', 'due-at-once', 'lateness', 'downtime'];
+/** In the order of the report, then whatever else there is; the quiet one goes beside the next, which does not go by the clock. */
+const FIRST = ['add', 'idle', 'heap', 'due-at-once', 'lateness', 'downtime'];
 const BESIDE_ITS_SUCCESSOR = 'idle';
 
 const { values: options, positionals } = parseArgs({
@@ -22,7 +22,7 @@ const { values: options, positionals } = parseArgs({
 });
 
 const files = await readdir(new URL('measurements/', import.meta.url));
-const known = files.map((file) => file.replace(/\.mjs$/, ''));
+const known = files.filter((file) => file.endsWith('.mjs')).map((file) => file.slice(0, -'.mjs'.length));
 const strangers = positionals.filter((id) => !known.includes(id));
 if (strangers.length > 0)
   throw new Error(`There is no measurement "${strangers.join('", "')}"; there are ${known.join(', ')}.`);
@@ -34,7 +34,8 @@ const results = [];
 /** @type {Promise<void> | undefined} */
 let beside;
 
-for (const id of ORDER.filter((name) => positionals.length === 0 || positionals.includes(name))) {
+const order = [...FIRST, ...known.filter((id) => !FIRST.includes(id))];
+for (const id of order.filter((name) => positionals.length === 0 || positionals.includes(name))) {
   const run = measure(id);
   if (id === BESIDE_ITS_SUCCESSOR) {
     beside = run;

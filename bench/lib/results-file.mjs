@@ -16,21 +16,21 @@ export async function writeResults(results, machine, date) {
     const { cpu, cores, memoryGb, node, platform, load } = machine;
     const rounds = measurement.rounds === 1 ? 'one round' : `medians of ${measurement.rounds} rounds`;
     const where = `${date}, ${cpu}, ${cores} cores, ${memoryGb} GB, ${platform}, Node ${node}, load ${load}; ${rounds}.`;
-    text = replaceSection(text, measurement.id, `${asMarkdown(measurement, report)}\n\n${where}`);
+    text = replaceSection(text, measurement, `${asMarkdown(measurement, report)}\n\n${where}`);
   }
   await writeFile(FILE, text);
 }
 
 /**
  * @param {string} text
- * @param {string} id
+ * @param {import('./measurement.mjs').Measurement} measurement
  * @param {string} content
  */
-function replaceSection(text, id, content) {
+function replaceSection(text, { id, title }, content) {
   const begin = `<!-- figures: ${id} -->`;
   const end = `<!-- end: ${id} -->`;
   const from = text.indexOf(begin);
   const to = text.indexOf(end);
-  if (from < 0 || to < from) throw new Error(`RESULTS.md has no section between "${begin}" and "${end}"`);
+  if (from < 0 || to < from) return `${text.trimEnd()}\n\n## ${title}\n\n${begin}\n\n${content}\n\n${end}\n`;
   return `${text.slice(0, from + begin.length)}\n\n${content}\n\n${text.slice(to)}`;
 }
