@@ -10,6 +10,7 @@ import { manifest, subpaths } from './subpaths.mjs';
 const limits = {
   punctual: 50,
   'punctual/testing': 60,
+  'punctual/rrule': 20,
 };
 
 const packages = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });

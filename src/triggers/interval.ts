@@ -144,7 +144,10 @@ export class IntervalTrigger extends TriggerBase {
 
   withDefaults(defaults: TriggerDefaults): IntervalTrigger {
     if (this.#origin !== EPOCH) return this;
-    return new IntervalTrigger(this as unknown as DurationParts, { [ANCHOR]: defaults.anchor } as IntervalTriggerOptions);
+    return new IntervalTrigger(
+      this as unknown as DurationParts,
+      { [ANCHOR]: defaults.anchor } as IntervalTriggerOptions,
+    );
   }
 
   describe(): string {

@@ -9,11 +9,10 @@ import type { CronItem, ScannedField } from './scan.js';
  * @returns undefined when there are `H` items but no seed.
  */
 export function seedFields(fields: ScannedFields, seed: string | undefined): ScannedFields | undefined {
-  const entries = Object.entries(fields);
-  if (!entries.some(([, { items }]) => items.some(isHash))) return fields;
+  if (!hasHash(fields)) return fields;
   if (seed === undefined) return undefined;
   return Object.fromEntries(
-    entries.map(([name, field]) => {
+    Object.entries(fields).map(([name, field]) => {
       const hash = fnv1a(`${name}:${seed}`);
       return [name, { ...field, items: field.items.map((item) => (isHash(item) ? pick(item, hash) : item)) }];
     }),
@@ -21,6 +20,11 @@ export function seedFields(fields: ScannedFields, seed: string | undefined): Sca
 }
 
 type ScannedFields = Readonly<Partial<Record<CronFieldName, ScannedField>>>;
+function hasHash(fields: ScannedFields): boolean {
+  for (const { items } of Object.values(fields)) if (items.some(isHash)) return true;
+  return false;
+}
+
 type HashItem = Extract<CronItem, { type: 'hash' }>;
 
 function isHash(item: CronItem): item is HashItem {
