@@ -1,4 +1,5 @@
 export { VirtualClock } from './virtual-clock.js';
+export { EventRecorder } from './event-recorder.js';
 export { JsonJobStore } from './json-job-store.js';
 export { triggerLaws } from './contracts/trigger-laws.js';
 export { jobStoreContract } from './contracts/job-store-contract.js';

@@ -1,17 +1,18 @@
 import { InvalidOptionError } from '../errors/errors.js';
 import type { Clock, TimerHandle } from '../ports/clock.js';
 import type { EpochMs } from '../ports/trigger.js';
+import { Heap, type HeapItem } from '../stores/memory/heap.js';
 import { toMs, type DurationInput } from '../time/duration.js';
 import { toInstant, type InstantInput } from '../time/instant.js';
 
 /** Turns of the event loop after which work without timers or I/O has come to rest. */
 const TURNS = 3;
 
-interface Timer {
+interface Timer extends HeapItem {
   readonly at: number;
   readonly sequence: number;
   readonly callback: () => void;
-  cancelled: boolean;
+  pending: boolean;
 }
 
 /**
@@ -36,8 +37,7 @@ export class VirtualClock implements Clock {
   #now: EpochMs;
   #monotonic = 0;
   #sequence = 0;
-  /** A binary heap would be overkill: few timers wait at a time, but thousands are set and cancelled. */
-  readonly #timers = new Set<Timer>();
+  readonly #timers = new Heap<Timer>((a, b) => a.at < b.at || (a.at === b.at && a.sequence < b.sequence));
   #advancing = false;
   #deferred = 0;
   readonly #jumpListeners = new Set<() => void>();
@@ -60,13 +60,15 @@ export class VirtualClock implements Clock {
       at: this.#monotonic + Math.max(0, delayMs),
       sequence: ++this.#sequence,
       callback,
-      cancelled: false,
+      pending: true,
+      position: 0,
     };
-    this.#timers.add(timer);
+    this.#timers.push(timer);
     return {
       cancel: () => {
-        timer.cancelled = true;
-        this.#timers.delete(timer);
+        if (!timer.pending) return;
+        timer.pending = false;
+        this.#timers.remove(timer);
       },
     };
   }
@@ -141,7 +143,8 @@ export class VirtualClock implements Clock {
     try {
       await this.#atRest();
       for (let timer = this.#next(until); timer !== undefined; timer = this.#next(until)) {
-        this.#timers.delete(timer);
+        this.#timers.pop();
+        timer.pending = false;
         this.#moveTo(timer.at);
         timer.callback();
         await this.#atRest();
@@ -160,12 +163,8 @@ export class VirtualClock implements Clock {
   }
 
   #next(until: number): Timer | undefined {
-    let next: Timer | undefined;
-    for (const timer of this.#timers) {
-      if (timer.at > until) continue;
-      if (next === undefined || timer.at < next.at || (timer.at === next.at && timer.sequence < next.sequence)) next = timer;
-    }
-    return next;
+    const next = this.#timers.peek();
+    return next === undefined || next.at > until ? undefined : next;
   }
 
   #moveTo(monotonic: number): void {
