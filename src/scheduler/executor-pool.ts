@@ -4,6 +4,7 @@ import type { Executor } from '../ports/executor.js';
 /** The executors of a scheduler by alias. */
 export class ExecutorPool {
   readonly #executors = new Map<string, Executor>();
+  readonly #waiting = new Set<() => void>();
 
   add(alias: string, executor: Executor): void {
     this.#executors.set(alias, executor);
@@ -31,6 +32,19 @@ export class ExecutorPool {
   /** How many more runs an executor takes; 0 for one that is not there (any more). */
   free(alias: string): number {
     return this.#executors.get(alias)?.free ?? 0;
+  }
+
+  /** Calls back once, when a run has ended: whatever store it came from, a job of any other may start in its place. */
+  onRoom(callback: () => void): void {
+    this.#waiting.add(callback);
+  }
+
+  /** A run has ended. */
+  roomMade(): void {
+    if (this.#waiting.size === 0) return;
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const callback of waiting) callback();
   }
 
   /** Those that take at least one more run. */

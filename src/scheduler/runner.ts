@@ -226,6 +226,7 @@ export class Runner implements FinishWriteHost {
     active.timeoutTimer?.cancel();
     if (active.phase !== 'running') {
       // Given back, or lost: whatever it did is no longer ours to record. Its executor has room again.
+      this.#deps.executors.roomMade();
       this.#loop.wake();
       return;
     }
@@ -252,7 +253,9 @@ export class Runner implements FinishWriteHost {
   #isRetryable(active: ActiveRun, error: unknown): boolean {
     const { retry } = active.record.definition.policy;
     if (retry === null) return false;
-    const retryIf = retry.retryIf ?? this.#deps.tasks.get(active.task)?.policy.retry?.retryIf;
+    // A durable store keeps no functions: there it is the task's. `null` of a job means that nobody is asked.
+    const { durable } = this.#loop.access.store;
+    const retryIf = durable ? this.#deps.tasks.get(active.task)?.policy.retry?.retryIf : retry.retryIf;
     if (retryIf == null) return true;
     try {
       return retryIf(error, active.attempt);

@@ -201,6 +201,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
 
   /** Takes a job store out, after its runs have come to an end as in `shutdown`. Its jobs stay in it. @throws UnknownStoreError */
   async removeJobStore(alias: string, options: ShutdownOptions = {}): Promise<void> {
+    refuseUnknownKeys(options, '', ['wait', 'timeout']);
     const loop = this.directory.require(alias);
     const { wait = true, timeout = 30_000 } = options;
     await windDown([loop], this.options.clock, drainTime(wait, timeout), this.options.logger);

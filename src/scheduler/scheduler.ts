@@ -344,7 +344,7 @@ export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implem
     options: { readonly jobStore?: string | undefined; readonly ifRevision?: Revision | undefined },
     change: (record: JobRecord, context: { readonly now: number; readonly node: string }, loop: StoreLoop) => Decision | undefined,
   ): Promise<{ loop: StoreLoop; result: JobChangeResult }> {
-    for (const loop of this.directory.loops) {
+    for (const loop of options.jobStore === undefined ? this.directory.loops : [this.directory.require(options.jobStore)]) {
       const opening = loop.open(this.context());
       if (isThenable(opening)) await opening;
     }

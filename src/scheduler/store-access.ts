@@ -70,7 +70,7 @@ export class StoreAccess {
     this.#closed = true;
     this.#ready = false;
     this.#opened = undefined;
-    await this.store.close();
+    await this.#call('close', () => this.store.close());
   }
 
   insert(records: readonly JobRecord[]): MaybePromise<readonly (StoredJob | undefined)[]> {
@@ -95,6 +95,13 @@ export class StoreAccess {
 
   nextWakeAt(scope: ClaimScope): MaybePromise<EpochMs | null> {
     return this.#call('find the next wake-up', () => this.store.nextWakeAt(scope));
+  }
+
+  /** Answers how to stop; `undefined` where the store has nothing to tell. */
+  async watch(onChange: () => void): Promise<(() => MaybePromise<void>) | undefined> {
+    if (this.store.watch === undefined) return undefined;
+    const stop = await this.#call('watch for changes', () => this.store.watch?.(onChange));
+    return stop && (() => this.#call('stop watching', stop));
   }
 
   listLedger(query: LedgerQuery & LedgerPageRequest): MaybePromise<LedgerPage> {

@@ -3,7 +3,7 @@ import type { Decision } from '../core/draft.js';
 import { wakeAt, type JobRecord } from '../model/job.js';
 import type { RunningRun } from '../model/run.js';
 import type { Clock, TimerHandle } from '../ports/clock.js';
-import type { ClaimScope, JobChange, StoreContext, StoredJob } from '../ports/job-store.js';
+import type { ClaimScope, JobChange, MaybePromise, StoreContext, StoredJob } from '../ports/job-store.js';
 import type { Logger } from '../ports/logger.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { ClockWatch } from './clock-watch.js';
@@ -56,10 +56,9 @@ export class StoreLoop {
   #plannedAt = Number.POSITIVE_INFINITY;
   /** A clock that tells of jumps needs no looking; records nobody else can change need no polling. */
   readonly #maxSleepMs: number;
-  /** At the last look some executor took no more, so that a run which ends may let another start. */
-  #wasFull = false;
   readonly #storeClock: StoreClock;
-  #unwatch: (() => unknown) | undefined;
+  readonly #wakeUp = (): void => { this.wake(); };
+  #unwatch: (() => MaybePromise<void>) | undefined;
   #unwatchClock: (() => void) | undefined;
 
   constructor(access: StoreAccess, deps: LoopDeps) {
@@ -102,10 +101,10 @@ export class StoreLoop {
   async start(): Promise<void> {
     this.#mode = 'claiming';
     this.runner.resume();
-    this.#unwatchClock ??= this.#deps.clock.onJump?.(() => { this.wake(); });
-    if (this.#unwatch === undefined && this.access.store.watch !== undefined) {
+    this.#unwatchClock ??= this.#deps.clock.onJump?.(this.#wakeUp);
+    if (this.#unwatch === undefined) {
       try {
-        this.#unwatch = await this.access.store.watch(() => { this.wake(); });
+        this.#unwatch = await this.access.watch(this.#wakeUp);
       } catch (error) {
         // A hint is no promise: polling goes on without it.
         this.#deps.logger.warn('the job store cannot watch for changes; they are found by polling', { error, jobStore: this.access.alias });
@@ -129,8 +128,11 @@ export class StoreLoop {
     this.#unwatchClock = undefined;
     const unwatch = this.#unwatch;
     this.#unwatch = undefined;
-    await unwatch?.();
-    await this.access.close();
+    try {
+      await unwatch?.();
+    } finally {
+      await this.access.close();
+    }
   }
 
   /** Something may be due. Any number of calls during a tick cause exactly one more. */
@@ -264,8 +266,8 @@ export class StoreLoop {
 
   /** A run has ended or was recorded: there may be room, and the record may want attention. */
   runEnded(next: JobRecord | null): void {
-    if (this.#wasFull) this.wake();
-    else if (next !== null) this.expect(wakeAt(next));
+    this.#deps.executors.roomMade();
+    if (next !== null) this.expect(wakeAt(next));
   }
 
   #isClaiming(): boolean {
@@ -274,7 +276,7 @@ export class StoreLoop {
 
   #scope(): ClaimScope {
     const executors = this.#deps.executors.withRoom();
-    this.#wasFull = executors.size < this.#deps.executors.size;
+    if (executors.size < this.#deps.executors.size) this.#deps.executors.onRoom(this.#wakeUp);
     return { executors, tasks: this.#deps.tasks.names };
   }
 

@@ -151,7 +151,7 @@ export class MemoryJobStore implements JobStore {
 
   #changed(): void {
     // With one user there is nobody else to tell.
-    if (this.#watchers.size > 1) for (const onChange of this.#watchers) queueMicrotask(onChange);
+    if (this.#users > 1) for (const onChange of this.#watchers) queueMicrotask(onChange);
   }
 }
 
