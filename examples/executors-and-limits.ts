@@ -66,7 +66,10 @@ for (const jobId of modes) {
 await clock.advanceTo('2026-01-01T10:00:00Z');
 console.log(`reports, two at a time:\n  ${started.join('\n  ')}`);
 assert.equal(started[0], '09:00:00 urgent');
-assert.deepEqual(started.map((line) => line.slice(0, 5)), ['09:00', '09:00', '09:10', '09:10', '09:20']);
+assert.deepEqual(
+  started.map((line) => line.slice(0, 5)),
+  ['09:00', '09:00', '09:10', '09:10', '09:20'],
+);
 assert.equal(going.get('urgent'), 0);
 
 // 3. Executors come and go while the scheduler runs.

@@ -57,18 +57,26 @@ await scheduler.addJob(work, new CronTrigger({ dayOfWeek: 'mon-fri', hour: 9 }),
 await scheduler.addJob(work, '0 0 1-15 may-aug *', { id: 'summer' });
 
 // add_job(work, 'cron', day='last fri', hour=17, jitter=120)
-await scheduler.addJob(work, new CronTrigger({ day: 'last fri', hour: 17 }, { jitter: { minutes: 2 } }), { id: 'fridays' });
+await scheduler.addJob(work, new CronTrigger({ day: 'last fri', hour: 17 }, { jitter: { minutes: 2 } }), {
+  id: 'fridays',
+});
 
 // add_job(work, CalendarIntervalTrigger(months=1, hour=15, start_date='2026-01-31'))
-const monthly = await scheduler.addJob(work, new CalendarIntervalTrigger({ months: 1, hour: 15 }, { startDate: '2026-01-31' }), {
-  id: 'month-ends',
-});
+const monthly = await scheduler.addJob(
+  work,
+  new CalendarIntervalTrigger({ months: 1, hour: 15 }, { startDate: '2026-01-31' }),
+  {
+    id: 'month-ends',
+  },
+);
 
 // add_job(work, 'date', run_date=datetime(2026, 1, 1, 12, tzinfo=...), args=['fail'])
 await scheduler.addJob(work, new DateTrigger('2026-01-01T12:00:00Z'), { id: 'once', args: ['fail'] });
 
 // add_job(work, AndTrigger([CronTrigger(hour='*/2'), CronTrigger(hour='*/3')]))
-await scheduler.addJob(work, new AndTrigger([new CronTrigger({ hour: '*/2' }), new CronTrigger({ hour: '*/3' })]), { id: 'both' });
+await scheduler.addJob(work, new AndTrigger([new CronTrigger({ hour: '*/2' }), new CronTrigger({ hour: '*/3' })]), {
+  id: 'both',
+});
 
 // add_job(work, ..., next_run_time=None): added paused
 await scheduler.addJob(work, '@daily', { id: 'parked', paused: true });

@@ -31,7 +31,9 @@ const later = await scheduler.addJob(backup, '0 5 * * *', { id: 'later', paused:
 
 // Day of month and day of week: node-cron wants both to match. Crontab, and punctual's strings, take either.
 // The object form takes both: Fridays the 13th.
-const fridays = await scheduler.addJob(backup, new CronTrigger({ day: 13, dayOfWeek: 'fri', hour: 9 }), { id: 'friday-13th' });
+const fridays = await scheduler.addJob(backup, new CronTrigger({ day: 13, dayOfWeek: 'fri', hour: 9 }), {
+  id: 'friday-13th',
+});
 
 // task.on('execution:failed', …), task.on('execution:overlap', …)
 scheduler.on('jobError', ({ jobId, error }) => console.error(jobId, error.message));
@@ -41,7 +43,10 @@ await scheduler.start(); // node-cron starts each task by itself; a scheduler st
 
 // task.getNextRun(), task.getNextRuns(3)
 assert.deepEqual(nightly.nextRunTime, new Date('2026-01-01T06:00:00Z'));
-assert.deepEqual(await fridays.nextRunTimes(3), ['2026-02-13', '2026-03-13', '2026-11-13'].map((day) => new Date(`${day}T09:00:00Z`)));
+assert.deepEqual(
+  await fridays.nextRunTimes(3),
+  ['2026-02-13', '2026-03-13', '2026-11-13'].map((day) => new Date(`${day}T09:00:00Z`)),
+);
 
 // task.stop(), task.start(), task.execute(), task.destroy()
 await nightly.pause();

@@ -68,7 +68,10 @@ const get = async (path: string, method = 'GET'): Promise<[number, unknown]> => 
 const [healthStatus] = await get('/health');
 assert.equal(healthStatus, 200);
 const [, jobs] = await get('/jobs');
-console.log('jobs:', (jobs as { id: string; status: string }[]).map(({ id, status }) => `${id} is ${status}`).join(', '));
+console.log(
+  'jobs:',
+  (jobs as { id: string; status: string }[]).map(({ id, status }) => `${id} is ${status}`).join(', '),
+);
 assert.deepEqual(await get('/jobs/nothing/run', 'POST').then(([status]) => status), 404);
 const [runStatus, run] = await get('/jobs/cleanup/run', 'POST');
 assert.equal(runStatus, 202);

@@ -4,7 +4,14 @@
  * Events are plain data with the job's id, the fire time and the reason. Nothing is skipped, missed or merged without one.
  */
 import assert from 'node:assert/strict';
-import { AsyncScheduler, EVENT_ALL, EVENT_JOB_ERROR, EVENT_JOB_MISSED, EVENT_JOB_SKIPPED, IntervalTrigger } from 'punctual';
+import {
+  AsyncScheduler,
+  EVENT_ALL,
+  EVENT_JOB_ERROR,
+  EVENT_JOB_MISSED,
+  EVENT_JOB_SKIPPED,
+  IntervalTrigger,
+} from 'punctual';
 import { VirtualClock } from 'punctual/testing';
 
 const clock = new VirtualClock('2026-03-01T00:00:00Z'); // real code leaves the clock out
@@ -22,10 +29,13 @@ scheduler.on('jobExecuted', ({ jobId, durationMs }) => {
 
 // 3. Alarms: only what went wrong. The mask works as in APScheduler.
 const alarms: string[] = [];
-scheduler.addListener((event) => {
-  if (event.type === 'jobError') alarms.push(`${event.jobId}: ${event.error.message}`);
-  else if (event.type === 'jobMissed') alarms.push(`${event.jobId}: ${event.count} missed, ${event.reason}`);
-}, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_SKIPPED);
+scheduler.addListener(
+  (event) => {
+    if (event.type === 'jobError') alarms.push(`${event.jobId}: ${event.error.message}`);
+    else if (event.type === 'jobMissed') alarms.push(`${event.jobId}: ${event.count} missed, ${event.reason}`);
+  },
+  EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_SKIPPED,
+);
 
 // 4. A live feed. It ends with the scheduler, and keeps up to `limit` events while the reader is busy.
 const feed: string[] = [];
@@ -33,7 +43,9 @@ const reading = (async () => {
   for await (const event of scheduler.events({ types: ['jobMaxInstances', 'jobError'], limit: 1_000 })) {
     const time = new Date(event.at).toISOString().slice(11, 19);
     if (event.type === 'jobMaxInstances') {
-      feed.push(`${time} ${event.jobId} held back by ${event.blockedBy.length} run, ${event.blockedBy[0]?.ageMs ?? 0} ms old`);
+      feed.push(
+        `${time} ${event.jobId} held back by ${event.blockedBy.length} run, ${event.blockedBy[0]?.ageMs ?? 0} ms old`,
+      );
     } else {
       feed.push(`${time} ${event.jobId} failed on attempt ${event.attempt}`);
     }

@@ -38,10 +38,15 @@ async function runDemo(options: { readonly stopAt?: string } = {}): Promise<{ co
 
 describe('the crontab of the demo', () => {
   it('has every expression of the vectors, under its source', async () => {
-    const real = readFileSync(new URL('vectors/realworld.jsonl', import.meta.url), 'utf8').trim().split('\n');
+    const real = readFileSync(new URL('vectors/realworld.jsonl', import.meta.url), 'utf8')
+      .trim()
+      .split('\n');
     const expected = real
       .map((line) => JSON.parse(line) as RealExpression)
-      .map(({ expr, repo, file, line, kind }) => `${repo} ${file}${line === undefined ? '' : `:${line}`} (${kind}) ${expr}`);
+      .map(
+        ({ expr, repo, file, line, kind }) =>
+          `${repo} ${file}${line === undefined ? '' : `:${line}`} (${kind}) ${expr}`,
+      );
     const entries = await readCrontab(new URL('../examples/data/realworld.crontab', import.meta.url));
     expect(entries.map(({ expression, source }) => `${source} ${expression}`).sort()).toEqual(expected.sort());
     for (const { expression } of entries) expect(() => new CronTrigger(expression)).not.toThrow();
@@ -72,11 +77,15 @@ describe.concurrent('the demo', () => {
     expect(output).not.toContain('\u001b[');
   });
 
-  it.skipIf(process.platform === 'win32')('ends in order on Ctrl-C: what runs comes to its end, and it still adds up', { timeout: 90_000 }, async () => {
-    const { code, output } = await runDemo({ stopAt: 'a one-shot job' });
-    expect(code, output).toBe(0);
-    expect(output).toMatch(/Ctrl-C: shutdown[^]*inspect +ends/);
-    expect(output).toContain('verifyLedger(): 178 jobs, 0 problems, 0 runs without a verdict');
-    expect(output).not.toContain('DOES NOT ADD UP');
-  });
+  it.skipIf(process.platform === 'win32')(
+    'ends in order on Ctrl-C: what runs comes to its end, and it still adds up',
+    { timeout: 90_000 },
+    async () => {
+      const { code, output } = await runDemo({ stopAt: 'a one-shot job' });
+      expect(code, output).toBe(0);
+      expect(output).toMatch(/Ctrl-C: shutdown[^]*inspect +ends/);
+      expect(output).toContain('verifyLedger(): 178 jobs, 0 problems, 0 runs without a verdict');
+      expect(output).not.toContain('DOES NOT ADD UP');
+    },
+  );
 });

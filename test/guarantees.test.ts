@@ -112,7 +112,10 @@ describe('guarantees', () => {
       const { ok, problems, counts, pending } = await scheduler.verifyLedger({ jobId });
       expect(problems).toEqual([]);
       expect(ok).toBe(true);
-      expect(Object.values(counts).reduce((sum, count) => sum + count, pending), jobId).toBe(37 * 6);
+      expect(
+        Object.values(counts).reduce((sum, count) => sum + count, pending),
+        jobId,
+      ).toBe(37 * 6);
     }
     const verdicts = new Set((await scheduler.getRuns({ limit: 10_000 })).map(({ verdict }) => verdict));
     expect([...verdicts].sort()).toEqual(['coalesced', 'failed', 'missed', 'skipped', 'succeeded']);
@@ -121,11 +124,14 @@ describe('guarantees', () => {
   it('G2: no fire time starts twice as a first attempt, however many nodes there are', async () => {
     const world = new World();
     const started: string[] = [];
-    const nodes = ['a', 'b', 'c', 'd'].map((name) => world.node(name, { jobStores: { default: crowded(world.store, world.clock) } }));
+    const nodes = ['a', 'b', 'c', 'd'].map((name) =>
+      world.node(name, { jobStores: { default: crowded(world.store, world.clock) } }),
+    );
     const task = (): void => void started.push(`${currentRun().runId} ${currentRun().attempt}`);
     for (const node of nodes) node.defineTask('task', task);
     for (const node of nodes) await node.start();
-    for (let i = 0; i < 10; i++) await nodes[0]!.addJob('task', new IntervalTrigger({ seconds: 7 }), { id: `job-${i}` });
+    for (let i = 0; i < 10; i++)
+      await nodes[0]!.addJob('task', new IntervalTrigger({ seconds: 7 }), { id: `job-${i}` });
 
     await world.clock.advance({ minutes: 10, seconds: 1 });
 
@@ -136,36 +142,39 @@ describe('guarantees', () => {
   it.each([
     ['retry', 'taken over as the next attempt'],
     ['drop', 'given up'],
-  ] as const)('G3: with onCrash %s a run of a dead node is %s, within its lease and one wake-up', async (onCrash, _becomes) => {
-    const world = new World();
-    const link = cable(world.store);
-    const nodes = [world.node('dead', { jobStores: { default: link.store } }), world.node('alive')];
-    const attempts: string[] = [];
-    for (const node of nodes) {
-      node.defineTask('task', async () => {
-        attempts.push(`${node.node} ${currentRun().attempt} at ${world.seconds()} s`);
-        if (node.node === 'dead') await new Promise(() => undefined); // a dead process answers nothing
-      });
-    }
-    await nodes[0]!.start();
-    await nodes[0]!.addJob('task', new Date(world.clock.now() + 10_000), { id: 'job', onCrash });
-    await world.clock.advance({ seconds: 11 });
-    link.cut = true;
-    await nodes[1]!.start();
-    await world.clock.advance({ minutes: 1 });
+  ] as const)(
+    'G3: with onCrash %s a run of a dead node is %s, within its lease and one wake-up',
+    async (onCrash, _becomes) => {
+      const world = new World();
+      const link = cable(world.store);
+      const nodes = [world.node('dead', { jobStores: { default: link.store } }), world.node('alive')];
+      const attempts: string[] = [];
+      for (const node of nodes) {
+        node.defineTask('task', async () => {
+          attempts.push(`${node.node} ${currentRun().attempt} at ${world.seconds()} s`);
+          if (node.node === 'dead') await new Promise(() => undefined); // a dead process answers nothing
+        });
+      }
+      await nodes[0]!.start();
+      await nodes[0]!.addJob('task', new Date(world.clock.now() + 10_000), { id: 'job', onCrash });
+      await world.clock.advance({ seconds: 11 });
+      link.cut = true;
+      await nodes[1]!.start();
+      await world.clock.advance({ minutes: 1 });
 
-    const [first, second] = attempts;
-    expect(first).toBe('dead 1 at 10 s');
-    const [report] = await nodes[1]!.getRuns();
-    if (onCrash === 'retry') {
-      expect(second).toMatch(/^alive 2 at /);
-      expect(Number(/at ([\d.]+) s/.exec(second!)?.[1])).toBeLessThanOrEqual(11 + 15 + 1);
-      expect(report).toMatchObject({ verdict: 'succeeded', attempt: 2, node: 'alive' });
-    } else {
-      expect(second).toBeUndefined();
-      expect(report).toMatchObject({ verdict: 'abandoned', attempt: 1, node: 'alive' });
-    }
-  });
+      const [first, second] = attempts;
+      expect(first).toBe('dead 1 at 10 s');
+      const [report] = await nodes[1]!.getRuns();
+      if (onCrash === 'retry') {
+        expect(second).toMatch(/^alive 2 at /);
+        expect(Number(/at ([\d.]+) s/.exec(second!)?.[1])).toBeLessThanOrEqual(11 + 15 + 1);
+        expect(report).toMatchObject({ verdict: 'succeeded', attempt: 2, node: 'alive' });
+      } else {
+        expect(second).toBeUndefined();
+        expect(report).toMatchObject({ verdict: 'abandoned', attempt: 1, node: 'alive' });
+      }
+    },
+  );
 
   it('G4: a node that lost its lease is told before others start, and cannot write its result', async () => {
     const world = new World();
@@ -216,32 +225,41 @@ describe('guarantees', () => {
       });
       await node.start();
     }
-    await nodes[0]!.addJob('task', new IntervalTrigger({ seconds: 1 }), { id: 'job', maxInstances: 2, overlap: 'queueAll' });
+    await nodes[0]!.addJob('task', new IntervalTrigger({ seconds: 1 }), {
+      id: 'job',
+      maxInstances: 2,
+      overlap: 'queueAll',
+    });
     await world.clock.advance({ minutes: 2 });
     expect(most).toBe(2);
-    expect((await nodes[1]!.getJob('job'))?.runs.filter(({ state }) => state === 'running').length).toBeLessThanOrEqual(2);
+    expect((await nodes[1]!.getJob('job'))?.runs.filter(({ state }) => state === 'running').length).toBeLessThanOrEqual(
+      2,
+    );
   });
 
-  it.each(['pauseJob', 'removeJob'] as const)('G6: once %s has resolved, no new run starts anywhere', async (method) => {
-    const world = new World();
-    let started = 0;
-    const nodes = ['a', 'b', 'c'].map((name) => world.node(name));
-    for (const node of nodes) {
-      node.defineTask('task', async () => {
-        started += 1;
-        await world.clock.sleep({ milliseconds: 1_500 });
-      });
-      await node.start();
-    }
-    await nodes[0]!.addJob('task', new IntervalTrigger({ seconds: 1 }), { id: 'job', overlap: 'queueAll', retry: 3 });
-    await world.clock.advance({ seconds: 20 });
-    expect(started).toBeGreaterThan(10);
+  it.each(['pauseJob', 'removeJob'] as const)(
+    'G6: once %s has resolved, no new run starts anywhere',
+    async (method) => {
+      const world = new World();
+      let started = 0;
+      const nodes = ['a', 'b', 'c'].map((name) => world.node(name));
+      for (const node of nodes) {
+        node.defineTask('task', async () => {
+          started += 1;
+          await world.clock.sleep({ milliseconds: 1_500 });
+        });
+        await node.start();
+      }
+      await nodes[0]!.addJob('task', new IntervalTrigger({ seconds: 1 }), { id: 'job', overlap: 'queueAll', retry: 3 });
+      await world.clock.advance({ seconds: 20 });
+      expect(started).toBeGreaterThan(10);
 
-    await nodes[2]![method]('job');
-    const then = started;
-    await world.clock.advance({ minutes: 10 });
-    expect(started).toBe(then);
-  });
+      await nodes[2]![method]('job');
+      const then = started;
+      await world.clock.advance({ minutes: 10 });
+      expect(started).toBe(then);
+    },
+  );
 
   it('G7: what cannot be read is kept and said, and comes back when it can', async () => {
     const world = new World();
@@ -319,34 +337,42 @@ describe('guarantees', () => {
     expect(counts.succeeded + counts.coalesced).toBe(7);
   });
 
-  it.each(['latest', 'earliest', 'all'] as const)('G9: a year of missed seconds is caught up with in a few steps: %s', async (coalesce) => {
-    const world = new World();
-    let questions = 0;
-    const every = new CronTrigger('* * * * * *', { timezone: 'UTC' });
-    const counting: Trigger = {
-      kind: 'counting',
-      next: (after) => {
-        questions += 1;
-        return every.next(after);
-      },
-      toJSON: () => ({ kind: 'counting', v: 1 }),
-    };
-    let ran = 0;
-    const scheduler = world.node('a');
-    await scheduler.start();
-    await scheduler.addJob(() => void (ran += 1), counting, { id: 'job', coalesce, maxCatchUp: 5, startTime: '2026-01-01T00:00:10Z' });
-    questions = 0;
+  it.each(['latest', 'earliest', 'all'] as const)(
+    'G9: a year of missed seconds is caught up with in a few steps: %s',
+    async (coalesce) => {
+      const world = new World();
+      let questions = 0;
+      const every = new CronTrigger('* * * * * *', { timezone: 'UTC' });
+      const counting: Trigger = {
+        kind: 'counting',
+        next: (after) => {
+          questions += 1;
+          return every.next(after);
+        },
+        toJSON: () => ({ kind: 'counting', v: 1 }),
+      };
+      let ran = 0;
+      const scheduler = world.node('a');
+      await scheduler.start();
+      await scheduler.addJob(() => void (ran += 1), counting, {
+        id: 'job',
+        coalesce,
+        maxCatchUp: 5,
+        startTime: '2026-01-01T00:00:10Z',
+      });
+      questions = 0;
 
-    world.clock.jump(365 * 86_400_000);
-    await world.clock.settle();
+      world.clock.jump(365 * 86_400_000);
+      await world.clock.settle();
 
-    expect(ran).toBe(coalesce === 'all' ? 5 : 1);
-    expect(questions).toBeLessThan(2_000); // a thousand of them for the count, which is then a lower bound
-    const [first] = await scheduler.getRuns();
-    expect(first?.count).toBeGreaterThanOrEqual(1_000);
-    expect((await scheduler.getRuns()).length).toBeLessThanOrEqual(1 + 5);
-    expect((await scheduler.getJob('job'))?.runs).toEqual([]);
-  });
+      expect(ran).toBe(coalesce === 'all' ? 5 : 1);
+      expect(questions).toBeLessThan(2_000); // a thousand of them for the count, which is then a lower bound
+      const [first] = await scheduler.getRuns();
+      expect(first?.count).toBeGreaterThanOrEqual(1_000);
+      expect((await scheduler.getRuns()).length).toBeLessThanOrEqual(1 + 5);
+      expect((await scheduler.getJob('job'))?.runs).toEqual([]);
+    },
+  );
 
   it('G10: every fire time that does not run has an event that says which, and why', async () => {
     const world = new World();
@@ -354,7 +380,10 @@ describe('guarantees', () => {
     await scheduler.start();
     const overlap = { slow: 'skip', queued: 'queue', replaced: 'replace' } as const;
     for (const [id, mode] of Object.entries(overlap)) {
-      await scheduler.addJob(() => world.clock.sleep({ seconds: 25 }, currentRun().signal), '*/10 * * * * *', { id, overlap: mode });
+      await scheduler.addJob(() => world.clock.sleep({ seconds: 25 }, currentRun().signal), '*/10 * * * * *', {
+        id,
+        overlap: mode,
+      });
     }
     await scheduler.addJob(() => undefined, '*/10 * * * * *', { id: 'graced', misfireGraceTime: 1_000 });
     await scheduler.addJob(() => undefined, '*/10 * * * * *', { id: 'paused' });

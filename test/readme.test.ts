@@ -33,7 +33,12 @@ function table(first: string): string[][] {
   const rows: string[][] = [];
   for (const line of lines.slice(start + 2)) {
     if (!line.startsWith('|')) break;
-    rows.push(line.split('|').slice(1, -1).map((cell) => cell.trim()));
+    rows.push(
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
   }
   return rows;
 }
@@ -52,9 +57,13 @@ describe('the code in the documents', () => {
   });
 
   describe.concurrent('does what it says', () => {
-    it.each(snippets.map((snippet) => [snippet.title, snippet] as const))('%s', { timeout: 60_000 }, async (_title, snippet) => {
-      expect(await runSnippet(snippet)).toBeNull();
-    });
+    it.each(snippets.map((snippet) => [snippet.title, snippet] as const))(
+      '%s',
+      { timeout: 60_000 },
+      async (_title, snippet) => {
+        expect(await runSnippet(snippet)).toBeNull();
+      },
+    );
   });
 });
 
@@ -63,7 +72,24 @@ describe('the test of the snippets', () => {
     readSnippets('made up', ['# One', '```ts', ...lines, '```'].join('\n'))[0]!;
 
   it('finds the blocks of a section, and only those in TypeScript', () => {
-    const text = ['# A', '```ts', 'a();', '```', 'text', '```sh', 'ls', '```', '```ts', 'b();', '// → out', '```', '## B', '```ts', 'c();', '```'];
+    const text = [
+      '# A',
+      '```ts',
+      'a();',
+      '```',
+      'text',
+      '```sh',
+      'ls',
+      '```',
+      '```ts',
+      'b();',
+      '// → out',
+      '```',
+      '## B',
+      '```ts',
+      'c();',
+      '```',
+    ];
     expect(readSnippets('x', text.join('\n'))).toEqual([
       { title: 'x: A', code: 'a();\nb();\n// → out', output: ['out'] },
       { title: 'x: B', code: 'c();', output: [] },
@@ -79,7 +105,15 @@ describe('the test of the snippets', () => {
     const [output, error, endless] = await Promise.all([
       runSnippet(snippet("console.log('one');", '// → two')),
       runSnippet(snippet("throw new Error('no');")),
-      runSnippet(snippet("console.log('x');", 'setInterval(() => undefined, 1000);', "process.on('SIGINT', () => undefined);", '// → x'), 6_000),
+      runSnippet(
+        snippet(
+          "console.log('x');",
+          'setInterval(() => undefined, 1000);',
+          "process.on('SIGINT', () => undefined);",
+          '// → x',
+        ),
+        6_000,
+      ),
     ]);
     expect(output).toContain('promised\ntwo\nbut printed\none');
     expect(error).toContain('exit code 1');
@@ -89,7 +123,11 @@ describe('the test of the snippets', () => {
 
 describe('the tables of the README', () => {
   it('have every policy option, with its default', () => {
-    const inMs: Record<string, string> = { misfireGraceTime: 'misfireGraceMs', jitter: 'jitterMs', timeout: 'timeoutMs' };
+    const inMs: Record<string, string> = {
+      misfireGraceTime: 'misfireGraceMs',
+      jitter: 'jitterMs',
+      timeout: 'timeoutMs',
+    };
     const rows = table('option');
     expect(rows.map(([option]) => names(option!)[0])).toEqual(POLICY_OPTIONS);
     for (const [option, , fallback] of rows) {
@@ -100,7 +138,11 @@ describe('the tables of the README', () => {
   });
 
   it('have every event', () => {
-    expect(table('event').flatMap(([types]) => names(types!)).sort()).toEqual(Object.keys(EVENT_MASKS).sort());
+    expect(
+      table('event')
+        .flatMap(([types]) => names(types!))
+        .sort(),
+    ).toEqual(Object.keys(EVENT_MASKS).sort());
   });
 
   it('have every error by its code and class', () => {
@@ -148,12 +190,16 @@ describe('the links of the documents', () => {
   it.each(markdown)('%s leads somewhere', (file) => {
     const text = read(file).replace(/```[^]*?```/g, '');
     const links = [...text.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)].map(([, target]) => target!);
-    const missing = links.filter((target) => !/^https?:/.test(target) && !existsSync(join(root, dirname(file), target)));
+    const missing = links.filter(
+      (target) => !/^https?:/.test(target) && !existsSync(join(root, dirname(file), target)),
+    );
     expect(missing).toEqual([]);
   });
 
   it.each(markdown)('%s names files that exist', (file) => {
-    const named = [...read(file).matchAll(/`((?:src|test|scripts|examples|docs)\/[\w./-]*\w)`/g)].map(([, path]) => path!);
+    const named = [...read(file).matchAll(/`((?:src|test|scripts|examples|docs)\/[\w./-]*\w)`/g)].map(
+      ([, path]) => path!,
+    );
     expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([]);
   });
 });

@@ -1,7 +1,15 @@
 import type { AsyncScheduler, RunReport, Verdict } from 'punctual';
 import { bold, dim, green, heading, print, red, table } from './output.js';
 
-const VERDICTS: readonly Verdict[] = ['succeeded', 'failed', 'missed', 'coalesced', 'skipped', 'cancelled', 'abandoned'];
+const VERDICTS: readonly Verdict[] = [
+  'succeeded',
+  'failed',
+  'missed',
+  'coalesced',
+  'skipped',
+  'cancelled',
+  'abandoned',
+];
 
 type Tally = Record<Verdict, number>;
 
@@ -39,13 +47,17 @@ export async function showLedger(
   const audit = await scheduler.verifyLedger();
   const heard = [...executed.values()].reduce((sum, count) => sum + count, 0);
   const checks: [string, boolean][] = [
-    [`verifyLedger(): ${audit.jobs} jobs, ${audit.problems.length} problems, ${audit.pending} runs without a verdict`, audit.ok],
+    [
+      `verifyLedger(): ${audit.jobs} jobs, ${audit.problems.length} problems, ${audit.pending} runs without a verdict`,
+      audit.ok,
+    ],
     [`its ${total(audit.counts)} verdicts are the ${total(all)} in the table`, total(audit.counts) === total(all)],
     [`${heard} jobExecuted events for ${all.succeeded} runs that succeeded`, heard === all.succeeded],
   ];
   print();
   for (const [text, holds] of checks) print(`  ${holds ? green('adds up') : red('DOES NOT ADD UP')}  ${text}`);
   const retried = reports.find(({ attempt }) => attempt > 1);
-  if (retried !== undefined) print(dim(`  ${bold(retried.jobId)} has one verdict for ${retried.attempt} attempts: a retry is not a fire time.`));
+  if (retried !== undefined)
+    print(dim(`  ${bold(retried.jobId)} has one verdict for ${retried.attempt} attempts: a retry is not a fire time.`));
   return checks.every(([, holds]) => holds);
 }

@@ -66,7 +66,10 @@ scheduler.on('jobRetry', ({ jobId, error, retryAt, at }) => {
   tell(jobId, `${red(error.message)}; next attempt in ${((retryAt - at) / 1000).toFixed(1)} s`);
 });
 scheduler.on('jobMaxInstances', ({ jobId, action, blockedBy: [run] }) => {
-  tell(jobId, yellow(`held back (${action}): ${run?.runId.slice(-7) ?? 'a run'} is still going after ${run?.ageMs ?? 0} ms`));
+  tell(
+    jobId,
+    yellow(`held back (${action}): ${run?.runId.slice(-7) ?? 'a run'} is still going after ${run?.ageMs ?? 0} ms`),
+  );
 });
 scheduler.on('jobSkipped', ({ jobId, reason, count }) => {
   tell(jobId, yellow(`${count} fire time${count === 1 ? '' : 's'} skipped: ${reason}`));
@@ -97,7 +100,9 @@ const parked = crontab.filter((job) => job.status === 'paused');
 const upcoming = crontab
   .filter((job) => job.nextRunTime !== null)
   .sort((a, b) => Number(a.nextRunTime) - Number(b.nextRunTime));
-heading(`A crontab of ${crontab.length} lines from public repositories, in ${Intl.DateTimeFormat().resolvedOptions().timeZone}`);
+heading(
+  `A crontab of ${crontab.length} lines from public repositories, in ${Intl.DateTimeFormat().resolvedOptions().timeZone}`,
+);
 const shown = process.argv.includes('--all') ? upcoming : upcoming.slice(0, 10);
 table(
   ['fires next', 'expression', 'read from'],
@@ -113,7 +118,11 @@ print(
     dim(`${within(86_400_000)} within a day${shown.length < upcoming.length ? ' (--all shows them all)' : ''}.`),
 );
 for (const job of parked) {
-  print(dim(`  Never fires, so it is added paused: ${String(job.metadata['expression'])} (${String(job.metadata['source'])})`));
+  print(
+    dim(
+      `  Never fires, so it is added paused: ${String(job.metadata['expression'])} (${String(job.metadata['source'])})`,
+    ),
+  );
 }
 
 function shorten(text: string, length: number): string {
@@ -144,7 +153,11 @@ process.on('SIGINT', () => {
 
 const script: readonly (readonly [second: number, what: string, act: () => Promise<unknown>])[] = [
   [8.5, "pauseJob('sample')", () => sample.pause()],
-  [10.5, "modifyJob('inspect', { maxInstances: 2 }): it may overlap itself now", () => inspect.modify({ maxInstances: 2 })],
+  [
+    10.5,
+    "modifyJob('inspect', { maxInstances: 2 }): it may overlap itself now",
+    () => inspect.modify({ maxInstances: 2 }),
+  ],
   [12.5, "resumeJob('sample')", () => sample.resume()],
   [14.5, "modifyJob('sample', { args: ['closely'] })", () => sample.modify({ args: ['closely'] })],
   [14.6, "rescheduleJob('sample', every second)", () => sample.reschedule(new IntervalTrigger({ seconds: 1 }))],

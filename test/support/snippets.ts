@@ -63,13 +63,16 @@ export function typeErrors(snippets: readonly Snippet[]): string[] {
   host.readFile = (file) => files.get(file) ?? readFile.call(host, file);
   host.getSourceFile = (file, language, ...rest) => {
     const code = files.get(file);
-    return code === undefined ? getSourceFile.call(host, file, language, ...rest) : ts.createSourceFile(file, code, language);
+    return code === undefined
+      ? getSourceFile.call(host, file, language, ...rest)
+      : ts.createSourceFile(file, code, language);
   };
   const program = ts.createProgram([...files.keys()], config.options, host);
   return [...files.keys()].flatMap((file, i) => {
     const source = program.getSourceFile(file);
     return ts.getPreEmitDiagnostics(program, source).map(({ messageText, start }) => {
-      const line = source === undefined || start === undefined ? 0 : source.getLineAndCharacterOfPosition(start).line + 1;
+      const line =
+        source === undefined || start === undefined ? 0 : source.getLineAndCharacterOfPosition(start).line + 1;
       return `${snippets[i]!.title}, line ${line}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`;
     });
   });
