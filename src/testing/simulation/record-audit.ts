@@ -85,8 +85,14 @@ export class RecordAudit {
     const { state, definition } = next;
     const { policy } = definition;
     const fail = (promise: string, what: string): void => { this.#report.broken(promise, `${describe(change)}: ${what}`); };
-    const waiting = state.runs.filter((run) => run.state === 'waiting' && !run.manual).length;
-    if (waiting > policy.maxCatchUp + policy.queueLimit + before.state.runs.length + 1) fail('G9', `${waiting} runs wait`);
+    // Fire times of one catch-up wait beyond the queue's limit; one that comes alone does not.
+    const added = state.runs.filter(({ id, manual }) => !manual && !before.state.runs.some((run) => run.id === id));
+    const queued = state.runs.filter((run) => run.state === 'waiting' && run.cause === 'queued').length;
+    const limit = policy.overlap === 'queueAll' ? policy.queueLimit : policy.overlap === 'queue' ? 1 : Number.POSITIVE_INFINITY;
+    if (added.length > policy.maxCatchUp) fail('G9', `${added.length} runs of one catch-up`);
+    if (added.length === 1 && added[0]?.state === 'waiting' && runningCount(state.runs) >= slotLimit(policy) && queued > limit) {
+      fail('G9', `${queued} runs are queued, with ${limit} allowed`);
+    }
     if (policy.maxRuns !== null && state.runCount > Math.max(policy.maxRuns, before.state.runCount)) {
       fail('maxRuns', `${state.runCount} runs of ${policy.maxRuns}`);
     }
