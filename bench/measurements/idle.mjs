@@ -1,6 +1,6 @@
 import { loadPeer, loadPunctual } from '../lib/load.mjs';
 import { column } from '../lib/measurement.mjs';
-import { median, ratio, show } from '../lib/stats.mjs';
+import { median, show } from '../lib/stats.mjs';
 
 const JOBS = 10_000;
 const WATCH_MS = 65_000;
@@ -114,7 +114,7 @@ export const measurement = {
       ),
     ];
     const wakeUps = median(column(samples, 'punctual', 'wakeUps'));
-    const toNothing = ratio(column(samples, 'punctual', 'cpuMs'), column(samples, 'nothing', 'cpuMs'));
+    const cpuMs = median(column(samples, 'punctual', 'cpuMs'));
     const ticks = Math.ceil(WATCH_MS / 30_000);
     return {
       head: ['', 'wake-ups', 'timers set', 'processor time (ms)', 'of one core (%)'],
@@ -127,7 +127,7 @@ export const measurement = {
       checks: [
         {
           target: 'no wake-ups but the 30 s tick',
-          figure: `${wakeUps} wake-ups, ${show(toNothing)}× the processor time of nothing`,
+          figure: `${wakeUps} wake-ups, ${show(cpuMs)} ms of processor time`,
           met: wakeUps <= ticks,
         },
       ],
