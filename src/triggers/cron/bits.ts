@@ -57,13 +57,6 @@ export function highestBit(mask: number): number {
   return 31 - Math.clz32(mask);
 }
 
-/** The members of a set, in order. */
-export function membersOf({ low, high }: Bits60): number[] {
-  const members: number[] = [];
-  for (let value = nextBit60(low, high, 0); value >= 0; value = nextBit60(low, high, value + 1)) members.push(value);
-  return members;
-}
-
 /** A set from its members. */
 export function bitsOf(values: Iterable<number>): Bits60 {
   let low = 0;
