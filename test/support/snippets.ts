@@ -80,7 +80,7 @@ export function typeErrors(snippets: readonly Snippet[]): string[] {
 
 /**
  * Runs a snippet in a process of its own, against the sources, and answers what is wrong with it: an exit code, or
- * another output than it promises. One that goes on is sent a Ctrl-C once its output is there.
+ * another output than it promises. One that speaks of SIGINT is sent it once its output is there.
  */
 export async function runSnippet(snippet: Snippet, limitMs = 30_000): Promise<string | null> {
   const folder = await mkdtemp(join(tmpdir(), 'punctual-snippet-'));
@@ -95,14 +95,13 @@ export async function runSnippet(snippet: Snippet, limitMs = 30_000): Promise<st
     let stdout = '';
     let stderr = '';
     const seen = (): string[] => stdout.split('\n').slice(0, -1);
+    let grace: NodeJS.Timeout | undefined;
     child.stdout.on('data', (data: Buffer) => {
       stdout += data.toString();
-      if (seen().length >= snippet.output.length) interrupt();
+      if (!snippet.code.includes('SIGINT') || seen().length < snippet.output.length) return;
+      grace ??= setTimeout(() => child.kill('SIGINT'), 500); // more than it promises may still come
     });
     child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
-    let grace: NodeJS.Timeout | undefined;
-    // A program that ends by itself does so within moments of its last line.
-    const interrupt = (): void => void (grace ??= setTimeout(() => child.kill('SIGINT'), 2_000));
     const limit = setTimeout(() => child.kill('SIGKILL'), limitMs);
     const ending = await new Promise<string>((resolve) => {
       child.on('close', (code, signal) => {
