@@ -38,7 +38,10 @@ export interface SchedulerOptions<T extends TaskMap = TaskMap> {
   readonly batchSize?: number | undefined;
   /** Longest sleep, so that a clock that was set, or a hint that was lost, is noticed. Default and maximum 30 s. */
   readonly maxSleep?: DurationInput | undefined;
-  /** How long to wait for a store's answer before it counts as failed. Default 15 s. */
+  /**
+   * How long to wait for a store's answer before it counts as failed. Default 15 s; where runs are held under leases
+   * never more than a third of `leaseDuration`, so that one lost answer costs no lease.
+   */
   readonly storeTimeout?: DurationInput | undefined;
   /** Whether a started scheduler keeps the process running. Default `true`. */
   readonly keepAlive?: boolean | undefined;

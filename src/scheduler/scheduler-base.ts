@@ -244,7 +244,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
       executors: this.executors,
       settled: (runId, end) => { this.handles.settle(runId, end); },
     };
-    return new StoreLoop(new StoreAccess(alias, store, clock, storeTimeoutMs), deps);
+    return new StoreLoop(new StoreAccess(alias, store, clock, storeTimeoutMs, leaseMs), deps);
   }
 
   /** @internal */

@@ -34,11 +34,12 @@ export class StoreAccess {
   #ready = false;
   #closed = false;
 
-  constructor(alias: string, store: JobStore, clock: Clock, timeoutMs: number) {
+  /** @param leaseMs - a call that hangs longer than a third of it would keep the renewals behind it from the store. */
+  constructor(alias: string, store: JobStore, clock: Clock, timeoutMs: number, leaseMs: number) {
     this.alias = alias;
     this.store = store;
     this.#clock = clock;
-    this.#timeoutMs = timeoutMs;
+    this.#timeoutMs = this.leased ? Math.min(timeoutMs, Math.ceil(leaseMs / 3)) : timeoutMs;
   }
 
   /**
