@@ -13,7 +13,7 @@ interface Sample {
 }
 
 const SAMPLES: readonly Sample[] = [
-  { expression: '* * * * *', fixed: false, matches: () => true },
+  { expression: '*/3 * * * *', fixed: false, matches: (_h, m) => m % 3 === 0 },
   { expression: '*/15 * * * *', fixed: false, matches: (_h, m) => m % 15 === 0 },
   { expression: '0 * * * *', fixed: false, matches: (_h, m) => m === 0 },
   { expression: '*/20 2 * * *', fixed: false, matches: (h, m) => h === 2 && m % 20 === 0 },
@@ -34,6 +34,10 @@ const RULES: readonly DstRule[] = ['vixie', 'match', 'compatible', 'skipFirst'];
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
+/** What is compared; the longest shift, by a date left out, is a day. */
+const BEFORE = 6 * HOUR;
+const AFTER = 26 * HOUR;
+/** What is looked at. */
 const WINDOW = 27 * HOUR;
 
 /** A minute on the wall clock. */
@@ -93,7 +97,7 @@ function expected(
   const compatible = [...skipFirst, ...gap.map((wall) => wall - before)];
   const caughtUp = gap.length > 0 && after - before < 3 * HOUR ? [at] : [];
   const inOrder = (fires: readonly number[]): number[] =>
-    [...new Set(fires)].filter((t) => t >= at - 26 * HOUR && t < at + 26 * HOUR).sort((a, b) => a - b);
+    [...new Set(fires)].filter((t) => t >= at - BEFORE && t < at + AFTER).sort((a, b) => a - b);
   return {
     match: inOrder(match),
     skipFirst: inOrder(skipFirst),
@@ -151,7 +155,7 @@ export function compareAround(timezone: string, clock: WallClock, at: number): s
       const wanted = wantedUnder[rule];
       const forwards: number[] = [];
       const backwards: number[] = [];
-      const [from, to] = [at - 26 * HOUR, at + 26 * HOUR];
+      const [from, to] = [at - BEFORE, at + AFTER];
       for (let t = trigger.next(from - 1); t !== null && t < to; t = trigger.next(t)) forwards.push(t);
       for (let t = trigger.previous(to); t !== null && t >= from; t = trigger.previous(t)) backwards.unshift(t);
       for (const [way, found] of [
