@@ -33,7 +33,9 @@ export class EventHub {
 
   /** Whether anybody would see an event of this type. Building one costs more than asking. */
   has(type: SchedulerEventType): boolean {
-    return this.#streams.size > 0 || this.#emitter.listenerCount(type) > 0;
+    if (this.#emitter.listenerCount(type) > 0) return true;
+    for (const stream of this.#streams) if (stream.wants(type)) return true;
+    return false;
   }
 
   emit(event: SchedulerEvent): void {
@@ -68,7 +70,8 @@ export class EventHub {
 
   stream<T extends SchedulerEventType>(options: EventStreamOptions<T>): AsyncIterableIterator<EventOf<T>> {
     const stream = new EventStream(options, (ended) => this.#streams.delete(ended));
-    this.#streams.add(stream);
+    if (options.signal?.aborted === true) stream.end();
+    else this.#streams.add(stream);
     return stream as unknown as AsyncIterableIterator<EventOf<T>>;
   }
 
@@ -126,17 +129,23 @@ class EventStream implements AsyncIterableIterator<SchedulerEvent> {
   #waiters: Waiter[] = [];
   #ended = false;
   #error: EventOverflowError | undefined;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = (): void => { this.end(); };
 
   constructor(options: EventStreamOptions, onEnd: (stream: EventStream) => void) {
     this.#types = options.types === undefined ? null : new Set(options.types);
     this.#limit = options.limit ?? 10_000;
     this.#onEnd = onEnd;
-    if (options.signal?.aborted === true) this.#ended = true;
-    else options.signal?.addEventListener('abort', () => { this.end(); }, { once: true });
+    this.#signal = options.signal;
+    this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  wants(type: SchedulerEventType): boolean {
+    return !this.#ended && (this.#types === null || this.#types.has(type));
   }
 
   push(event: SchedulerEvent): void {
-    if (this.#ended || (this.#types !== null && !this.#types.has(event.type))) return;
+    if (!this.wants(event.type)) return;
     const waiter = this.#waiters.shift();
     if (waiter !== undefined) {
       waiter.resolve({ done: false, value: event });
@@ -151,6 +160,7 @@ class EventStream implements AsyncIterableIterator<SchedulerEvent> {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#onEnd(this);
     for (const waiter of this.#waiters.splice(0)) waiter.resolve({ done: true, value: undefined });
   }

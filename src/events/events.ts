@@ -87,5 +87,5 @@ export type EventOf<T extends SchedulerEventType> = Extract<SchedulerEvent, { re
 
 /** Listener signatures by type, derived from the union. */
 export type SchedulerEventMap = {
-  [T in SchedulerEventType]: (event: EventOf<T>) => void;
+  [T in SchedulerEventType]: (event: EventOf<T>) => unknown;
 };

@@ -75,7 +75,7 @@ export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implem
    * ConflictingJobIdError, NeverFiresError, JobUnstorableError, StoreFailedError. Nothing was changed then.
    */
   addJob<N extends Extract<keyof T, string>>(task: N, trigger: TriggerInput, ...rest: AddJobRest<ArgsOf<T[N]>>): Promise<Job>;
-  addJob<A extends unknown[]>(task: TaskRef<A>, trigger: TriggerInput, ...rest: AddJobRest<A>): Promise<Job>;
+  addJob<A extends unknown[]>(task: TaskRef<A>, trigger: TriggerInput, ...rest: AddJobRest<NoInfer<A>>): Promise<Job>;
   addJob<A extends unknown[]>(task: (...args: A) => unknown, trigger: TriggerInput, ...rest: AddJobRest<A>): Promise<Job>;
   async addJob(task: TaskInput, trigger: TriggerInput, options: AnyJobOptions = {}): Promise<Job> {
     requireObject(options, 'options');

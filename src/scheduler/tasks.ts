@@ -12,6 +12,8 @@ export interface TaskRef<A extends readonly unknown[] = readonly unknown[]> {
   readonly name: string;
   /** Only there for its type. */
   readonly args?: A;
+  /** Never there: a function has a name as well, and must not be taken for a reference that knows no arguments. */
+  readonly bind?: never;
 }
 
 export interface Task {

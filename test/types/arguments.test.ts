@@ -1,0 +1,83 @@
+import { describe, expectTypeOf, it } from 'vitest';
+import { AsyncScheduler, currentRun, IntervalTrigger, type EventOf, type Job, type RunContext, type TaskRef } from 'punctual';
+
+const trigger = new IntervalTrigger({ seconds: 10 });
+const report = (kind: string, format: 'pdf' | 'html'): string => kind + format;
+const tick = (): void => undefined;
+const maybe = (text?: string): string => text ?? '';
+
+/** Never called: what is checked is that it compiles, and that the marked lines do not. */
+function compiles(): void {
+  const scheduler = new AsyncScheduler({ tasks: { report, tick, maybe } });
+
+  // from a function
+  void scheduler.addJob(tick, trigger);
+  void scheduler.addJob(maybe, trigger);
+  void scheduler.addJob(maybe, trigger, { args: ['a'] });
+  void scheduler.addJob(report, trigger, { args: ['daily', 'pdf'], id: 'x' });
+  // @ts-expect-error -- the arguments are missing
+  void scheduler.addJob(report, trigger);
+  // @ts-expect-error -- the arguments are missing among the options
+  void scheduler.addJob(report, trigger, { id: 'x' });
+  // @ts-expect-error -- no such format
+  void scheduler.addJob(report, trigger, { args: ['daily', 'docx'] });
+  // @ts-expect-error -- one too many
+  void scheduler.addJob(report, trigger, { args: ['daily', 'pdf', 1] });
+  // @ts-expect-error -- it takes none
+  void scheduler.addJob(tick, trigger, { args: [1] });
+
+  // from the name of a task
+  void scheduler.addJob('tick', trigger);
+  void scheduler.addJob('report', trigger, { args: ['daily', 'html'] });
+  // @ts-expect-error -- the arguments are missing
+  void scheduler.addJob('report', trigger);
+  // @ts-expect-error -- of the wrong type
+  void scheduler.addJob('report', trigger, { args: [1, 'pdf'] });
+  // @ts-expect-error -- no such task
+  void scheduler.addJob('reprot', trigger);
+
+  // from what defineTask answers
+  const ref = scheduler.defineTask('mail', (to: string, copies: number) => to.repeat(copies));
+  expectTypeOf(ref).toEqualTypeOf<TaskRef<[to: string, copies: number]>>();
+  void scheduler.addJob(ref, trigger, { args: ['me', 2] });
+  // @ts-expect-error -- the arguments are missing
+  void scheduler.addJob(ref, trigger);
+  // @ts-expect-error -- of the wrong type
+  void scheduler.addJob(ref, trigger, { args: [2, 'me'] });
+
+  // a scheduler that was given no tasks takes any name
+  void new AsyncScheduler().addJob('anything', trigger);
+
+  // @ts-expect-error -- no such option
+  void scheduler.addJob(tick, trigger, { maxInstance: 2 });
+  // @ts-expect-error -- no such mode
+  void scheduler.addJob(tick, trigger, { overlap: 'wait' });
+  // @ts-expect-error -- a schedule is changed by rescheduleJob
+  void scheduler.modifyJob('x', { trigger });
+  // @ts-expect-error -- no such event
+  scheduler.on('jobExecutd', tick);
+  scheduler.on('jobExecuted', (event) => {
+    expectTypeOf(event.durationMs).toEqualTypeOf<number>();
+    expectTypeOf(event).not.toHaveProperty('error');
+  });
+}
+
+describe('types', () => {
+  it('of arguments come from the function, the task name or the reference', () => {
+    expectTypeOf(compiles).toBeFunction();
+  });
+
+  it('of what calls answer', () => {
+    expectTypeOf<AsyncScheduler['addJob']>().returns.resolves.toEqualTypeOf<Job>();
+    expectTypeOf<AsyncScheduler['resumeJob']>().returns.resolves.toEqualTypeOf<Job | undefined>();
+    expectTypeOf<AsyncScheduler['getJob']>().returns.resolves.toEqualTypeOf<Job | undefined>();
+    expectTypeOf<AsyncScheduler['nextRunTimes']>().returns.resolves.toEqualTypeOf<Date[]>();
+    expectTypeOf(currentRun).returns.toEqualTypeOf<RunContext>();
+  });
+
+  it('of events depend on their name', () => {
+    expectTypeOf<EventOf<'jobMissed'>['reason']>().toEqualTypeOf<'misfire-grace' | 'catch-up-limit'>();
+    expectTypeOf<EventOf<'jobExecuted'>>().toHaveProperty('result');
+    expectTypeOf<EventOf<'schedulerStarted'>>().not.toHaveProperty('jobId');
+  });
+});
