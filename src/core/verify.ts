@@ -83,12 +83,13 @@ function findHoles(
   if (prunedThrough !== null && prunedThrough >= firstFireTime) expected = nextFire(definition, prunedThrough);
   let steps = 0;
   for (const span of own) {
-    if (expected === null || span.from < expected || ++steps > STEP_LIMIT) continue;
-    if (span.from > expected) {
-      problems.push({ jobId: id, scheduledFor: expected, problem: 'missing' });
-    }
+    if (++steps > STEP_LIMIT || (prunedThrough !== null && span.from <= prunedThrough)) continue;
     if (nextFire(definition, span.from - 1) !== span.from) {
       problems.push({ jobId: id, scheduledFor: span.from, problem: 'unexpected' });
+    }
+    if (expected === null || span.from < expected) continue;
+    if (span.from > expected) {
+      problems.push({ jobId: id, scheduledFor: expected, problem: 'missing' });
     }
     expected = nextFire(definition, span.to);
   }
