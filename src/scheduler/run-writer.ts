@@ -68,7 +68,8 @@ export class RunWriter {
         this.#health.succeeded();
       } catch (error) {
         this.#queue = [...batch, ...this.#queue];
-        await this.#wait(this.#health.failed('record runs', error));
+        // Not the whole back-off: once the store is back, renewals wait behind this.
+        await this.#wait(Math.min(this.#health.failed('record runs', error), this.#access.timeoutMs));
         continue;
       }
       if (again.length === 0) {

@@ -29,7 +29,8 @@ export class StoreAccess {
   readonly alias: string;
   readonly store: JobStore;
   readonly #clock: Clock;
-  readonly #timeoutMs: number;
+  /** How long an answer is waited for. */
+  readonly timeoutMs: number;
   #opened: Promise<void> | undefined;
   #ready = false;
   #closed = false;
@@ -39,7 +40,7 @@ export class StoreAccess {
     this.alias = alias;
     this.store = store;
     this.#clock = clock;
-    this.#timeoutMs = this.leased ? Math.min(timeoutMs, Math.ceil(leaseMs / 3)) : timeoutMs;
+    this.timeoutMs = this.leased ? Math.min(timeoutMs, Math.ceil(leaseMs / 3)) : timeoutMs;
   }
 
   /**
@@ -131,9 +132,9 @@ export class StoreAccess {
   #inTime<T>(operation: string, answer: PromiseLike<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const timer = this.#clock.setTimer(
-        this.#timeoutMs,
+        this.timeoutMs,
         () => {
-          reject(new StoreFailedError(operation, this.alias, new Error(`no answer within ${this.#timeoutMs} ms`)));
+          reject(new StoreFailedError(operation, this.alias, new Error(`no answer within ${this.timeoutMs} ms`)));
         },
         false,
       );

@@ -140,6 +140,21 @@ it('keeps its leases although the store leaves one write without an answer', asy
   await scheduler.shutdown();
 });
 
+it('records what it has to soon after an outage, however long that was', async () => {
+  const clock = new VirtualClock(START);
+  const store = new SlowStore(clock);
+  const scheduler = schedulerOn(clock, store, { leaseDuration: 3_000 });
+  await scheduler.addJob(() => clock.sleep(1_000), new Date(START + 1_000), { id: 'job' });
+  await scheduler.start();
+  await clock.advance(1_500);
+  store.isDown = true;
+  await clock.advance(300_000);
+  store.isDown = false;
+  await clock.advance(1_100);
+  expect((await scheduler.getRuns()).map(({ verdict }) => verdict)).toEqual(['succeeded']);
+  await scheduler.shutdown();
+});
+
 it('counts the store’s time on the monotonic clock: setting this machine’s clock changes nothing', async () => {
   const clock = new VirtualClock(START - 3_600_000); // an hour slow
   const truth = (): number => START + clock.monotonic();
