@@ -41,6 +41,8 @@ export interface ConnectionParts {
   readonly faults: NetworkFaults;
   readonly shared: boolean;
   readonly ownClock: boolean;
+  /** How long the node waits for an answer. */
+  readonly patienceMs: number;
   /** Asked before a crash at a commit: whether the world can spare the node. */
   readonly mayCrash: () => boolean;
   readonly crash: () => void;
@@ -106,7 +108,12 @@ export class Connection implements JobStore {
   commit(changes: readonly JobChange[]): MaybePromise<readonly (Revision | undefined)[]> {
     const { random, faults, server, node } = this.#parts;
     const write = (): (Revision | undefined)[] => server.commit(changes, node);
-    const arrived = (answers: (Revision | undefined)[]): void => { this.#parts.delivered(changes, answers); };
+    const { host, patienceMs } = this.#parts;
+    const sentAt = host.monotonic();
+    const arrived = (answers: (Revision | undefined)[]): void => {
+      // Nobody listens any more to an answer that comes too late.
+      if (host.monotonic() - sentAt < patienceMs) this.#parts.delivered(changes, answers);
+    };
     if (!faults.synchronous && !this.healed && random.chance(faults.crashAtCommit) && this.#parts.mayCrash()) {
       return this.#crashAround(write);
     }

@@ -42,6 +42,8 @@ export function auditFires(change: WrittenChange, { toleranceMs, onTheWayMs, wil
   }
   if (isOpaque(before)) return null;
   const { definition } = before;
+  // A job whose last change left it with more runs than it may have ends with its next fire time, which is none of its own.
+  if (definition.policy.maxRuns !== null && before.state.runCount >= definition.policy.maxRuns) return null;
   let expected = cursor;
   for (const span of spans) {
     if (span.from !== expected) {

@@ -20,6 +20,8 @@ export class SharedStore {
   readonly #audit: RecordAudit;
   readonly #report: Report;
   readonly #codec: JobCodec | undefined;
+  /** When each record was last written. */
+  readonly #writtenAt = new Map<string, number>();
 
   /** @param codec - given: records pass through JSON on every way in and out. */
   constructor(world: World, audit: RecordAudit, report: Report, ledgerLimit: number, codec: JobCodec | undefined) {
@@ -45,7 +47,11 @@ export class SharedStore {
 
   insert(records: readonly JobRecord[]): (StoredJob | undefined)[] {
     const answers = this.memory.insert(records.map((record) => this.through(record)));
-    for (const stored of answers) if (stored !== undefined) this.onRecord(stored.record);
+    for (const stored of answers) {
+      if (stored === undefined) continue;
+      this.#writtenAt.set(stored.record.id, this.now());
+      this.onRecord(stored.record);
+    }
     return answers;
   }
 
@@ -62,6 +68,7 @@ export class SharedStore {
 
   #written({ record }: StoredJob, next: JobRecord | null, ledger: readonly LedgerEntry[], node: string): void {
     this.#report.trace(() => `${node} wrote ${show(record)} => ${next === null ? 'gone' : show(next)}${ledger.map(({ verdict, reason, scheduledFor, runId }) => ` ${verdict}(${reason ?? ''}) ${runId ?? `@${scheduledFor}`}`).join()}`);
+    this.#writtenAt.set(record.id, this.now());
     if (next !== null) this.onRecord(next);
     this.#audit.committed({ before: record, next, ledger, node, at: this.now() });
   }
@@ -80,10 +87,12 @@ export class SharedStore {
     return this.memory.list({ limit: 10_000 }).jobs.map(({ record }) => record);
   }
 
-  /** Records that have wanted attention since before `overdueMs` ago. */
+  /** Records that have wanted attention since before `overdueMs` ago, as they are now. */
   overdue(overdueMs: number): JobRecord[] {
     const limit = this.now() - overdueMs;
-    return this.records().filter((record) => (wakeAt(record) ?? Number.POSITIVE_INFINITY) < limit);
+    return this.records().filter(
+      (record) => (wakeAt(record) ?? Number.POSITIVE_INFINITY) < limit && (this.#writtenAt.get(record.id) ?? 0) < limit,
+    );
   }
 }
 

@@ -97,7 +97,7 @@ class Simulation {
 
   #boot(slot: number, afterMs: number): void {
     this.#world.after(afterMs, () => {
-      const { ownClock, solo, network, leaseMs, maxSleepMs, storeTimeoutMs, batchSize, longestMs } = this.#plan;
+      const { ownClock, solo, durable, network, leaseMs, maxSleepMs, storeTimeoutMs, batchSize, longestMs } = this.#plan;
       const random = this.#random.fork();
       const skew = ownClock ? random.whole(-3_600_000, 3_600_000) : 0;
       const rate = ownClock ? 1 + (random.next() - 0.5) * 2e-4 : 1;
@@ -112,6 +112,7 @@ class Simulation {
         this.report,
         {
           server: this.#server, random, faults: network, shared: !solo, ownClock,
+          patienceMs: solo && !durable ? storeTimeoutMs : Math.min(storeTimeoutMs, leaseMs / 3),
           mayCrash: () => !this.#healing,
           crash: () => { this.#crash(node); },
         },
