@@ -28,6 +28,7 @@ interface Outcome {
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'punctual-mutants-'));
+const sound = join(directory, 'sound.mjs');
 const queue = mutants.filter(({ name }) => name.includes(values.only));
 const outcomes: Outcome[] = [];
 
@@ -45,6 +46,13 @@ async function look(mutant: Mutant, index: number): Promise<string | null> {
     worlds += 1;
     if (result.breach !== undefined) caught ??= result;
   });
+  if (caught !== undefined) {
+    // What the scheduler does without the fault as well is no sign of it.
+    const { seed } = caught;
+    let isClean = false;
+    await play(sound, { from: seed, to: seed, mode: 'all' }, ({ breach }) => { isClean = breach === undefined; });
+    if (!isClean) throw new Error(`seed ${seed} shows a breach without any fault: npm run simulate -- --seed ${seed} --trace`);
+  }
   if (caught?.breach !== undefined) return `seed ${caught.seed}: ${caught.breach.promise}, ${caught.breach.what.slice(0, 110)}`;
   return ended ? null : `seed ${worlds + 1}: it hangs or breaks down`;
 }
@@ -61,6 +69,7 @@ async function work(): Promise<void> {
 
 const began = process.hrtime.bigint();
 try {
+  await bundleSimulation(sound);
   await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, work));
 } finally {
   rmSync(directory, { recursive: true, force: true });

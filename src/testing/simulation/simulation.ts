@@ -1,3 +1,4 @@
+import { isPunctualError } from '../../errors/base.js';
 import { RecordCodec } from '../../serializers/record-codec.js';
 import { Caller } from './caller.js';
 import { Host } from './host.js';
@@ -124,11 +125,19 @@ class Simulation {
       this.#machines[slot] = node;
       if (this.#healing) node.connection.healed = true;
       this.report.trace(() => `${node.name} boots`);
-      void node.scheduler.start().then(
-        () => { node.wellSince = this.#world.time; },
-        (error: unknown) => { this.report.broken('API', `start failed: ${String(error)}`); },
-      );
+      this.#start(node);
     });
+  }
+
+  /** A start that met a store which fails can be tried again. */
+  #start(node: SimNode): void {
+    void node.scheduler.start().then(
+      () => { node.wellSince = this.#world.time; },
+      (error: unknown) => {
+        if (isPunctualError(error, 'STORE_FAILED')) node.host.setTimer(1_000, () => { this.#start(node); });
+        else this.report.broken('API', `start failed: ${String(error)}`);
+      },
+    );
   }
 
   #crash(node: SimNode): void {
