@@ -194,6 +194,18 @@ describe('CronTrigger', () => {
     },
   );
 
+  test.each([
+    ['0 22-3/2 * * *', [0, 2, 22]],
+    ['0 22-5/3 * * *', [1, 4, 22]],
+    ['0 23-1 * * *', [0, 1, 23]],
+    ['0 20-19/6 * * *', [2, 8, 14, 20]],
+  ])('goes on counting the steps of %s over midnight', (expression, hours) => {
+    const fires = fireTimes(new CronTrigger(expression, { timezone: 'UTC' }), -1, 24).map((text) =>
+      new Date(text).getUTCHours(),
+    );
+    expect([...new Set(fires)].sort((a, b) => a - b)).toEqual(hours);
+  });
+
   test('takes lists of numbers and texts in the object form', () => {
     const trigger = new CronTrigger({ hour: [3, '5-6'], minute: [0, '*/30'] }, { timezone: 'UTC' });
     expect(fireTimes(trigger, 0, 7)).toEqual([

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { UnknownTimeZoneError } from '../../src/errors/errors.js';
 import { Zone } from '../../src/time/zone.js';
+import { findTransitions } from '../../src/time/zone-transitions.js';
 import { compareAround, compareOffsets, seededRandom, WallClock } from './support/oracle.js';
 import { transitionsOf, ZONES_OF_INTEREST } from './support/grid.js';
 
@@ -105,5 +106,26 @@ describe('Zone', () => {
 
   test('needs no Intl for UTC, however far', () => {
     expect(Zone.of('UTC').segment(8.64e12)).toEqual({ from: -Infinity, to: Infinity, offset: 0, before: 0 });
+  });
+
+  test('knows, at the start of a year, of a change in the last hours of the one before', () => {
+    // Bangladesh ended its only daylight-saving time at the end of 2009.
+    expect(Zone.of('Asia/Dhaka').segment(Date.UTC(2010, 0, 1) / 1000)).toMatchObject({
+      from: Date.UTC(2009, 11, 31, 17) / 1000,
+      before: 7 * 3600,
+      offset: 6 * 3600,
+    });
+  });
+
+  test('misses no two changes that undo each other within a week, wherever they lie', () => {
+    const [day, from] = [86_400, 0];
+    for (let start = 10 * day; start < 30 * day; start += 7 * 3600) {
+      const end = start + 7 * day - 3600;
+      const found = findTransitions((at) => (at >= start && at < end ? 3600 : 0), from, 60 * day);
+      expect(found).toEqual([
+        { at: start, before: 0, offset: 3600 },
+        { at: end, before: 3600, offset: 0 },
+      ]);
+    }
   });
 });
