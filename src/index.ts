@@ -16,12 +16,43 @@ export type { TaskMap, TaskRef } from './scheduler/tasks.js';
 export type { SchedulerState } from './core/lifecycle.js';
 
 // Triggers
+export type { TriggerBase } from './triggers/base.js';
+export type { BoundOptions } from './triggers/bounds.js';
 export { CalendarIntervalTrigger } from './triggers/calendar-interval.js';
+export type { CalendarInterval, CalendarIntervalTriggerOptions } from './triggers/calendar-interval.js';
 export { AndTrigger, ExceptTrigger, OrTrigger } from './triggers/combining.js';
+export type { CombiningOptions } from './triggers/combining.js';
 export { CronTrigger } from './triggers/cron/cron-trigger.js';
+export type { CronTriggerOptions } from './triggers/cron/cron-trigger.js';
+export type { CronExplanation, FieldExplanation } from './triggers/cron/explain-cron.js';
+export type { CronFieldName } from './triggers/cron/fields.js';
+export { InvalidCronError } from './triggers/cron/invalid-cron-error.js';
+export type { CronFault } from './triggers/cron/invalid-cron-error.js';
+export { lintCron } from './triggers/cron/lint.js';
+export type { CronWarning, LintOptions } from './triggers/cron/lint.js';
+export type { CronFields, CronFieldTexts, CronFieldValue } from './triggers/cron/object-form.js';
+export { DailyTrigger } from './triggers/daily.js';
 export { DateTrigger } from './triggers/date.js';
+export type { DateTriggerOptions } from './triggers/date.js';
+export { explain } from './triggers/explain.js';
+export type { Explanation } from './triggers/explain.js';
+export { HolidayCalendar } from './triggers/holiday-calendar.js';
+export type { DateRange, Holiday, HolidayCalendarJson, HolidayCalendarOptions } from './triggers/holiday-calendar.js';
 export { IntervalTrigger } from './triggers/interval.js';
+export type { IntervalTriggerOptions } from './triggers/interval.js';
+export { MonthlyTrigger } from './triggers/monthly.js';
+export type { MonthlySchedule } from './triggers/monthly.js';
 export { TriggerRegistry } from './triggers/registry.js';
+export type { ReadTrigger } from './triggers/registry.js';
+export { TriggerSearchError } from './triggers/search.js';
+export { StartupTrigger } from './triggers/startup.js';
+export type { StartupTriggerOptions } from './triggers/startup.js';
+export type { DstRule } from './triggers/wall-clock/engine.js';
+export type { WallClockOptions, WallClockTrigger } from './triggers/wall-clock/wall-clock-trigger.js';
+export { WeeklyTrigger } from './triggers/weekly.js';
+export type { WeeklySchedule } from './triggers/weekly.js';
+export { WindowIntervalTrigger } from './triggers/window-interval.js';
+export type { CalendarWindow, WindowIntervalOptions } from './triggers/window-interval.js';
 
 // Stores, executors, clocks
 export { MemoryJobStore } from './stores/memory/memory-job-store.js';

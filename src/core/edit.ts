@@ -70,6 +70,16 @@ export function resumeJob(record: JobRecord, catchUp: boolean, context: ActConte
   );
 }
 
+/** The record of a job that fires when a scheduler starts, with that fire time; `undefined` when it is not to fire. */
+export function startupFire(record: JobRecord, startedAt: EpochMs, context: ActContext): Decision | undefined {
+  const { state, definition, id } = record;
+  const fire = definition.trigger.fireTimeFor?.(startedAt) ?? null;
+  if (fire === null || state.status !== 'active' || state.nextFireTime !== null) return undefined;
+  if (hasEnded(definition.policy.maxRuns, state.runCount)) return undefined;
+  const draft = new Draft(record, context.now, context.node);
+  return draft.write(draft.state({ nextFireTime: fire, nextDueAt: dueAt(id, definition, fire) }));
+}
+
 /** A quarantined record given another try, from its cursor or, without one, from now. @throws what the trigger throws. */
 export function retryQuarantined(record: JobRecord, context: ActContext): Decision | undefined {
   if (record.state.status !== 'quarantined') return undefined;

@@ -1,4 +1,4 @@
-import type { JobState } from '../model/job.js';
+import type { JobDefinition, JobState } from '../model/job.js';
 import type { Decision, Draft } from './draft.js';
 import { dueAt, fireAfterCompletion } from './fires.js';
 
@@ -24,9 +24,15 @@ export function settle(draft: Draft, state: JobState): Decision {
     }
   }
   // A paused job without a fire time is parked on purpose, or waits to be told what to do with its past.
-  if (state.runs.length > 0 || state.status === 'paused') return draft.write(state);
+  const waits = state.status === 'paused' || (!ended && awaitsStart(definition));
+  if (waits || state.runs.length > 0) return draft.write(state);
   draft.note({ type: 'jobCompleted', reason: ended ? 'max-runs' : 'exhausted', runCount: state.runCount });
   return draft.delete();
+}
+
+/** Whether its fire times are the starts of a scheduler, so that having none says nothing about the next. */
+export function awaitsStart({ trigger }: JobDefinition): boolean {
+  return trigger.fireTimeFor !== undefined;
 }
 
 export function hasEnded(maxRuns: number | null, runCount: number): boolean {

@@ -2,6 +2,7 @@ import type { JobRecord } from '../model/job.js';
 import type { LedgerEntry, Verdict } from '../model/ledger.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { nextFire } from './fires.js';
+import { awaitsStart } from './settle.js';
 
 export interface LedgerProblem {
   readonly jobId: string;
@@ -74,8 +75,9 @@ function findHoles(
 ): void {
   const { state, definition, id } = record;
   const { firstFireTime, lastFireTime, generation } = state;
-  // Fire times measured from completion lie on no grid: each is known only once the run before it has ended.
-  if (definition.trigger.nextAfterCompletion !== undefined || state.status === 'quarantined') return;
+  // Fire times measured from completion, or from a start, lie on no grid: each is known only when it comes up.
+  if (definition.trigger.nextAfterCompletion !== undefined || awaitsStart(definition)) return;
+  if (state.status === 'quarantined') return;
   if (firstFireTime === null || lastFireTime === null || lastFireTime < firstFireTime) return;
 
   const own = spans.filter((span) => span.from >= firstFireTime && (span.generation ?? generation) === generation);

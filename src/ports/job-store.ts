@@ -108,6 +108,8 @@ export interface JobQuery {
   /** Has all of these tags. */
   readonly tags?: readonly string[] | undefined;
   readonly task?: string | undefined;
+  /** Kind of the trigger. A store of many jobs keeps an index on it: it is asked at each start. */
+  readonly triggerKind?: string | undefined;
   readonly statuses?: readonly JobStatus[] | undefined;
   /** Occurs in the id, the name or the task, whatever the case. */
   readonly text?: string | undefined;

@@ -40,6 +40,13 @@ export interface Trigger {
   readonly nextAfterCompletion?: ((completedAt: EpochMs) => EpochMs | null) | undefined;
 
   /**
+   * Present on triggers of the kind `startup`, which fire when a scheduler starts: an instant no function of time can
+   * know. `next` has no answers then; a scheduler that starts gives each active job with such a trigger this one fire
+   * time, and never counts the job as completed for want of another.
+   */
+  fireTimeFor?(startedAt: EpochMs): EpochMs | null;
+
+  /**
    * Present on triggers whose schedule may begin with an instant that is not `next(now)`: a date that has passed is
    * still due. The fire time with which a job added at `now` begins; `null` leaves it to `next`.
    */

@@ -2,6 +2,7 @@ import { ConflictingJobIdError, JobNotFoundError, NeverFiresError } from '../err
 import { StoreFailedError, UnknownStoreError } from '../errors/scheduler-errors.js';
 import { modifyJob, newRecord, rescheduleJob, reviveRecord } from '../core/edit.js';
 import type { Decision } from '../core/draft.js';
+import { awaitsStart } from '../core/settle.js';
 import type { JobDefinition, JobRecord, JobStatus } from '../model/job.js';
 import type { StoredJob } from '../ports/job-store.js';
 import type { NewJob } from './job-factory.js';
@@ -116,15 +117,15 @@ export async function takePlace(loop: StoreLoop, addition: Addition, node: strin
 /** @throws NeverFiresError unless it is added paused: a parked job is what such expressions are used for. */
 export function newJobRecord({ id, definition }: NewJob, paused: boolean, now: number): JobRecord {
   const record = newRecord(id, definition, paused, now);
-  if (record.state.nextFireTime === null && !paused) {
+  if (!paused && isSpent(record)) {
     throw new NeverFiresError(id, `${definition.trigger.kind} trigger ${JSON.stringify(definition.trigger)}`);
   }
   return record;
 }
 
 /** Whether nothing is left of a job that could still happen by itself. */
-export function isSpent({ state }: JobRecord): boolean {
-  return state.nextFireTime === null && state.runs.length === 0;
+export function isSpent({ state, definition }: JobRecord): boolean {
+  return state.nextFireTime === null && state.runs.length === 0 && !awaitsStart(definition);
 }
 
 /** The new definition in the old one's place: an unchanged trigger keeps its next fire time, so a restart delays nothing. */

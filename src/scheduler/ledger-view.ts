@@ -2,7 +2,7 @@ import { auditLedger, type LedgerProblem as Problem } from '../core/verify.js';
 import type { LedgerEntry, Verdict } from '../model/ledger.js';
 import type { ErrorInfo } from '../model/run.js';
 import { toInstant, type InstantInput } from '../time/instant.js';
-import { nonEmpty, oneOf, refuseUnknownKeys, whole } from './policy.js';
+import { flag, nonEmpty, oneOf, refuseUnknownKeys, whole } from './policy.js';
 import type { StoreLoop } from './store-loop.js';
 
 /** Selects lines of the history. Everything given must hold. */
@@ -81,12 +81,12 @@ export async function listRuns(loop: StoreLoop, query: RunQuery, timezone: strin
   const { verdict } = query;
   const verdicts = verdict === undefined ? undefined : (Array.isArray(verdict) ? verdict : [verdict]).map((v) => oneOf(v, 'verdict', VERDICTS));
   const page = await loop.access.listLedger({
-    jobId: query.jobId,
-    runId: query.runId,
+    jobId: query.jobId === undefined ? undefined : nonEmpty(query.jobId, 'jobId'),
+    runId: query.runId === undefined ? undefined : nonEmpty(query.runId, 'runId'),
     verdicts,
     from: query.from === undefined ? undefined : toInstant(query.from, 'from', timezone),
     to: query.to === undefined ? undefined : toInstant(query.to, 'to', timezone),
-    newestFirst: query.newestFirst,
+    newestFirst: flag(query.newestFirst, 'newestFirst'),
     limit: whole(query.limit ?? PAGE, 'limit', 1),
     after: query.cursor === undefined ? undefined : nonEmpty(query.cursor, 'cursor'),
   });

@@ -3,6 +3,7 @@ import { Lifecycle, type SchedulerState } from '../core/lifecycle.js';
 import { EventHub } from '../events/event-hub.js';
 import { InvalidOptionError } from '../errors/errors.js';
 import { InvalidStateError } from '../errors/scheduler-errors.js';
+import type { TimerHandle } from '../ports/clock.js';
 import type { Executor } from '../ports/executor.js';
 import type { JobCodec } from '../ports/job-codec.js';
 import type { JobStore, StoreContext } from '../ports/job-store.js';
@@ -15,6 +16,7 @@ import { flag, nonEmpty, refuseUnknownKeys } from './policy.js';
 import { Reporter } from './reporter.js';
 import { RunHandles } from './run-handles.js';
 import { windDown } from './shutdown.js';
+import { fireStartupJobs } from './startup.js';
 import { StoreAccess } from './store-access.js';
 import { StoreLoop, type LoopDeps } from './store-loop.js';
 import { TaskRegistry } from './tasks.js';
@@ -42,6 +44,9 @@ function drainTime(wait: boolean, timeout: DurationInput): number {
   return timeout === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : toMs(timeout, 'timeout');
 }
 
+/** As good as for ever: a hundred years. */
+const MAX_PAUSE_MS = 100 * 366 * 86_400_000;
+
 /** A scheduler's life and its parts. What it does with jobs is in {@link Scheduler}. */
 export abstract class SchedulerBase extends EventFace implements AsyncDisposable {
   /** @internal */
@@ -64,6 +69,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   protected readonly codec: JobCodec;
   /** @internal */
   protected readonly handles = new RunHandles();
+  #aliveTimer: TimerHandle | undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -110,12 +116,14 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     this.lifecycle.to('starting');
     try {
       for (const loop of this.directory.loops) await loop.open(this.context());
+      for (const loop of this.directory.loops) await fireStartupJobs(loop, this.options.clock, this.node);
     } catch (error) {
       this.lifecycle.to('stopping');
       this.lifecycle.to('stopped');
       throw error;
     }
     this.lifecycle.to(paused ? 'paused' : 'running');
+    if (paused) this.#stayAlive();
     this.reporter.scheduler({ type: 'schedulerStarted' });
     if (!paused) for (const loop of this.directory.loops) await loop.start();
   }
@@ -123,6 +131,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   /** Fires nothing more until `resume()`; what runs goes on. @throws InvalidStateError unless it runs. */
   async pause(): Promise<void> {
     this.#move('paused', 'pause');
+    this.#stayAlive();
     await Promise.all(this.directory.loops.map((loop) => loop.pause()));
     this.reporter.scheduler({ type: 'schedulerPaused' });
   }
@@ -130,6 +139,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   /** Fires again; what came up in the meantime is dealt with by each job's policies. @throws InvalidStateError unless paused. */
   async resume(): Promise<void> {
     this.#move('running', 'resume');
+    this.#aliveTimer?.cancel();
     for (const loop of this.directory.loops) await loop.start();
     this.reporter.scheduler({ type: 'schedulerResumed' });
   }
@@ -152,6 +162,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     await this.#starting?.catch(() => undefined);
     const wasStarted = this.lifecycle.canBecome('stopping');
     if (wasStarted) this.lifecycle.to('stopping');
+    this.#aliveTimer?.cancel();
     const { clock, logger } = this.options;
     const { loops } = this.directory;
     const handedBack = await windDown(loops, clock, drainMs, logger);
@@ -251,6 +262,11 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   protected context(): StoreContext {
     const { clock, logger, node } = this.options;
     return { clock, logger, node, codec: this.codec };
+  }
+
+  /** While it is paused no loop has a timer, and the process must not end for that. */
+  #stayAlive(): void {
+    if (this.options.keepAlive) this.#aliveTimer = this.options.clock.setTimer(MAX_PAUSE_MS, () => undefined);
   }
 
   #move(next: 'running' | 'paused', verb: string): void {

@@ -1,5 +1,6 @@
 import { SchedulerBase } from './scheduler-base.js';
 import type { Decision } from '../core/draft.js';
+import { awaitsStart } from '../core/settle.js';
 import { pauseJob, removeJob, requestRun, rescheduleJob, resumeJob, retryQuarantined, modifyJob } from '../core/edit.js';
 import { nextFire } from '../core/fires.js';
 import { InvalidOptionError } from '../errors/errors.js';
@@ -233,7 +234,7 @@ export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implem
     const { loop, result } = await this.#change(id, options, (record, context) => {
       const definition = this.factory.reschedule(record, trigger, context.now);
       const decision = rescheduleJob(record, definition, context);
-      if (decision.next?.state.nextFireTime === null && record.state.status !== 'paused') {
+      if (decision.next?.state.nextFireTime === null && record.state.status !== 'paused' && !awaitsStart(definition)) {
         throw new NeverFiresError(id, `${definition.trigger.kind} trigger ${JSON.stringify(definition.trigger)}`);
       }
       return decision;

@@ -153,6 +153,8 @@ export class StoreAccess {
 
   /** A record that cannot be stored is the caller's mistake; everything else is the store's. */
   #failure(operation: string, error: unknown): Error {
-    return isPunctualError(error, 'JOB_UNSTORABLE') ? error : new StoreFailedError(operation, this.alias, error);
+    // What the caller gave is at fault, not the store.
+    const isCallers = isPunctualError(error, 'JOB_UNSTORABLE') || isPunctualError(error, 'INVALID_OPTION');
+    return isCallers ? error : new StoreFailedError(operation, this.alias, error);
   }
 }

@@ -101,8 +101,7 @@ export class MemoryJobStore implements JobStore {
   }
 
   list(query: JobQuery): JobPage {
-    this.#sortedIds ??= [...this.#entries.keys()].sort();
-    const ids = this.#sortedIds;
+    const ids = this.#idsInOrder(query);
     const jobs: StoredJob[] = [];
     for (let i = query.after === undefined ? 0 : firstAfter(ids, query.after); i < ids.length; i++) {
       const entry = this.#entries.get(ids[i]!);
@@ -111,6 +110,14 @@ export class MemoryJobStore implements JobStore {
       jobs.push({ record: entry.record, revision: entry.revision });
     }
     return { jobs, nextCursor: null };
+  }
+
+  /** What is asked of few jobs, at each start, must not cost the sorting of all. */
+  #idsInOrder(query: JobQuery): readonly string[] {
+    if (this.#sortedIds === null && query.triggerKind !== undefined) {
+      return [...this.#entries.values()].flatMap(({ record }) => (matches(record, query) ? record.id : [])).sort();
+    }
+    return (this.#sortedIds ??= [...this.#entries.keys()].sort());
   }
 
   claimDue(request: ClaimRequest): StoredJob[] {
@@ -169,6 +176,7 @@ function firstAfter(ids: readonly string[], after: string): number {
 
 function matches({ id, definition, state }: JobRecord, query: JobQuery): boolean {
   if (query.task !== undefined && definition.task !== query.task) return false;
+  if (query.triggerKind !== undefined && definition.trigger.kind !== query.triggerKind) return false;
   if (query.statuses !== undefined && !query.statuses.includes(state.status)) return false;
   if (query.tags?.every((tag) => definition.tags.includes(tag)) === false) return false;
   if (query.text === undefined) return true;

@@ -1,3 +1,4 @@
+import { InvalidOptionError } from '../../errors/errors.js';
 import type { LedgerEntry, LedgerQuery } from '../../model/ledger.js';
 import type { Ledger, LedgerPage, LedgerPageRequest } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
@@ -83,7 +84,7 @@ export class MemoryLedger implements Ledger {
   }
 
   list(query: LedgerQuery & LedgerPageRequest): LedgerPage {
-    const after = query.after === undefined ? null : Number(query.after);
+    const after = query.after === undefined ? null : readCursor(query.after);
     const newestFirst = query.newestFirst === true;
     const found: Line[] = [];
     for (const { lines } of this.#histories(query.jobId)) {
@@ -118,6 +119,12 @@ export class MemoryLedger implements Ledger {
     for (const { history } of this.#live.values()) if (history !== null) yield history;
     yield* this.#removed.values();
   }
+}
+
+function readCursor(cursor: string): number {
+  const sequence = Number(cursor);
+  if (Number.isInteger(sequence)) return sequence;
+  throw new InvalidOptionError('cursor', cursor, 'the nextCursor of an earlier page');
 }
 
 function prune(through: EpochMs | null, dropped: LedgerEntry): EpochMs | null {

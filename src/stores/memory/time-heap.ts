@@ -1,4 +1,4 @@
-/** What lies in the heap. `stamp` changes whenever its place there is no longer meant. */
+/** What lies in the heap. `stamp` is that of the node which is meant, and grows with each push. */
 export interface Timed {
   stamp: number;
 }
@@ -10,15 +10,18 @@ const SLACK = 64;
  * A 4-ary min-heap by time. Keys lie side by side in an array of their own, so that sifting reads no objects (a heap
  * of objects misses the cache at each comparison); and an element is taken out by changing its stamp, which costs
  * nothing now and a skip when its node comes up. Nodes that went stale are swept out before they outnumber the rest.
+ * What has the same time comes out in the order in which it went in.
  */
 export class TimeHeap<T extends Timed> {
   #keys: number[] = [];
   #stamps: number[] = [];
   #items: T[] = [];
   #stale = 0;
+  #pushes = 0;
 
   push(at: number, item: T): void {
     if (this.#stale > SLACK && this.#stale * 2 > this.#items.length) this.#sweep();
+    item.stamp = ++this.#pushes;
     this.#keys.push(at);
     this.#stamps.push(item.stamp);
     this.#items.push(item);
@@ -42,7 +45,7 @@ export class TimeHeap<T extends Timed> {
 
   /** An item that is in the heap is no longer meant to be. */
   remove(item: T): void {
-    item.stamp += 1;
+    item.stamp = 0;
     this.#stale += 1;
   }
 
@@ -61,9 +64,10 @@ export class TimeHeap<T extends Timed> {
     this.#stamps = [];
     this.#items = [];
     this.#stale = 0;
-    items.forEach((item, index) => {
-      if (item.stamp === stamps[index]) this.push(keys[index] ?? 0, item);
-    });
+    // In the order of their stamps, so that those of one time keep it.
+    const live = items.flatMap((item, index) => (item.stamp === stamps[index] ? { item, at: keys[index] ?? 0 } : []));
+    live.sort((a, b) => a.item.stamp - b.item.stamp);
+    for (const { item, at } of live) this.push(at, item);
   }
 
   #up(start: number, at: number, stamp: number, item: T): void {
@@ -71,6 +75,7 @@ export class TimeHeap<T extends Timed> {
     let place = start;
     while (place > 0) {
       const parent = (place - 1) >> 2;
+      // What goes in is the newest, so among equals it stays below.
       if (keys[parent]! <= at) break;
       this.#move(parent, place);
       place = parent;
@@ -80,6 +85,7 @@ export class TimeHeap<T extends Timed> {
 
   #down(at: number, stamp: number, item: T): void {
     const keys = this.#keys;
+    const stamps = this.#stamps;
     const size = keys.length;
     let place = 0;
     for (;;) {
@@ -87,8 +93,12 @@ export class TimeHeap<T extends Timed> {
       if (first >= size) break;
       let smallest = first;
       const end = Math.min(first + 4, size);
-      for (let child = first + 1; child < end; child++) if (keys[child]! < keys[smallest]!) smallest = child;
-      if (keys[smallest]! >= at) break;
+      for (let child = first + 1; child < end; child++) {
+        const lead = keys[child]! - keys[smallest]!;
+        if (lead < 0 || (lead === 0 && stamps[child]! < stamps[smallest]!)) smallest = child;
+      }
+      const lead = keys[smallest]! - at;
+      if (lead > 0 || (lead === 0 && stamps[smallest]! > stamp)) break;
       this.#move(smallest, place);
       place = smallest;
     }

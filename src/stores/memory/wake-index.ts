@@ -45,7 +45,7 @@ interface Hidden {
 
 const byPriority = (a: Entry, b: Entry): boolean => {
   const difference = priorityOf(b) - priorityOf(a);
-  return difference < 0 || (difference === 0 && a.at < b.at);
+  return difference < 0 || (difference === 0 && (a.at < b.at || (a.at === b.at && a.stamp < b.stamp)));
 };
 
 /**
