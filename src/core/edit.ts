@@ -116,7 +116,9 @@ export function rescheduleJob(record: JobRecord, definition: JobDefinition, cont
   const old = new Draft(record, context.now, context.node);
   const lastFireTime = skipOverdueSafely(old, 'rescheduled');
   old.fence += 1;
-  const next = firstFire(definition, context.now);
+  // What `maxRuns` allowed stays used up: another schedule is no other job.
+  const ended = hasEnded(definition.policy.maxRuns, old.runCount);
+  const next = ended ? null : firstFire(definition, context.now);
   const after = next !== null && lastFireTime !== null && next <= lastFireTime ? nextFire(definition, lastFireTime) : next;
   const state = old.state({
     nextFireTime: after,

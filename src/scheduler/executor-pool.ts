@@ -4,6 +4,7 @@ import type { Executor } from '../ports/executor.js';
 /** The executors of a scheduler by alias. */
 export class ExecutorPool {
   readonly #executors = new Map<string, Executor>();
+  readonly #promised = new Map<string, number>();
   readonly #waiting = new Set<() => void>();
 
   add(alias: string, executor: Executor): void {
@@ -31,7 +32,14 @@ export class ExecutorPool {
 
   /** How many more runs an executor takes; 0 for one that is not there (any more). */
   free(alias: string): number {
-    return this.#executors.get(alias)?.free ?? 0;
+    return (this.#executors.get(alias)?.free ?? 0) - (this.#promised.get(alias) ?? 0);
+  }
+
+  /** Keeps room for runs whose claim is being written, so that the loop of another store does not promise it again. */
+  promise(alias: string, count: number): void {
+    const promised = (this.#promised.get(alias) ?? 0) + count;
+    if (promised === 0) this.#promised.delete(alias);
+    else this.#promised.set(alias, promised);
   }
 
   /** Calls back once, when a run has ended: whatever store it came from, a job of any other may start in its place. */
@@ -50,7 +58,10 @@ export class ExecutorPool {
   /** Those that take at least one more run. */
   withRoom(): Map<string, number> {
     const room = new Map<string, number>();
-    for (const [alias, { free }] of this.#executors) if (free > 0) room.set(alias, free);
+    for (const alias of this.#executors.keys()) {
+      const free = this.free(alias);
+      if (free > 0) room.set(alias, free);
+    }
     return room;
   }
 

@@ -33,6 +33,11 @@ export class RunHandles {
     return { runId, jobId, result: () => waiter.promise };
   }
 
+  /** The run was not asked for after all. */
+  discard(runId: string): void {
+    this.#waiters.delete(runId);
+  }
+
   isPending(runId: string): boolean {
     return this.#waiters.has(runId);
   }

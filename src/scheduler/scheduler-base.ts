@@ -16,7 +16,6 @@ import { flag, nonEmpty, refuseUnknownKeys } from './policy.js';
 import { Reporter } from './reporter.js';
 import { RunHandles } from './run-handles.js';
 import { windDown } from './shutdown.js';
-import { fireStartupJobs } from './startup.js';
 import { StoreAccess } from './store-access.js';
 import { StoreLoop, type LoopDeps } from './store-loop.js';
 import { TaskRegistry } from './tasks.js';
@@ -116,7 +115,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     this.lifecycle.to('starting');
     try {
       for (const loop of this.directory.loops) await loop.open(this.context());
-      for (const loop of this.directory.loops) await fireStartupJobs(loop, this.options.clock, this.node);
+      for (const loop of this.directory.loops) loop.announceStart();
     } catch (error) {
       this.lifecycle.to('stopping');
       this.lifecycle.to('stopped');

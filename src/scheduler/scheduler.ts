@@ -276,21 +276,23 @@ export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implem
     checkSelector(id, options, ['jobStore', 'args']);
     const { args } = options;
     if (args !== undefined && !isArray(args)) throw new InvalidOptionError('args', args, 'an array of arguments');
-    let runId = '';
     let handle: RunHandle | undefined;
-    const { loop } = await this.#change(id, options, (record, context) => {
-      if (record.state.status === 'quarantined') {
-        throw new InvalidStateError(`Job "${id}" is in quarantine (${record.state.reason ?? 'unknown reason'}). Mend it, then call retryQuarantined("${id}").`);
-      }
-      const requested = requestRun(record, args === undefined ? null : Object.freeze([...args]), context);
-      if (requested.id !== runId) {
-        runId = requested.id;
+    try {
+      const { loop } = await this.#change(id, options, (record, context) => {
+        if (record.state.status === 'quarantined') {
+          throw new InvalidStateError(`Job "${id}" is in quarantine (${record.state.reason ?? 'unknown reason'}). Mend it, then call retryQuarantined("${id}").`);
+        }
+        const requested = requestRun(record, args === undefined ? null : Object.freeze([...args]), context);
         // Before the write, because the run may be over by the time it returns.
-        handle = this.handles.create(id, runId);
-      }
-      return requested.decision;
-    });
-    if (loop.access.store.shared) awaitElsewhere(this.handles, loop, this.options.clock, runId);
+        if (handle !== undefined) this.handles.discard(handle.runId);
+        handle = this.handles.create(id, requested.id);
+        return requested.decision;
+      });
+      if (loop.access.store.shared && handle !== undefined) awaitElsewhere(this.handles, loop, this.options.clock, handle.runId);
+    } catch (error) {
+      if (handle !== undefined) this.handles.discard(handle.runId);
+      throw error;
+    }
     return handle as unknown as RunHandle;
   }
 

@@ -13,6 +13,7 @@ import type { Reporter } from './reporter.js';
 import { Runner, type RunSettled } from './runner.js';
 import type { StoreAccess } from './store-access.js';
 import { StoreClock } from './store-clock.js';
+import { fireStartupJobs } from './startup.js';
 import { StoreHealth } from './store-health.js';
 import type { TaskRegistry } from './tasks.js';
 
@@ -51,6 +52,8 @@ export class StoreLoop {
   #mode: 'idle' | 'claiming' = 'idle';
   #ticking: Promise<void> | undefined;
   #wakeAgain = false;
+  /** A start that startup jobs have not been given yet. */
+  #startedAt: EpochMs | null = null;
   #timer: TimerHandle | undefined;
   /** When the timer goes off, in wall time. */
   #plannedAt = Number.POSITIVE_INFINITY;
@@ -159,6 +162,11 @@ export class StoreLoop {
     else if (at < this.#plannedAt) this.#sleepUntil(at);
   }
 
+  /** Jobs that fire when a scheduler starts get this start for a fire time, as soon as the store can be asked for them. */
+  announceStart(): void {
+    this.#startedAt = this.now();
+  }
+
   async #tick(): Promise<void> {
     this.#clockWatch.check();
     try {
@@ -185,6 +193,11 @@ export class StoreLoop {
         await new Promise<void>((resolve) => { this.#deps.clock.defer(resolve); });
         if (!this.#isClaiming()) break;
       }
+      if (this.#startedAt !== null) {
+        const firing = fireStartupJobs(this, this.#deps.clock, this.#deps.node, this.#startedAt);
+        if (isThenable(firing)) await firing;
+        this.#startedAt = null;
+      }
       const wake = this.access.nextWakeAt(scope);
       const next = isThenable(wake) ? await wake : wake;
       this.health.succeeded();
@@ -199,7 +212,7 @@ export class StoreLoop {
     const { clock, node, leaseMs, executors } = this.#deps;
     const askedAt = clock.monotonic();
     const now = this.now();
-    const contexts = new Map<string, { slots: number } & PlanContext>();
+    const contexts = new Map<string, { slots: number; starts: number } & PlanContext>();
     const decisions: Decision[] = [];
     const changes: JobChange[] = [];
     for (const { record, revision } of due) {
@@ -207,11 +220,12 @@ export class StoreLoop {
       let context = contexts.get(executor);
       if (context === undefined) {
         const leaseUntil = this.access.leased ? now + leaseMs : null;
-        context = { now, node, leaseUntil, slots: executors.free(executor), executes: this.#executes };
+        context = { now, node, leaseUntil, slots: executors.free(executor), starts: 0, executes: this.#executes };
         contexts.set(executor, context);
       }
       const decision = decide(record, context);
       context.slots -= decision.start.length;
+      context.starts += decision.start.length;
       decisions.push(decision);
       changes.push({ id: record.id, expected: revision, next: decision.next, ledger: decision.ledger });
     }
@@ -227,7 +241,21 @@ export class StoreLoop {
       });
       return won;
     };
-    return isThenable(answer) ? answer.then(finish) : finish(answer);
+    if (!isThenable(answer)) return finish(answer);
+    for (const [executor, { starts }] of contexts) executors.promise(executor, starts);
+    const keepPromises = (): void => {
+      for (const [executor, { starts }] of contexts) executors.promise(executor, -starts);
+    };
+    return answer.then(
+      (revisions) => {
+        keepPromises();
+        return finish(revisions);
+      },
+      (error: unknown) => {
+        keepPromises();
+        throw error;
+      },
+    );
   }
 
   /** Carries out a decision whose record has been written: events, aborts, starts. */

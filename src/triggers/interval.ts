@@ -60,10 +60,11 @@ export class IntervalTrigger extends TriggerBase {
    */
   constructor(interval: DurationParts, options: IntervalTriggerOptions = {}) {
     super();
-    if (interval instanceof IntervalTrigger) {
+    const anchor = (options as HiddenOptions)[ANCHOR];
+    if (anchor !== undefined && interval instanceof IntervalTrigger) {
       // From `withDefaults`, for each of a million jobs: everything was checked when the original was made.
       this.every = interval.every;
-      this.#anchor = (options as HiddenOptions)[ANCHOR] ?? interval.#anchor;
+      this.#anchor = anchor;
       this.#end = interval.#end;
       this.#origin = AFTER_ANCHOR;
       this.#fromCompletion = interval.#fromCompletion;

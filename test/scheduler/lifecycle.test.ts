@@ -99,13 +99,17 @@ describe('pause and resume', () => {
     expect(recorder.of('schedulerPaused')).toHaveLength(1);
   });
 
-  it('nothing waits on the clock while the scheduler is paused', async () => {
-    const { clock, scheduler } = makeWorld();
-    await scheduler.addJob(() => undefined, every(10));
-    await scheduler.start();
-    expect(clock.pendingTimers).toBe(1);
-    await scheduler.pause();
-    expect(clock.pendingTimers).toBe(0);
+  it('nothing waits on the clock while the scheduler is paused, unless it keeps the process alive', async () => {
+    for (const keepAlive of [false, true]) {
+      const { clock, scheduler } = makeWorld({ keepAlive });
+      await scheduler.addJob(() => undefined, every(10));
+      await scheduler.start();
+      expect(clock.pendingTimers).toBe(1);
+      await scheduler.pause();
+      expect(clock.pendingTimers).toBe(keepAlive ? 1 : 0);
+      await scheduler.shutdown();
+      expect(clock.pendingTimers).toBe(0);
+    }
   });
 
   it('jobs can be added, changed and removed while it is paused', async () => {
