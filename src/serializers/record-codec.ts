@@ -1,5 +1,5 @@
 import { JobUnstorableError } from '../errors/job-errors.js';
-import type { JobDefinition, JobPolicy, JobRecord, JobState, RetryPolicy } from '../model/job.js';
+import { NO_RUNS, type JobDefinition, type JobPolicy, type JobRecord, type JobState, type RetryPolicy } from '../model/job.js';
 import type { RunRecord } from '../model/run.js';
 import type { EncodedJob, JobCodec, JsonObject } from '../ports/job-codec.js';
 import type { Trigger, TriggerJson, TriggerReader } from '../ports/trigger.js';
@@ -11,12 +11,16 @@ const VERSION = 1;
 /** Records as plain JSON values. */
 export class RecordCodec implements JobCodec {
   readonly #triggers: TriggerReader;
+  /** What definitions that could not be read were made from, so that they are written back unchanged. */
+  readonly #raw = new WeakMap<JobDefinition, EncodedJob>();
 
   constructor(triggers: TriggerReader) {
     this.#triggers = triggers;
   }
 
   encode({ id, definition, state }: JobRecord): EncodedJob {
+    const raw = this.#raw.get(definition);
+    if (raw !== undefined) return { id, definition: raw.definition, state: { ...raw.state, ...state } };
     const { task, fn, args, trigger, anchor, policy, name, tags, metadata } = definition;
     if (fn !== null) {
       throw new JobUnstorableError(`Job "${id}": a function cannot be stored. Register it: defineTask('${task}', fn), and add the job by that name.`);
@@ -33,24 +37,22 @@ export class RecordCodec implements JobCodec {
 
   decode(encoded: EncodedJob): JobRecord {
     const { id, definition, state } = encoded;
-    const newer = [definition, state].find((part) => part['v'] !== VERSION);
-    const unreadable =
-      newer === undefined ? undefined : new JobUnstorableError(`the record has version ${String(newer['v'])}, and this release knows ${VERSION}`);
-    return {
-      id,
-      definition: this.#decodeDefinition(definition, unreadable),
-      state: decodeState(state),
-    };
+    try {
+      const newer = [definition, state].find((part) => part['v'] !== VERSION);
+      if (newer !== undefined) throw new JobUnstorableError(`the record has version ${String(newer['v'])}, and this release knows ${VERSION}`);
+      return { id, definition: this.#decodeDefinition(definition), state: decodeState(state) };
+    } catch (error) {
+      const record = unreadableRecord(encoded, error);
+      this.#raw.set(record.definition, encoded);
+      return record;
+    }
   }
 
-  #decodeDefinition(json: JsonObject, unreadable: Error | undefined): JobDefinition {
+  #decodeDefinition(json: JsonObject): JobDefinition {
     const { v: _version, policy, ...rest } = json as unknown as Omit<JobDefinition, 'fn' | 'trigger'> & { v: unknown; trigger: TriggerJson };
-    return {
-      ...rest,
-      fn: null,
-      policy: decodePolicy(policy),
-      trigger: unreadable === undefined ? this.#readTrigger(rest.trigger) : new UnreadableTrigger(rest.trigger, unreadable),
-    };
+    const whole = typeof rest.task === 'string' && Array.isArray(rest.args) && Array.isArray(rest.tags);
+    if (!whole) throw new JobUnstorableError('the record has no task, no args or no tags');
+    return { ...rest, fn: null, policy: decodePolicy(policy), trigger: this.#readTrigger(rest.trigger) };
   }
 
   #readTrigger(json: TriggerJson): Trigger {
@@ -62,8 +64,62 @@ export class RecordCodec implements JobCodec {
   }
 }
 
+/** Policies of a record that has none that can be read: it goes into quarantine, and none of them comes to bear. */
+const NO_POLICY: JobPolicy = Object.freeze({
+  misfireGraceMs: null,
+  coalesce: 'latest',
+  maxCatchUp: 1,
+  maxInstances: 1,
+  overlap: 'skip',
+  queueLimit: 1,
+  jitterMs: 0,
+  retry: null,
+  timeoutMs: null,
+  maxRuns: null,
+  startTime: null,
+  endTime: null,
+  onCrash: 'retry',
+  maxCrashes: 3,
+  priority: 0,
+  executor: 'default',
+});
+
+/** As much of a record as can be read. Its trigger fails when asked, or it is in quarantine already. */
+function unreadableRecord({ id, definition, state }: EncodedJob, error: unknown): JobRecord {
+  const { task, args, trigger, anchor, policy, name, tags } = definition as Partial<JobDefinition>;
+  return {
+    id,
+    definition: {
+      task: typeof task === 'string' ? task : '',
+      fn: null,
+      args: Array.isArray(args) ? (args as unknown[]) : [],
+      trigger: new UnreadableTrigger((trigger ?? { kind: 'unreadable', v: 0 }) as TriggerJson, error),
+      anchor: anchor ?? 0,
+      policy: { ...NO_POLICY, ...policy },
+      name: name ?? null,
+      tags: Array.isArray(tags) ? (tags as string[]) : [],
+      metadata: null,
+    },
+    state: stateOrQuarantine(state, error),
+  };
+}
+
+function stateOrQuarantine(json: JsonObject, error: unknown): JobState {
+  try {
+    return decodeState(json);
+  } catch {
+    const reason = error instanceof Error ? error.message : String(error);
+    const { v: _version, ...rest } = json as unknown as Partial<JobState> & { v: unknown };
+    const none = { nextFireTime: null, nextDueAt: null, lastFireTime: null, firstFireTime: null };
+    const runs = Array.isArray(rest.runs) ? (rest.runs as RunRecord[]) : NO_RUNS;
+    return { ...none, runCount: 0, fence: 0, generation: 0, ...rest, runs, status: 'quarantined', reason };
+  }
+}
+
 function decodeState(json: JsonObject): JobState {
   const { v: _version, ...state } = json as unknown as JobState & { v: unknown };
+  const whole = typeof state.status === 'string' && Array.isArray(state.runs);
+  if (!whole) throw new JobUnstorableError('the record has no state');
   return { ...state, runs: Object.freeze(state.runs.map((run): RunRecord => ({ ...run }))) };
 }
 

@@ -1,0 +1,59 @@
+import { IntervalTrigger, TriggerRegistry, type EncodedJob } from 'punctual';
+import { describe, expect, it } from 'vitest';
+import { decide } from '../../src/core/decide.js';
+import { RecordCodec } from '../../src/serializers/record-codec.js';
+
+const codec = new RecordCodec(new TriggerRegistry());
+const DEFINITION = {
+  v: 1,
+  task: 'work',
+  args: [1],
+  trigger: { ...new IntervalTrigger({ seconds: 1 }).toJSON() },
+  anchor: 0,
+  policy: { executor: 'default', jitterMs: 0, retry: null, maxRuns: null, startTime: null, endTime: null },
+  name: null,
+  tags: ['t'],
+  metadata: null,
+};
+const STATE = {
+  v: 1,
+  status: 'active',
+  reason: null,
+  nextFireTime: 1_000,
+  nextDueAt: 1_000,
+  lastFireTime: null,
+  runCount: 0,
+  fence: 1,
+  generation: 1,
+  firstFireTime: 1_000,
+  runs: [],
+};
+const without = (object: object, key: string): Record<string, unknown> => Object.fromEntries(Object.entries(object).filter(([name]) => name !== key));
+
+const BROKEN: Readonly<Record<string, EncodedJob>> = {
+  'nothing but a version': { id: 'a', definition: { v: 1 }, state: STATE },
+  'no policy': { id: 'a', definition: without(DEFINITION, 'policy'), state: STATE },
+  'no args': { id: 'a', definition: without(DEFINITION, 'args'), state: STATE },
+  'no tags': { id: 'a', definition: without(DEFINITION, 'tags'), state: STATE },
+  'no trigger': { id: 'a', definition: without(DEFINITION, 'trigger'), state: STATE },
+  'a newer version of another shape': { id: 'a', definition: { v: 2, job: DEFINITION }, state: STATE },
+  'a newer version with more in it': { id: 'a', definition: { ...DEFINITION, v: 2, more: [1] }, state: { ...STATE, v: 2, more: 2 } },
+  'no runs': { id: 'a', definition: DEFINITION, state: without(STATE, 'runs') },
+  'no state': { id: 'a', definition: DEFINITION, state: { v: 1 } },
+};
+
+describe('a stored record that cannot be read', () => {
+  it.each(Object.entries(BROKEN))('goes into quarantine and loses nothing: %s', (_what, encoded) => {
+    const record = codec.decode(encoded);
+    const { next } = decide(record, { now: 5_000, node: 'n', leaseUntil: null, slots: 1, executes: () => false });
+    expect(next?.state).toMatchObject({ status: 'quarantined', reason: expect.any(String) as string });
+    const written = codec.encode(next!);
+    expect(without(written.definition, 'metadata')).toEqual(without(encoded.definition, 'metadata'));
+    expect(written.state).toMatchObject({ ...encoded.state, status: 'quarantined', reason: next?.state.reason });
+  });
+
+  it('leaves what can be read alone', () => {
+    const encoded = { id: 'a', definition: DEFINITION, state: STATE };
+    expect(codec.encode(codec.decode(encoded))).toEqual(encoded);
+  });
+});
