@@ -19,6 +19,8 @@ export interface RunHandle {
 
 interface Waiter {
   readonly promise: Promise<unknown>;
+  /** Calls that hope for this run. */
+  askers: number;
   resolve(value: unknown): void;
   reject(error: unknown): void;
 }
@@ -28,14 +30,19 @@ export class RunHandles {
   readonly #waiters = new Map<string, Waiter>();
 
   create(jobId: string, runId: string): RunHandle {
-    const waiter = newWaiter();
+    // Two calls that meet try the same id: one of them gets it, the other discards it.
+    const waiter = this.#waiters.get(runId) ?? newWaiter();
+    waiter.askers += 1;
     this.#waiters.set(runId, waiter);
     return { runId, jobId, result: () => waiter.promise };
   }
 
   /** The run was not asked for after all. */
   discard(runId: string): void {
-    this.#waiters.delete(runId);
+    const waiter = this.#waiters.get(runId);
+    if (waiter === undefined) return;
+    waiter.askers -= 1;
+    if (waiter.askers === 0) this.#waiters.delete(runId);
   }
 
   isPending(runId: string): boolean {
@@ -66,7 +73,7 @@ function newWaiter(): Waiter {
   });
   // Whoever never asks for the result must not see an unhandled rejection; the failure has its event.
   promise.catch(() => undefined);
-  return { promise, resolve, reject };
+  return { promise, askers: 0, resolve, reject };
 }
 
 const POLL_MS = 1_000;

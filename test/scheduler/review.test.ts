@@ -1,0 +1,28 @@
+import { AsyncScheduler, IntervalTrigger, MemoryJobStore, type JobChange, type Revision, type StoredJob } from 'punctual';
+import { VirtualClock } from 'punctual/testing';
+import { expect, it } from 'vitest';
+
+const START = Date.UTC(2026, 0, 1);
+
+/** A store that answers in the next turn, as one at the end of a wire does. */
+class AsyncStore extends MemoryJobStore {
+  override get(id: string): StoredJob | undefined {
+    return Promise.resolve().then(() => super.get(id)) as unknown as StoredJob | undefined;
+  }
+
+  override commit(changes: readonly JobChange[]): (Revision | undefined)[] {
+    return Promise.resolve().then(() => super.commit(changes)) as unknown as (Revision | undefined)[];
+  }
+}
+
+it('gives each of several calls of runJob that meet the result of its own run', async () => {
+  const clock = new VirtualClock(START);
+  const scheduler = new AsyncScheduler({ clock, timezone: 'UTC', jobStores: { default: new AsyncStore() } });
+  await scheduler.addJob((x: number) => x, new IntervalTrigger({ hours: 1 }), { id: 'job', args: [0] });
+  await scheduler.start();
+  const handles = await Promise.all([1, 2, 3].map((x) => scheduler.runJob('job', { args: [x] })));
+  const results = Promise.all(handles.map((handle) => handle.result()));
+  await clock.advance({ minutes: 1 });
+  expect(await results).toEqual([1, 2, 3]);
+  await scheduler.shutdown();
+});
