@@ -124,7 +124,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     this.lifecycle.to(paused ? 'paused' : 'running');
     if (paused) this.#stayAlive();
     this.reporter.scheduler({ type: 'schedulerStarted' });
-    if (!paused) for (const loop of this.directory.loops) await loop.start();
+    if (!paused) await this.#startLoops();
   }
 
   /** Fires nothing more until `resume()`; what runs goes on. @throws InvalidStateError unless it runs. */
@@ -139,7 +139,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   async resume(): Promise<void> {
     this.#move('running', 'resume');
     this.#aliveTimer?.cancel();
-    for (const loop of this.directory.loops) await loop.start();
+    await this.#startLoops();
     this.reporter.scheduler({ type: 'schedulerResumed' });
   }
 
@@ -266,6 +266,11 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   /** While it is paused no loop has a timer, and the process must not end for that. */
   #stayAlive(): void {
     if (this.options.keepAlive) this.#aliveTimer = this.options.clock.setTimer(MAX_PAUSE_MS, () => undefined);
+  }
+
+  /** All in one turn, so that a pause that comes right after finds each of them started. */
+  async #startLoops(): Promise<void> {
+    await Promise.all(this.directory.loops.map((loop) => loop.start()));
   }
 
   #move(next: 'running' | 'paused', verb: string): void {

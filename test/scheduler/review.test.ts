@@ -26,3 +26,19 @@ it('gives each of several calls of runJob that meet the result of its own run', 
   expect(await results).toEqual([1, 2, 3]);
   await scheduler.shutdown();
 });
+
+it('fires from no store after a pause that came during a resume', async () => {
+  const clock = new VirtualClock(START);
+  const jobStores = { default: new MemoryJobStore(), other: new MemoryJobStore() };
+  const scheduler = new AsyncScheduler({ clock, timezone: 'UTC', jobStores });
+  let runs = 0;
+  await scheduler.addJob(() => { runs += 1; }, new IntervalTrigger({ seconds: 1 }), { jobStore: 'other' });
+  await scheduler.start({ paused: true });
+  const resumed = scheduler.resume();
+  await scheduler.pause();
+  await resumed;
+  await clock.advance({ seconds: 5 });
+  expect(scheduler.state).toBe('paused');
+  expect(runs).toBe(0);
+  await scheduler.shutdown();
+});
