@@ -204,6 +204,10 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     checkStore(store, 'store');
     const loop = this.#newLoop(alias, store);
     await loop.open(this.context());
+    if (this.directory.has(alias)) {
+      await loop.close();
+      throw new InvalidOptionError('alias', alias, 'an alias no other job store has');
+    }
     this.directory.add(loop);
     this.reporter.scheduler({ type: 'jobStoreAdded', jobStore: alias });
     if (this.lifecycle.state === 'running') await loop.start();

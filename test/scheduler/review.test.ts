@@ -42,3 +42,12 @@ it('fires from no store after a pause that came during a resume', async () => {
   expect(runs).toBe(0);
   await scheduler.shutdown();
 });
+
+it('gives an alias to one of two job stores added at once', async () => {
+  const scheduler = new AsyncScheduler({ timezone: 'UTC' });
+  const refused = new MemoryJobStore();
+  const added = await Promise.allSettled([scheduler.addJobStore('extra', new MemoryJobStore()), scheduler.addJobStore('extra', refused)]);
+  expect(added).toMatchObject([{ status: 'fulfilled' }, { status: 'rejected', reason: { code: 'INVALID_OPTION' } }]);
+  await scheduler.addJobStore('another', refused); // it was closed again, and can be used
+  await scheduler.shutdown();
+});
