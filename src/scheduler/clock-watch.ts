@@ -8,6 +8,7 @@ export class ClockWatch {
   readonly #clock: Clock;
   readonly #onJump: (byMs: number) => void;
   #offset: number;
+  #jumps = 0;
 
   constructor(clock: Clock, onJump: (byMs: number) => void) {
     this.#clock = clock;
@@ -15,11 +16,15 @@ export class ClockWatch {
     this.#offset = clock.now() - clock.monotonic();
   }
 
-  /** To be called at each wake-up. */
-  check(): void {
+  /** To be called at each wake-up. Answers how many jumps there have been. */
+  check(): number {
     const offset = this.#clock.now() - this.#clock.monotonic();
     const byMs = offset - this.#offset;
     this.#offset = offset; // also follows slow drift, which must not add up to a jump
-    if (Math.abs(byMs) >= JUMP_MS) this.#onJump(Math.round(byMs));
+    if (Math.abs(byMs) >= JUMP_MS) {
+      this.#jumps += 1;
+      this.#onJump(Math.round(byMs));
+    }
+    return this.#jumps;
   }
 }

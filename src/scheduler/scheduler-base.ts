@@ -8,6 +8,7 @@ import type { Executor } from '../ports/executor.js';
 import type { JobCodec } from '../ports/job-codec.js';
 import type { JobStore, StoreContext } from '../ports/job-store.js';
 import { toMs, type DurationInput } from '../time/duration.js';
+import { ClockWatch } from './clock-watch.js';
 import { ExecutorPool } from './executor-pool.js';
 import { JobDirectory } from './job-directory.js';
 import { JobFactory } from './job-factory.js';
@@ -68,6 +69,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   protected readonly codec: JobCodec;
   /** @internal */
   protected readonly handles = new RunHandles();
+  readonly #clockWatch: ClockWatch;
   #aliveTimer: TimerHandle | undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
@@ -79,6 +81,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     this.options = resolved;
     this.hub = new EventHub(resolved.logger);
     this.reporter = new Reporter(resolved.node, this.hub, resolved.clock, resolved.logger);
+    this.#clockWatch = new ClockWatch(resolved.clock, (byMs) => { this.reporter.scheduler({ type: 'clockJump', byMs }); });
     this.tasks = new TaskRegistry(resolved.policy, resolved.timezone);
     for (const [name, fn] of Object.entries(resolved.tasks)) this.tasks.define(name, fn, undefined);
     for (const [alias, executor] of resolved.executors) this.executors.add(alias, executor);
@@ -247,6 +250,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     const { clock, logger, node, leaseMs, batchSize, maxSleepMs, keepAlive, storeTimeoutMs } = this.options;
     const deps: LoopDeps = {
       clock,
+      clockWatch: this.#clockWatch,
       logger,
       node,
       leaseMs,

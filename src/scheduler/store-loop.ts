@@ -6,7 +6,7 @@ import type { Clock, TimerHandle } from '../ports/clock.js';
 import type { ClaimScope, JobChange, MaybePromise, StoreContext, StoredJob } from '../ports/job-store.js';
 import type { Logger } from '../ports/logger.js';
 import type { EpochMs } from '../ports/trigger.js';
-import { ClockWatch } from './clock-watch.js';
+import type { ClockWatch } from './clock-watch.js';
 import type { ExecutorPool } from './executor-pool.js';
 import { isThenable } from './maybe-promise.js';
 import type { Reporter } from './reporter.js';
@@ -20,6 +20,7 @@ import type { TaskRegistry } from './tasks.js';
 /** What every loop of a scheduler shares. */
 export interface LoopDeps {
   readonly clock: Clock;
+  readonly clockWatch: ClockWatch;
   readonly logger: Logger;
   readonly reporter: Reporter;
   readonly tasks: TaskRegistry;
@@ -46,7 +47,8 @@ export class StoreLoop {
   readonly health: StoreHealth;
   readonly runner: Runner;
   readonly #deps: LoopDeps;
-  readonly #clockWatch: ClockWatch;
+  /** Jumps of the clock that the store's clock knows of. */
+  #jumps = 0;
   readonly #executes: PlanContext['executes'];
   /** `claiming`: takes on what is due. `idle`: finishes what runs. */
   #mode: 'idle' | 'claiming' = 'idle';
@@ -73,10 +75,6 @@ export class StoreLoop {
     this.#executes = (jobId, run) => this.runner.executes(jobId, run);
     const canSleepOn = deps.clock.onJump !== undefined && !access.store.shared;
     this.#maxSleepMs = canSleepOn ? Number.POSITIVE_INFINITY : deps.maxSleepMs;
-    this.#clockWatch = new ClockWatch(deps.clock, (byMs) => {
-      this.#storeClock.forget();
-      deps.reporter.scheduler({ type: 'clockJump', byMs });
-    });
   }
 
   /** Opens the store. @throws what the store throws; it can be tried again. */
@@ -168,7 +166,9 @@ export class StoreLoop {
   }
 
   async #tick(): Promise<void> {
-    this.#clockWatch.check();
+    const jumps = this.#deps.clockWatch.check();
+    if (jumps !== this.#jumps) this.#storeClock.forget();
+    this.#jumps = jumps;
     try {
       await this.#storeClock.sync();
       let scope = this.#scope();

@@ -51,3 +51,18 @@ it('gives an alias to one of two job stores added at once', async () => {
   await scheduler.addJobStore('another', refused); // it was closed again, and can be used
   await scheduler.shutdown();
 });
+
+it('tells of a jump of the clock once, however many job stores there are', async () => {
+  const clock = new VirtualClock(START);
+  const jobStores = { default: new MemoryJobStore(), other: new MemoryJobStore() };
+  const scheduler = new AsyncScheduler({ clock, timezone: 'UTC', jobStores });
+  const jumps: number[] = [];
+  scheduler.on('clockJump', ({ byMs }) => jumps.push(byMs));
+  await scheduler.start();
+  clock.jump(60_000);
+  await clock.settle();
+  clock.jump(-30_000);
+  await clock.settle();
+  expect(jumps).toEqual([60_000, -30_000]);
+  await scheduler.shutdown();
+});
