@@ -224,9 +224,10 @@ export class Runner implements FinishWriteHost {
 
   #end(active: ActiveRun, outcome: RunOutcome, value: unknown): void {
     active.timeoutTimer?.cancel();
+    // Now, not once it is recorded: that may take as long as its store is away, and other stores share the executor.
+    this.#deps.executors.roomMade();
     if (active.phase !== 'running') {
-      // Given back, or lost: whatever it did is no longer ours to record. Its executor has room again.
-      this.#deps.executors.roomMade();
+      // Given back, or lost: whatever it did is no longer ours to record.
       this.#loop.wake();
       return;
     }

@@ -1,4 +1,4 @@
-import { AsyncScheduler, IntervalTrigger, MemoryJobStore, type JobChange, type Revision, type StoredJob } from 'punctual';
+import { AsyncExecutor, AsyncScheduler, IntervalTrigger, MemoryJobStore, type JobChange, type Revision, type StoredJob } from 'punctual';
 import { VirtualClock } from 'punctual/testing';
 import { expect, it } from 'vitest';
 
@@ -64,5 +64,26 @@ it('tells of a jump of the clock once, however many job stores there are', async
   clock.jump(-30_000);
   await clock.settle();
   expect(jumps).toEqual([60_000, -30_000]);
+  await scheduler.shutdown();
+});
+
+it('gives the room of a run that has ended to another store, while its own store is away', async () => {
+  const clock = new VirtualClock(START);
+  const away = new AsyncStore();
+  const executors = { default: new AsyncExecutor({ concurrency: 1 }) };
+  const logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+  const jobStores = { default: away, other: new MemoryJobStore() };
+  const scheduler = new AsyncScheduler({ clock, timezone: 'UTC', jobStores, executors, logger });
+  let startedAt: number | undefined;
+  await scheduler.addJob(() => clock.sleep({ seconds: 2 }), new Date(START + 1_000), { id: 'first' });
+  await scheduler.addJob(() => { startedAt = clock.now(); }, new Date(START + 2_000), { id: 'second', jobStore: 'other' });
+  await scheduler.start();
+  await clock.advance({ seconds: 2 });
+  const commit = away.commit.bind(away);
+  away.commit = () => { throw new Error('away'); };
+  await clock.advance({ seconds: 8 });
+  expect(startedAt).toBe(START + 3_000);
+  away.commit = commit;
+  await clock.advance({ minutes: 1 });
   await scheduler.shutdown();
 });
