@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { hostname } from 'node:os';
 import { SystemClock } from './clocks/system-clock.js';
 import { InvalidOptionError } from './errors/errors.js';
@@ -6,7 +7,7 @@ import type { Logger } from './ports/logger.js';
 import type { Trigger } from './ports/trigger.js';
 import type { SchedulerOptions, Wiring } from './scheduler/options.js';
 import { Scheduler } from './scheduler/scheduler.js';
-import type { TaskMap } from './scheduler/tasks.js';
+import type { TaskMap, TaskShapes } from './scheduler/tasks.js';
 import { RecordCodec } from './serializers/record-codec.js';
 import { MemoryJobStore } from './stores/memory/memory-job-store.js';
 import { toInstant } from './time/instant.js';
@@ -26,7 +27,7 @@ import { TriggerRegistry } from './triggers/registry.js';
  * await scheduler.start();
  * ```
  */
-export class AsyncScheduler<T extends TaskMap = TaskMap> extends Scheduler<T> {
+export class AsyncScheduler<T extends TaskShapes = TaskMap> extends Scheduler<T> {
   /** @throws InvalidOptionError, UnknownTimeZoneError, UnknownExecutorError */
   constructor(options: SchedulerOptions<T> = {}) {
     super(options, defaultWiring());
@@ -40,6 +41,7 @@ function defaultWiring(): Wiring {
     node: `${hostname()}:${process.pid}:${globalThis.crypto.randomUUID().slice(0, 8)}`,
     timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     createCodec: (triggers) => new RecordCodec(triggers ?? new TriggerRegistry()),
+    bindContext: (fn) => AsyncResource.bind(fn),
     createJobStore: () => new MemoryJobStore(),
     createExecutor: () => new AsyncExecutor(),
     toTrigger,

@@ -12,7 +12,7 @@ export type { SchedulerOptions } from './scheduler/options.js';
 export type { RunHandle } from './scheduler/run-handles.js';
 export type { ArgsOf, JobList, JobSpec, Scheduler } from './scheduler/scheduler.js';
 export type { SchedulerHealth, ShutdownOptions } from './scheduler/scheduler-base.js';
-export type { TaskMap, TaskRef } from './scheduler/tasks.js';
+export type { TaskMap, TaskRef, TaskShapes } from './scheduler/tasks.js';
 export type { SchedulerState } from './core/lifecycle.js';
 
 // Triggers

@@ -24,6 +24,7 @@ export class EventHub {
   readonly #emitter = new EventEmitter();
   readonly #logger: Logger;
   readonly #streams = new Set<EventStream>();
+  readonly #catchAll = new Set<AnyListener>();
   /** What to hand to the emitter for a listener, so that `off` finds it again. */
   readonly #guards = new WeakMap<AnyListener, AnyListener>();
 
@@ -36,6 +37,11 @@ export class EventHub {
     if (this.#emitter.listenerCount(type) > 0) return true;
     for (const stream of this.#streams) if (stream.wants(type)) return true;
     return false;
+  }
+
+  /** Whether a listener was added for this type in particular: one that takes everything is no sign that anybody cares. */
+  hears(type: SchedulerEventType): boolean {
+    return this.#emitter.listenerCount(type) > this.#catchAll.size;
   }
 
   emit(event: SchedulerEvent): void {
@@ -58,14 +64,14 @@ export class EventHub {
 
   /** Adds a listener for every type whose bit is in `mask`. */
   addListener(listener: AnyListener, mask: number): void {
-    for (const type of typesOf(mask)) {
-      this.off(type, listener); // as in APScheduler, adding again replaces
-      this.on(type, listener);
-    }
+    this.removeListener(listener); // as in APScheduler, adding again replaces
+    for (const type of typesOf(mask)) this.on(type, listener);
+    if (mask === EVENT_ALL) this.#catchAll.add(listener);
   }
 
   removeListener(listener: AnyListener): void {
     for (const type of typesOf(EVENT_ALL)) this.off(type, listener);
+    this.#catchAll.delete(listener);
   }
 
   stream<T extends SchedulerEventType>(options: EventStreamOptions<T>): AsyncIterableIterator<EventOf<T>> {

@@ -6,6 +6,9 @@ import type { Logger } from '../ports/logger.js';
 import type { HeldJob } from './held-job.js';
 import { childLogger } from './logging.js';
 
+/** A function that will run in the asynchronous context in which it is bound, whoever calls it. */
+export type BindContext = <F extends (reason: Error) => void>(fn: F) => F;
+
 const NO_METADATA: Readonly<Record<string, unknown>> = Object.freeze({});
 
 /**
@@ -32,7 +35,9 @@ export class ActiveRun implements RunRequest, RunContext {
   /** Monotonic. Past it another node may have the run, even if the store cannot be asked. */
   trustedUntil: number;
   readonly #logger: Logger;
+  readonly #bind: BindContext;
   #controller: AbortController | undefined;
+  #fire: ((reason: Error) => void) | undefined;
   #abortReason: Error | undefined;
 
   constructor(
@@ -41,6 +46,7 @@ export class ActiveRun implements RunRequest, RunContext {
     run: RunningRun,
     fn: TaskFunction,
     logger: Logger,
+    bind: BindContext,
     startedMonotonic: number,
     trustedUntil: number,
   ) {
@@ -49,6 +55,7 @@ export class ActiveRun implements RunRequest, RunContext {
     this.run = run;
     this.fn = fn;
     this.#logger = logger;
+    this.#bind = bind;
     this.startedMonotonic = startedMonotonic;
     this.trustedUntil = trustedUntil;
   }
@@ -102,8 +109,13 @@ export class ActiveRun implements RunRequest, RunContext {
 
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
+      const controller = new AbortController();
+      this.#controller = controller;
+      // Asked for inside the task, so listeners for its abort find themselves in the task's run.
+      this.#fire = this.#bind((reason: Error) => {
+        controller.abort(reason);
+      });
+      if (this.#abortReason !== undefined) controller.abort(this.#abortReason);
     }
     return this.#controller.signal;
   }
@@ -117,6 +129,6 @@ export class ActiveRun implements RunRequest, RunContext {
   abort(reason: Error): void {
     if (this.#abortReason !== undefined) return;
     this.#abortReason = reason;
-    this.#controller?.abort(reason);
+    this.#fire?.(reason);
   }
 }

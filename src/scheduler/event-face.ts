@@ -2,7 +2,8 @@ import type { EventHub, EventStreamOptions } from '../events/event-hub.js';
 import type { EventOf, SchedulerEvent, SchedulerEventType } from '../events/events.js';
 import { EVENT_ALL, EVENT_MASKS } from '../events/masks.js';
 import { InvalidOptionError } from '../errors/errors.js';
-import { refuseUnknownKeys, whole } from './policy.js';
+import { refuseUnknownKeys } from '../errors/options.js';
+import { whole } from './policy.js';
 
 /** How callers hear of what happens. */
 export abstract class EventFace {

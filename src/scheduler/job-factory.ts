@@ -6,7 +6,8 @@ import type { ExecutorPool } from './executor-pool.js';
 import type { TriggerInput } from './job.js';
 import type { JobChanges, JobOptions, JobPolicyOptions } from './job-options.js';
 import type { ResolvedOptions, Wiring } from './options.js';
-import { nonEmpty, POLICY_OPTIONS, refuseUnknownKeys, requireObject, resolvePolicy } from './policy.js';
+import { refuseUnknownKeys, requireObject } from '../errors/options.js';
+import { nonEmpty, POLICY_OPTIONS, resolvePolicy } from './policy.js';
 import type { TaskRef, TaskRegistry } from './tasks.js';
 
 export type TaskInput = string | TaskFunction | TaskRef;

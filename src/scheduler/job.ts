@@ -164,6 +164,11 @@ export class Job {
     return this.#scheduler.getJob(this.id, { jobStore: this.jobStore });
   }
 
+  /** `console.log(job)` shows what it is. */
+  [Symbol.for('nodejs.util.inspect.custom')](): unknown {
+    return this.toJSON();
+  }
+
   toJSON(): Record<string, unknown> {
     const { id, jobStore, task, name, args, tags, metadata, status, reason, runCount, runs, policy, trigger } = this;
     const { nextRunTime, lastFireTime } = this;

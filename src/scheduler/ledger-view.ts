@@ -1,8 +1,9 @@
-import { auditLedger, type LedgerProblem as Problem } from '../core/verify.js';
+import { auditLedger, type LedgerAudit, type LedgerProblem as Problem } from '../core/verify.js';
 import type { LedgerEntry, Verdict } from '../model/ledger.js';
 import type { ErrorInfo } from '../model/run.js';
 import { toInstant, type InstantInput } from '../time/instant.js';
-import { flag, nonEmpty, oneOf, refuseUnknownKeys, whole } from './policy.js';
+import { refuseUnknownKeys } from '../errors/options.js';
+import { flag, nonEmpty, oneOf, whole } from './policy.js';
 import type { StoreLoop } from './store-loop.js';
 
 /** Selects lines of the history. Everything given must hold. */
@@ -70,6 +71,8 @@ export interface LedgerReport {
   readonly counts: Readonly<Record<Verdict, number>>;
   /** Runs without a verdict yet. */
   readonly pending: number;
+  /** Jobs whose oldest entries the store has dropped to keep the ledger small: those are in no count any more. */
+  readonly prunedJobs: number;
 }
 
 const VERDICTS: readonly Verdict[] = ['succeeded', 'failed', 'missed', 'coalesced', 'skipped', 'cancelled', 'abandoned'];
@@ -135,54 +138,51 @@ export async function verifyLedger(loop: StoreLoop, jobId: string | undefined): 
   } else {
     entries.set(jobId, []);
   }
-  let cursor: string | undefined;
-  do {
-    const page = await access.listLedger({ jobId, limit: PAGE, after: cursor });
-    for (const entry of page.entries) {
-      const same = entries.get(entry.jobId);
-      if (same === undefined) entries.set(entry.jobId, [entry]);
-      else same.push(entry);
-    }
-    cursor = page.nextCursor ?? undefined;
-  } while (cursor !== undefined);
+  for (const entry of await readHistory(loop, jobId)) {
+    const same = entries.get(entry.jobId);
+    if (same === undefined) entries.set(entry.jobId, [entry]);
+    else same.push(entry);
+  }
 
   const problems: Problem[] = [];
   const counts = { succeeded: 0, failed: 0, missed: 0, coalesced: 0, skipped: 0, cancelled: 0, abandoned: 0 };
   let pending = 0;
-  for (const id of entries.keys()) {
-    const { audit, history } = await auditSettled(loop, id, entries.get(id) ?? []);
+  let prunedJobs = 0;
+  for (const [id, history] of entries) {
+    const { audit, pruned } = await auditSettled(loop, id, history);
     problems.push(...audit.problems);
     for (const verdict of VERDICTS) counts[verdict] += audit.counts[verdict];
     pending += audit.pending;
-    entries.set(id, history);
+    if (pruned) prunedJobs += 1;
   }
   const dated = problems.map((found) => ({ ...found, scheduledFor: new Date(found.scheduledFor) }));
-  return { ok: dated.length === 0, problems: dated, jobs: entries.size, counts, pending };
+  return { ok: dated.length === 0, problems: dated, jobs: entries.size, counts, pending, prunedJobs };
 }
 
 /** Audits one job; what looks wrong is read again, because the job may have moved on between the two reads. */
 async function auditSettled(
   loop: StoreLoop,
   id: string,
-  given: LedgerEntry[],
-): Promise<{ audit: ReturnType<typeof auditLedger>; history: LedgerEntry[] }> {
+  given: readonly LedgerEntry[],
+): Promise<{ audit: LedgerAudit; pruned: boolean }> {
   const { access } = loop;
   let history = given;
   for (let attempt = 1; ; attempt++) {
     const stored = await access.get(id);
-    const audit = auditLedger(id, stored?.record, history, await access.prunedThrough(id));
-    if (audit.problems.length === 0 || attempt === 3) return { audit, history };
-    const before = stored?.revision;
-    history = [];
-    let cursor: string | undefined;
-    do {
-      const page = await access.listLedger({ jobId: id, limit: PAGE, after: cursor });
-      history.push(...page.entries);
-      cursor = page.nextCursor ?? undefined;
-    } while (cursor !== undefined);
-    const now = await access.get(id);
-    if (now?.revision === before) {
-      return { audit: auditLedger(id, now?.record, history, await access.prunedThrough(id)), history };
-    }
+    const prunedThrough = await access.prunedThrough(id);
+    const audit = auditLedger(id, stored?.record, history, prunedThrough);
+    if (audit.problems.length === 0 || attempt === 3) return { audit, pruned: prunedThrough !== null };
+    history = await readHistory(loop, id);
   }
+}
+
+async function readHistory(loop: StoreLoop, jobId: string | undefined): Promise<LedgerEntry[]> {
+  const history: LedgerEntry[] = [];
+  let after: string | undefined;
+  do {
+    const page = await loop.access.listLedger({ jobId, limit: PAGE, after });
+    history.push(...page.entries);
+    after = page.nextCursor ?? undefined;
+  } while (after !== undefined);
+  return history;
 }

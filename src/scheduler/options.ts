@@ -7,13 +7,15 @@ import type { JobStore } from '../ports/job-store.js';
 import type { Logger } from '../ports/logger.js';
 import type { Trigger, TriggerReader } from '../ports/trigger.js';
 import { toMs, type DurationInput } from '../time/duration.js';
+import type { BindContext } from './active-run.js';
 import type { JobPolicyOptions } from './job-options.js';
 import { isLogger, toLogger, type FieldsFirstLogger } from './logging.js';
-import { BUILT_IN_POLICY, nonEmpty, POLICY_OPTIONS, refuseUnknownKeys, resolvePolicy, whole } from './policy.js';
-import type { TaskMap } from './tasks.js';
+import { refuseUnknownKeys } from '../errors/options.js';
+import { BUILT_IN_POLICY, nonEmpty, POLICY_OPTIONS, resolvePolicy, whole } from './policy.js';
+import type { TaskMap, TaskShapes } from './tasks.js';
 
 /** Options of a scheduler. All have defaults. */
-export interface SchedulerOptions<T extends TaskMap = TaskMap> {
+export interface SchedulerOptions<T extends TaskShapes = TaskMap> {
   /** Job stores by alias. Without a `default`, that is a `MemoryJobStore`. */
   readonly jobStores?: Readonly<Record<string, JobStore>> | undefined;
   /** Executors by alias. Without a `default`, that is an `AsyncExecutor` without limit. */
@@ -55,6 +57,7 @@ export interface Wiring {
   readonly timezone: string;
   /** Reads stored triggers through `triggers`, or knows punctual's own. */
   createCodec(triggers: TriggerReader | undefined): JobCodec;
+  bindContext: BindContext;
   createJobStore(): JobStore;
   createExecutor(): Executor;
   /** A trigger from what `addJob` takes. @throws InvalidTriggerError, InvalidOptionError */
@@ -143,6 +146,8 @@ export function checkStore(store: unknown, option: string): asserts store is Job
 /** @throws InvalidOptionError when it is no executor. */
 export function checkExecutor(executor: unknown, option: string): asserts executor is Executor {
   requireMethods(executor, option, ['execute']);
+  const { free } = executor as { readonly free?: unknown };
+  if (typeof free !== 'number') throw new InvalidOptionError(`${option}.free`, free, 'the number of runs it still takes');
 }
 
 function requireMethods(value: unknown, option: string, methods: readonly string[]): void {

@@ -1,4 +1,5 @@
 import { InvalidOptionError } from '../errors/errors.js';
+import { refuseUnknownKeys } from '../errors/options.js';
 import type { CoalesceMode, JobPolicy, OverlapMode, RetryPolicy } from '../model/job.js';
 import { toMs } from '../time/duration.js';
 import { toInstant } from '../time/instant.js';
@@ -110,21 +111,6 @@ function retryPolicy(value: unknown, path: string, base: RetryPolicy | null): Re
     jitter: jitter ?? defaults.jitter,
     retryIf: retryIf === undefined ? defaults.retryIf : retryIf,
   });
-}
-
-/** @throws InvalidOptionError naming the first key that is none of `allowed`. */
-export function refuseUnknownKeys(options: object, path: string, allowed: readonly string[], hint?: string): void {
-  requireObject(options, path === '' ? 'options' : path);
-  for (const key of Object.keys(options)) {
-    if (!allowed.includes(key)) {
-      const option = path === '' ? key : `${path}.${key}`;
-      throw new InvalidOptionError(option, (options as Record<string, unknown>)[key], `one of the options ${allowed.join(', ')}`, hint);
-    }
-  }
-}
-
-export function requireObject(value: unknown, option: string): asserts value is object {
-  if (typeof value !== 'object' || value === null) throw new InvalidOptionError(option, value, 'an object');
 }
 
 export function whole(value: unknown, option: string, min: number, max: number = Number.MAX_SAFE_INTEGER): number {

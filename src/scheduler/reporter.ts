@@ -70,6 +70,6 @@ export class Reporter {
 
   #publish(event: SchedulerEvent): void {
     if (this.hub.has(event.type)) this.hub.emit(event);
-    else logUnheard(this.#logger, event);
+    if (!this.hub.hears(event.type)) logUnheard(this.#logger, event);
   }
 }

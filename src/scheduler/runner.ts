@@ -139,11 +139,15 @@ export class Runner implements FinishWriteHost {
     for (const active of this.#activeRuns()) {
       if (active.phase !== 'running') continue;
       count += 1;
-      active.phase = 'ended';
-      active.timeoutTimer?.cancel();
-      this.#writer.push(new FinishWrite(this, active, { kind: 'released', reason }));
+      this.#release(active, reason);
     }
     return count;
+  }
+
+  #release(active: ActiveRun, reason: string): void {
+    active.phase = 'ended';
+    active.timeoutTimer?.cancel();
+    this.#writer.push(new FinishWrite(this, active, { kind: 'released', reason }));
   }
 
   /** Records again after a `stop`, first what could not be recorded then: if a run is still ours, its end counts. */
@@ -213,6 +217,11 @@ export class Runner implements FinishWriteHost {
   #failed(active: ActiveRun, thrown: unknown): void {
     const { abortReason } = active;
     if (abortReason instanceof JobAbortedError) {
+      // Where the record outlives this process, a run that a shutdown cut short is another's to take up.
+      if (abortReason.reason === 'shutdown' && this.#loop.access.leased && active.phase === 'running') {
+        this.#release(active, 'shutdown');
+        return;
+      }
       this.#end(active, { kind: 'cancelled', reason: abortReason.reason, error: toErrorInfo(thrown) }, thrown);
       return;
     }
@@ -296,7 +305,7 @@ export class Runner implements FinishWriteHost {
     const known = this.#held.get(record.id);
     const held: HeldJob = known ?? { id: record.id, stored: null, active: NONE, draft: null };
     held.stored = { record, revision };
-    const active = new ActiveRun(held, record, run, fn, logger, clock.monotonic(), trustedUntil);
+    const active = new ActiveRun(held, record, run, fn, logger, this.#deps.bindContext, clock.monotonic(), trustedUntil);
     held.active = held.active.length === 0 ? [active] : [...held.active, active];
     if (known === undefined) this.#held.set(record.id, held);
     this.#size += 1;

@@ -8,12 +8,14 @@ import type { Executor } from '../ports/executor.js';
 import type { JobCodec } from '../ports/job-codec.js';
 import type { JobStore, StoreContext } from '../ports/job-store.js';
 import { toMs, type DurationInput } from '../time/duration.js';
+import type { BindContext } from './active-run.js';
 import { ClockWatch } from './clock-watch.js';
 import { ExecutorPool } from './executor-pool.js';
 import { JobDirectory } from './job-directory.js';
 import { JobFactory } from './job-factory.js';
 import { checkExecutor, checkStore, resolveOptions, type ResolvedOptions, type SchedulerOptions, type Wiring } from './options.js';
-import { flag, nonEmpty, refuseUnknownKeys } from './policy.js';
+import { refuseUnknownKeys } from '../errors/options.js';
+import { flag, nonEmpty } from './policy.js';
 import { Reporter } from './reporter.js';
 import { RunHandles } from './run-handles.js';
 import { windDown } from './shutdown.js';
@@ -25,7 +27,10 @@ import { TaskRegistry } from './tasks.js';
 export interface ShutdownOptions {
   /** Let running tasks come to their end. Default `true`; `false` aborts them at once. */
   readonly wait?: boolean | undefined;
-  /** How long to let them, before they are aborted and handed back. Default 30 s; `Infinity` for as long as it takes. */
+  /**
+   * How long to let them, before they are aborted. Those that do not stop then are handed back, which takes two seconds
+   * at most. Default 25 s, so that all is over within the 30 s that orchestrators allow; `Infinity` for as long as it takes.
+   */
   readonly timeout?: DurationInput | undefined;
 }
 
@@ -43,6 +48,8 @@ function drainTime(wait: boolean, timeout: DurationInput): number {
   if (!flag(wait, 'wait')) return 0;
   return timeout === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : toMs(timeout, 'timeout');
 }
+
+const DRAIN_MS = 25_000;
 
 /** As good as for ever: a hundred years. */
 const MAX_PAUSE_MS = 100 * 366 * 86_400_000;
@@ -69,6 +76,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   protected readonly codec: JobCodec;
   /** @internal */
   protected readonly handles = new RunHandles();
+  readonly #bindContext: BindContext;
   readonly #clockWatch: ClockWatch;
   #aliveTimer: TimerHandle | undefined;
   #starting: Promise<void> | undefined;
@@ -78,12 +86,13 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   protected constructor(options: SchedulerOptions, wiring: Wiring) {
     super();
     const resolved = resolveOptions(options, wiring);
+    this.#bindContext = wiring.bindContext;
     this.options = resolved;
     this.hub = new EventHub(resolved.logger);
     this.reporter = new Reporter(resolved.node, this.hub, resolved.clock, resolved.logger);
     this.#clockWatch = new ClockWatch(resolved.clock, (byMs) => { this.reporter.scheduler({ type: 'clockJump', byMs }); });
     this.tasks = new TaskRegistry(resolved.policy, resolved.timezone);
-    for (const [name, fn] of Object.entries(resolved.tasks)) this.tasks.define(name, fn, undefined);
+    for (const [name, fn] of Object.entries(resolved.tasks)) this.tasks.define(name, fn, undefined, `tasks.${name}`);
     for (const [alias, executor] of resolved.executors) this.executors.add(alias, executor);
     this.executors.require(resolved.policy.executor);
     for (const [alias, store] of resolved.stores) this.directory.add(this.#newLoop(alias, store));
@@ -152,7 +161,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
    */
   async shutdown(options: ShutdownOptions = {}): Promise<void> {
     refuseUnknownKeys(options, '', ['wait', 'timeout']);
-    const { wait = true, timeout = 30_000 } = options;
+    const { wait = true, timeout = DRAIN_MS } = options;
     const drainMs = drainTime(wait, timeout);
     this.#stopping ??= this.#shutdown(drainMs).finally(() => {
       this.#stopping = undefined;
@@ -213,6 +222,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     }
     this.directory.add(loop);
     this.reporter.scheduler({ type: 'jobStoreAdded', jobStore: alias });
+    loop.announceStart();
     if (this.lifecycle.state === 'running') await loop.start();
   }
 
@@ -220,7 +230,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   async removeJobStore(alias: string, options: ShutdownOptions = {}): Promise<void> {
     refuseUnknownKeys(options, '', ['wait', 'timeout']);
     const loop = this.directory.require(alias);
-    const { wait = true, timeout = 30_000 } = options;
+    const { wait = true, timeout = DRAIN_MS } = options;
     await windDown([loop], this.options.clock, drainTime(wait, timeout), this.options.logger);
     this.directory.delete(alias);
     await loop.close();
@@ -260,6 +270,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
       reporter: this.reporter,
       tasks: this.tasks,
       executors: this.executors,
+      bindContext: this.#bindContext,
       settled: (runId, end) => { this.handles.settle(runId, end); },
     };
     return new StoreLoop(new StoreAccess(alias, store, clock, storeTimeoutMs, leaseMs), deps);

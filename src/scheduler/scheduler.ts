@@ -16,10 +16,11 @@ import type { AddJobRest, JobChanges, JobOptions, JobPolicyOptions } from './job
 import { listRuns, verifyLedger, withCursor, type LedgerReport, type RunQuery, type RunReports } from './ledger-view.js';
 import { isThenable } from './maybe-promise.js';
 import type { SchedulerOptions, Wiring } from './options.js';
-import { flag, nonEmpty, oneOf, refuseUnknownKeys, requireObject, whole } from './policy.js';
+import { refuseUnknownKeys, requireObject } from '../errors/options.js';
+import { flag, nonEmpty, oneOf, whole } from './policy.js';
 import { awaitElsewhere, type RunHandle } from './run-handles.js';
 import type { StoreLoop } from './store-loop.js';
-import type { TaskMap, TaskRef } from './tasks.js';
+import type { TaskMap, TaskShapes, TaskRef } from './tasks.js';
 
 /** One of many jobs for `addJobs`. */
 export type JobSpec = JobOptions & {
@@ -43,7 +44,7 @@ export type JobList = Job[] & { readonly nextCursor: string | null };
  *
  * @typeParam T - the tasks given to the constructor, from which `addJob` knows the arguments.
  */
-export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implements JobOperations {
+export class Scheduler<T extends TaskShapes = TaskMap> extends SchedulerBase implements JobOperations {
   /** @internal */
   protected constructor(options: SchedulerOptions<T>, wiring: Wiring) {
     super(options as SchedulerOptions, wiring);
@@ -96,6 +97,7 @@ export class Scheduler<T extends TaskMap = TaskMap> extends SchedulerBase implem
    * @throws as `addJob`.
    */
   async addJobs(specs: readonly JobSpec[]): Promise<Job[]> {
+    if (!isArray(specs)) throw new InvalidOptionError('jobs', specs, 'an array of jobs, each with task and trigger');
     const additions: Addition[] = [];
     const byLoop = new Map<StoreLoop, number[]>();
     for (const spec of specs) {

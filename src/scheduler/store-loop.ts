@@ -6,6 +6,7 @@ import type { Clock, TimerHandle } from '../ports/clock.js';
 import type { ClaimScope, JobChange, MaybePromise, StoreContext, StoredJob } from '../ports/job-store.js';
 import type { Logger } from '../ports/logger.js';
 import type { EpochMs } from '../ports/trigger.js';
+import type { BindContext } from './active-run.js';
 import type { ClockWatch } from './clock-watch.js';
 import type { ExecutorPool } from './executor-pool.js';
 import { isThenable } from './maybe-promise.js';
@@ -31,6 +32,7 @@ export interface LoopDeps {
   readonly maxSleepMs: number;
   readonly keepAlive: boolean;
   readonly settled: RunSettled;
+  readonly bindContext: BindContext;
 }
 
 /** How long a claim hides records from other nodes. If the claimer dies, they are late by this much at worst. */

@@ -2,10 +2,14 @@ import { InvalidOptionError } from '../errors/errors.js';
 import { UnknownTaskError } from '../errors/job-errors.js';
 import type { JobPolicy, TaskFunction } from '../model/job.js';
 import type { JobPolicyOptions } from './job-options.js';
-import { nonEmpty, POLICY_OPTIONS, refuseUnknownKeys, resolvePolicy } from './policy.js';
+import { refuseUnknownKeys } from '../errors/options.js';
+import { nonEmpty, POLICY_OPTIONS, resolvePolicy } from './policy.js';
 
 /** Tasks by name, as given to `new AsyncScheduler({ tasks })`. */
 export type TaskMap = Readonly<Record<string, TaskFunction>>;
+
+/** What `tasks` may be: functions by name, of any arguments, each with their types written down. */
+export type TaskShapes = Readonly<Record<string, (...args: never[]) => unknown>>;
 
 /** A task that was defined: its name, and the type of its arguments. */
 export interface TaskRef<A extends readonly unknown[] = readonly unknown[]> {
@@ -36,9 +40,9 @@ export class TaskRegistry {
   }
 
   /** @throws InvalidOptionError on a bad name, function, or default, and when the name is taken by another function. */
-  define(name: unknown, fn: unknown, defaults: JobPolicyOptions | undefined): Task {
+  define(name: unknown, fn: unknown, defaults: JobPolicyOptions | undefined, option = 'fn'): Task {
     const valid = nonEmpty(name, 'name');
-    if (typeof fn !== 'function') throw new InvalidOptionError('fn', fn, 'the function that is the task');
+    if (typeof fn !== 'function') throw new InvalidOptionError(option, fn, 'the function that is the task');
     const known = this.#tasks.get(valid);
     if (known !== undefined && known.fn !== fn) {
       throw new InvalidOptionError('name', name, 'a name no other task has', 'Two tasks under one name would run whichever came last.');

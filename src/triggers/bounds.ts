@@ -1,4 +1,5 @@
 import { InvalidOptionError } from '../errors/errors.js';
+import { refuseUnknownKeys } from '../errors/options.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { toMs, type DurationInput } from '../time/duration.js';
 import { toInstant, type InstantInput } from '../time/instant.js';
@@ -38,9 +39,14 @@ export function toJitter(input: unknown): number | undefined {
   return ms === 0 ? undefined : ms;
 }
 
-/** @throws InvalidOptionError when options are something else than an object. */
-export function checkOptions(options: unknown): void {
-  if (typeof options !== 'object' || options === null) throw new InvalidOptionError('options', options, 'an object');
+/** Names of the options a trigger may take: its own, and those of its family. */
+export const JITTER_OPTION: readonly string[] = ['jitter'];
+export const BOUND_OPTIONS: readonly string[] = ['startTime', 'endTime', 'timezone', ...JITTER_OPTION];
+export const WALL_CLOCK_OPTIONS: readonly string[] = [...BOUND_OPTIONS, 'dst'];
+
+/** @throws InvalidOptionError when options are no object, or have a name that is none of `allowed`. */
+export function checkOptions(options: unknown, allowed: readonly string[]): void {
+  refuseUnknownKeys(options, '', allowed);
 }
 
 /** @throws InvalidOptionError: NaN is no instant, and a trigger must not answer for it. */

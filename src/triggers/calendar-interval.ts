@@ -10,6 +10,8 @@ import { checkOptions, checkOrder, refuseNaN, toJitter, type BoundOptions } from
 import { JsonFields } from './json-fields.js';
 import { listText, optionsText } from './words.js';
 
+const OPTIONS: readonly string[] = ['startDate', 'endDate', 'timezone', 'jitter'];
+
 /** The step of a {@link CalendarIntervalTrigger} and the time of day, on the clocks of its zone. */
 export interface CalendarInterval {
   readonly years?: number | undefined;
@@ -72,7 +74,7 @@ export class CalendarIntervalTrigger extends TriggerBase {
    */
   constructor(interval: CalendarInterval, options: CalendarIntervalTriggerOptions = {}) {
     super();
-    checkOptions(options);
+    checkOptions(options, OPTIONS);
     checkInterval(interval);
     const [years, months, weeks, days] = STEPS.map((unit) => toPart(interval, unit, 1_000_000)) as [
       number,

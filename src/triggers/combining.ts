@@ -1,7 +1,7 @@
 import { InvalidTriggerError } from '../errors/errors.js';
 import type { EpochMs, Trigger, TriggerDefaults, TriggerJson, TriggerReader } from '../ports/trigger.js';
 import { TriggerBase } from './base.js';
-import { checkOptions, toJitter, type BoundOptions } from './bounds.js';
+import { JITTER_OPTION, checkOptions, toJitter, type BoundOptions } from './bounds.js';
 import { isTrigger } from './is-trigger.js';
 import { JsonFields } from './json-fields.js';
 import { MAX_ROUNDS, previousOf, TriggerSearchError } from './search.js';
@@ -28,7 +28,7 @@ export class OrTrigger extends TriggerBase {
   constructor(triggers: readonly Trigger[], options: CombiningOptions = {}) {
     super();
     this.triggers = checkParts('or', triggers);
-    checkOptions(options);
+    checkOptions(options, JITTER_OPTION);
     this.jitter = toJitter(options.jitter);
   }
 
@@ -89,7 +89,7 @@ export class AndTrigger extends TriggerBase {
   constructor(triggers: readonly Trigger[], options: CombiningOptions = {}) {
     super();
     this.triggers = checkParts('and', triggers);
-    checkOptions(options);
+    checkOptions(options, JITTER_OPTION);
     this.jitter = toJitter(options.jitter);
   }
 

@@ -1,7 +1,7 @@
 import type { TriggerDefaults, TriggerJson } from '../ports/trigger.js';
 import { timeOfDayText, toTimesOfDay } from '../time/time-of-day.js';
 import { toZone } from '../time/zone.js';
-import { checkOptions } from './bounds.js';
+import { WALL_CLOCK_OPTIONS, checkOptions } from './bounds.js';
 import { JsonFields } from './json-fields.js';
 import { allDays } from './wall-clock/days.js';
 import { readWallClockOptions } from './wall-clock/read-options.js';
@@ -25,7 +25,7 @@ export class DailyTrigger extends WallClockTrigger {
    * @throws InvalidOptionError, UnknownTimeZoneError.
    */
   constructor(times: string | readonly string[], options: WallClockOptions = {}) {
-    checkOptions(options);
+    checkOptions(options, WALL_CLOCK_OPTIONS);
     const seconds = toTimesOfDay(times, 'times');
     super(new TimesMatcher(allDays(), seconds), true, toZone(options.timezone, 'timezone'), options);
     this.#times = seconds;

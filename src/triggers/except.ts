@@ -1,7 +1,7 @@
 import { InvalidTriggerError } from '../errors/errors.js';
 import type { EpochMs, Trigger, TriggerDefaults, TriggerJson } from '../ports/trigger.js';
 import { TriggerBase } from './base.js';
-import { checkOptions, toJitter } from './bounds.js';
+import { JITTER_OPTION, checkOptions, toJitter } from './bounds.js';
 import type { CombiningOptions } from './combining.js';
 import { HolidayCalendar, isHolidayCalendar } from './holiday-calendar.js';
 import { isTrigger } from './is-trigger.js';
@@ -31,7 +31,7 @@ export class ExceptTrigger extends TriggerBase {
     if (!isTrigger(excluded) && !isHolidayCalendar(excluded)) {
       throw new InvalidTriggerError('An "except" trigger excludes a trigger or a HolidayCalendar.', excluded);
     }
-    checkOptions(options);
+    checkOptions(options, JITTER_OPTION);
     this.base = base;
     this.excluded = excluded;
     this.jitter = toJitter(options.jitter);

@@ -5,9 +5,11 @@ import { MS_PER, toMs, type DurationParts } from '../time/duration.js';
 import { formatDuration } from '../time/duration-text.js';
 import { Zone } from '../time/zone.js';
 import { TriggerBase } from './base.js';
-import { checkOptions, refuseNaN, toBound, toJitter, type BoundOptions } from './bounds.js';
+import { BOUND_OPTIONS, checkOptions, refuseNaN, toBound, toJitter, type BoundOptions } from './bounds.js';
 import { JsonFields } from './json-fields.js';
 import { instantText, optionsText } from './words.js';
+
+const OPTIONS: readonly string[] = [...BOUND_OPTIONS, 'from'];
 
 /** Options of an {@link IntervalTrigger}. */
 export interface IntervalTriggerOptions extends BoundOptions {
@@ -55,10 +57,11 @@ export class IntervalTrigger extends TriggerBase {
   readonly jitter: number | undefined;
 
   /**
-   * @param interval - its parts add up; fractions are allowed where they make whole milliseconds.
+   * @param interval - its parts, which add up (fractions are allowed where they make whole milliseconds), or milliseconds,
+   *   or ISO 8601 (`'PT5M'`).
    * @throws InvalidOptionError when the interval is below 1 ms or an option is invalid, UnknownTimeZoneError.
    */
-  constructor(interval: DurationParts, options: IntervalTriggerOptions = {}) {
+  constructor(interval: DurationParts | number | string, options: IntervalTriggerOptions = {}) {
     super();
     const anchor = (options as HiddenOptions)[ANCHOR];
     if (anchor !== undefined && interval instanceof IntervalTrigger) {
@@ -71,7 +74,7 @@ export class IntervalTrigger extends TriggerBase {
       this.jitter = interval.jitter;
       return;
     }
-    checkOptions(options);
+    checkOptions(options, OPTIONS);
     const zone = options.timezone === undefined ? undefined : Zone.of(options.timezone).name;
     const start = toBound(options.startTime, 'startTime', zone);
     const hidden = options as HiddenOptions;
@@ -202,6 +205,7 @@ function toFrom(input: unknown): boolean {
 }
 
 function toInterval(input: unknown): number {
+  if (typeof input === 'number' || typeof input === 'string') return toMs(input, 'interval', 1);
   if (typeof input !== 'object' || input === null) {
     throw new InvalidOptionError('interval', input, 'parts such as { minutes: 5 }');
   }

@@ -3,8 +3,10 @@ import { MAX_INSTANT } from '../time/civil.js';
 import { toMs, type DurationInput } from '../time/duration.js';
 import { formatDuration } from '../time/duration-text.js';
 import { TriggerBase } from './base.js';
-import { checkOptions, toJitter, type BoundOptions } from './bounds.js';
+import { JITTER_OPTION, checkOptions, toJitter, type BoundOptions } from './bounds.js';
 import { JsonFields } from './json-fields.js';
+
+const OPTIONS: readonly string[] = [...JITTER_OPTION, 'delay'];
 
 /** Options of a {@link StartupTrigger}. */
 export interface StartupTriggerOptions extends Pick<BoundOptions, 'jitter'> {
@@ -34,7 +36,7 @@ export class StartupTrigger extends TriggerBase {
   /** @throws InvalidOptionError */
   constructor(options: StartupTriggerOptions = {}) {
     super();
-    checkOptions(options);
+    checkOptions(options, OPTIONS);
     this.delay = options.delay === undefined ? 0 : toMs(options.delay, 'delay');
     this.jitter = toJitter(options.jitter);
   }

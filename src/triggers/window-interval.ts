@@ -6,7 +6,7 @@ import { formatDuration } from '../time/duration-text.js';
 import { timeOfDayText, toTimeOfDay } from '../time/time-of-day.js';
 import { toZone, Zone } from '../time/zone.js';
 import { TriggerBase } from './base.js';
-import { checkOptions, refuseNaN, toBound, toJitter, type BoundOptions } from './bounds.js';
+import { BOUND_OPTIONS, checkOptions, refuseNaN, toBound, toJitter, type BoundOptions } from './bounds.js';
 import { JsonFields } from './json-fields.js';
 import { toWeekdays, weekdayNames, weekdaysText, type WeekdaysInput } from './wall-clock/days.js';
 import { listText, optionsText } from './words.js';
@@ -58,7 +58,7 @@ export class WindowIntervalTrigger extends TriggerBase {
   /** @throws InvalidOptionError, UnknownTimeZoneError. */
   constructor(interval: DurationInput, window: CalendarWindow, options: WindowIntervalOptions = {}) {
     super();
-    checkOptions(options);
+    checkOptions(options, BOUND_OPTIONS);
     if (typeof window !== 'object' || (window as unknown) === null) {
       throw new InvalidOptionError('window', window, "an object such as { from: '09:00', to: '17:00' }");
     }

@@ -83,7 +83,8 @@ describe('IntervalTrigger', () => {
     [{ fortnights: 1 }],
     [{ weeks: 1e9 }],
     [null],
-    [5],
+    [0.4],
+    ['5 minutes'],
   ])('refuses the interval %j', (interval) => {
     expect(() => new IntervalTrigger(interval as object)).toThrow(InvalidOptionError);
   });

@@ -1,4 +1,5 @@
 import { InvalidOptionError } from '../../errors/errors.js';
+import { refuseUnknownKeys } from '../../errors/options.js';
 import type { Executor, RunRequest } from '../../ports/executor.js';
 import { runStorage } from './run-storage.js';
 
@@ -21,6 +22,7 @@ export class AsyncExecutor implements Executor {
 
   /** @throws InvalidOptionError when `concurrency` is not a whole number of 1 or more. */
   constructor(options: AsyncExecutorOptions = {}) {
+    refuseUnknownKeys(options, '', ['concurrency']);
     const { concurrency = Number.POSITIVE_INFINITY } = options;
     if (concurrency !== Number.POSITIVE_INFINITY && !(Number.isInteger(concurrency) && concurrency >= 1)) {
       throw new InvalidOptionError('concurrency', concurrency, 'a whole number of 1 or more, or Infinity');

@@ -1,4 +1,5 @@
 import { InvalidOptionError } from '../../errors/errors.js';
+import { refuseUnknownKeys } from '../../errors/options.js';
 import { StoreInUseError } from '../../errors/scheduler-errors.js';
 import type { JobRecord } from '../../model/job.js';
 import type {
@@ -53,6 +54,8 @@ export class MemoryJobStore implements JobStore {
 
   /** @throws InvalidOptionError when a limit is not a whole number of 0 or more. */
   constructor(options: MemoryJobStoreOptions = {}) {
+    refuseUnknownKeys(options, '', ['shared', 'ledger']);
+    refuseUnknownKeys(options.ledger ?? {}, 'ledger', ['perJob', 'removedJobs']);
     this.shared = options.shared ?? false;
     const { perJob = 100, removedJobs = 1_000 } = options.ledger ?? {};
     for (const [name, value] of Object.entries({ perJob, removedJobs })) {

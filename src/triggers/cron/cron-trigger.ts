@@ -1,13 +1,15 @@
 import { InvalidOptionError, InvalidTriggerError } from '../../errors/errors.js';
 import type { TriggerDefaults, TriggerJson } from '../../ports/trigger.js';
 import { toZone, Zone } from '../../time/zone.js';
-import { checkOptions } from '../bounds.js';
+import { WALL_CLOCK_OPTIONS, checkOptions } from '../bounds.js';
 import { JsonFields } from '../json-fields.js';
 import { readWallClockOptions } from '../wall-clock/read-options.js';
 import { WallClockTrigger, type WallClockOptions } from '../wall-clock/wall-clock-trigger.js';
 import { compileExpression, compileFields } from './compile.js';
 import { describeCron } from './describe.js';
 import { toFieldTexts, type CronFields, type CronFieldTexts } from './object-form.js';
+
+const OPTIONS: readonly string[] = [...WALL_CLOCK_OPTIONS, 'seed'];
 
 /** Options of a {@link CronTrigger}. */
 export interface CronTriggerOptions extends WallClockOptions {
@@ -42,7 +44,7 @@ export class CronTrigger extends WallClockTrigger {
    *   UnknownTimeZoneError.
    */
   constructor(cron: string | CronFields, options: CronTriggerOptions = {}) {
-    checkOptions(options);
+    checkOptions(options, OPTIONS);
     const { seed, timezone } = options;
     if (seed !== undefined && typeof seed !== 'string') throw new InvalidOptionError('seed', seed, 'a string');
     const expression = typeof cron === 'string' ? cron : undefined;

@@ -2,7 +2,7 @@ import { InvalidOptionError, InvalidTriggerError } from '../../errors/errors.js'
 import type { TriggerDefaults, TriggerJson } from '../../ports/trigger.js';
 import { toInstant, type InstantInput } from '../../time/instant.js';
 import { toZone, Zone } from '../../time/zone.js';
-import { checkOptions } from '../bounds.js';
+import { WALL_CLOCK_OPTIONS, checkOptions } from '../bounds.js';
 import { JsonFields } from '../json-fields.js';
 import type { TriggerRegistry } from '../registry.js';
 import { readWallClockOptions } from '../wall-clock/read-options.js';
@@ -11,6 +11,8 @@ import { optionsText } from '../words.js';
 import type { RecurrenceRule, RRuleLibrary } from './library.js';
 import { RuleMatcher } from './rule-matcher.js';
 import { localTimeText, toLocalRule, type LocalRule } from './rule-text.js';
+
+const OPTIONS: readonly string[] = [...WALL_CLOCK_OPTIONS, 'library', 'dtstart'];
 
 /** Options of an {@link RRuleTrigger}. */
 export interface RRuleTriggerOptions extends WallClockOptions {
@@ -48,7 +50,7 @@ export class RRuleTrigger extends WallClockTrigger {
    * @throws InvalidTriggerError when it is no rule, InvalidOptionError when an option is invalid, UnknownTimeZoneError.
    */
   constructor(rule: string, options: RRuleTriggerOptions) {
-    checkOptions(options);
+    checkOptions(options, OPTIONS);
     const { library } = options;
     if (!isLibrary(library)) {
       throw new InvalidOptionError(

@@ -1,0 +1,48 @@
+import { InvalidOptionError } from './errors.js';
+
+/** @throws InvalidOptionError unless it is an object of options. */
+export function requireObject(value: unknown, option: string): asserts value is object {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return;
+  const hint = Array.isArray(value) ? 'Arguments of a task go into the options: { args: [...] }.' : undefined;
+  throw new InvalidOptionError(option, value, 'an object', hint);
+}
+
+/** @throws InvalidOptionError naming the first key that is none of `allowed`, and the one that was probably meant. */
+export function refuseUnknownKeys(options: unknown, path: string, allowed: readonly string[], hint?: string): void {
+  requireObject(options, path === '' ? 'options' : path);
+  for (const key of Object.keys(options)) {
+    if (allowed.includes(key)) continue;
+    const option = path === '' ? key : `${path}.${key}`;
+    const meant = closest(key, allowed);
+    const advice = hint ?? (meant === undefined ? undefined : `There is no option \`${key}\`; did you mean \`${meant}\`?`);
+    throw new InvalidOptionError(option, (options as Record<string, unknown>)[key], `one of the options ${allowed.join(', ')}`, advice);
+  }
+}
+
+/** The name nearest to `key`, if it is near: by letters to add, drop or replace (Levenshtein), whatever the case. */
+function closest(key: string, names: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let least = Math.floor(Math.max(key.length, 4) / 2) + 1;
+  for (const name of names) {
+    const distance = editDistance(key.toLowerCase(), name.toLowerCase(), least);
+    if (distance < least) {
+      least = distance;
+      best = name;
+    }
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string, limit: number): number {
+  if (a.length > 40 || Math.abs(a.length - b.length) >= limit) return limit;
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replace = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replace, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? limit;
+}

@@ -1,0 +1,132 @@
+import { inspect } from 'node:util';
+import {
+  AsyncExecutor,
+  AsyncScheduler,
+  CronTrigger,
+  currentRun,
+  EVENT_ALL,
+  IntervalTrigger,
+  MemoryJobStore,
+  OrTrigger,
+  type Logger,
+} from 'punctual';
+import { JsonJobStore, VirtualClock } from 'punctual/testing';
+import { expect, it } from 'vitest';
+
+it.each([
+  ['a cron trigger', () => new CronTrigger('0 9 * * *', { timeZone: 'Asia/Tokyo' } as never), /`timeZone`.*did you mean `timezone`/],
+  ['an interval', () => new IntervalTrigger({ hours: 1 }, { start: 'x' } as never), /`start`/],
+  ['a combination', () => new OrTrigger([new IntervalTrigger(5)], { jiter: 5 } as never), /did you mean `jitter`/],
+  ['an executor', () => new AsyncExecutor({ limit: 1 } as never), /`limit`/],
+  ['a memory store', () => new MemoryJobStore({ foo: 1 } as never), /`foo`/],
+  ['its ledger', () => new MemoryJobStore({ ledger: { perjob: 1 } as never }), /`ledger.perjob`.*did you mean `perJob`/],
+  ['a scheduler', () => new AsyncScheduler({ timeZone: 'UTC' } as never), /did you mean `timezone`/],
+  ['the executors of a scheduler', () => new AsyncScheduler({ executors: { a: { execute: () => undefined } as never } }), /`executors.a.free`/],
+])('%s refuses what it does not know, and says which option was meant', (_, make, message) => {
+  expect(make).toThrow(message);
+});
+
+it('says where the arguments of a task go, and which option was meant', async () => {
+  const scheduler = new AsyncScheduler();
+  await expect(scheduler.addJob(() => undefined, '@daily', ['pdf'] as never)).rejects.toThrow(/\{ args: \[\.\.\.\] \}/);
+  await expect(scheduler.addJob(() => undefined, '@daily', { retry_: 3 } as never)).rejects.toThrow(/did you mean `retry`/);
+});
+
+it('takes milliseconds and ISO 8601 for an interval as well', () => {
+  expect(new IntervalTrigger(5_000).every).toBe(5_000);
+  expect(new IntervalTrigger('PT5M').every).toBe(300_000);
+});
+
+it('a listener for the abort of a run finds itself in that run', async () => {
+  const clock = new VirtualClock();
+  const scheduler = new AsyncScheduler({ clock, timezone: 'UTC' });
+  const seen: string[] = [];
+  const hang = (signal: AbortSignal): Promise<void> =>
+    new Promise((_, reject) => {
+      signal.addEventListener('abort', () => {
+        seen.push(currentRun().jobId);
+        reject(signal.reason as Error);
+      });
+    });
+  for (const id of ['a', 'b']) {
+    await scheduler.addJob(() => hang(currentRun().signal), new IntervalTrigger(1_000), { id, timeout: 100, maxRuns: 1 });
+  }
+  scheduler.on('jobError', () => undefined);
+  scheduler.on('jobTimeout', () => undefined);
+  await scheduler.start();
+  await clock.advance(2_000);
+  expect(seen).toEqual(['a', 'b']);
+  await scheduler.shutdown();
+});
+
+it('a listener for everything does not silence the log; one for the event does', async () => {
+  const lines: string[] = [];
+  const silent = (): void => undefined;
+  const logger: Logger = { debug: silent, info: silent, warn: silent, error: (line) => lines.push(line) };
+  const clock = new VirtualClock();
+  const scheduler = new AsyncScheduler({ clock, timezone: 'UTC', logger });
+  scheduler.addListener(() => undefined, EVENT_ALL);
+  await scheduler.addJob(() => Promise.reject(new Error('no')), new IntervalTrigger(1_000));
+  await scheduler.start();
+  await clock.advance(1_000);
+  expect(lines).toEqual(['punctual: jobError']);
+  scheduler.on('jobError', () => undefined);
+  await clock.advance(1_000);
+  expect(lines).toHaveLength(1);
+  await scheduler.shutdown();
+});
+
+it('verifyLedger counts the jobs whose history is no longer whole', async () => {
+  const clock = new VirtualClock('2026-01-01T00:00:00Z');
+  const scheduler = new AsyncScheduler({ clock, timezone: 'UTC' });
+  await scheduler.addJob(() => undefined, '0 9 * * *', { id: 'daily' });
+  await scheduler.addJob(() => undefined, '0 9 1 * *', { id: 'monthly' });
+  await scheduler.start();
+  await clock.advance({ days: 365 });
+  expect(await scheduler.verifyLedger()).toMatchObject({ ok: true, counts: { succeeded: 112 }, prunedJobs: 1 });
+  await scheduler.shutdown();
+});
+
+it('a job shows what it is when it is printed, and many are refused unless they are a list', async () => {
+  const scheduler = new AsyncScheduler({ timezone: 'UTC' });
+  const job = await scheduler.addJob(() => undefined, '@daily', { id: 'shown' });
+  expect(inspect(job)).toContain("status: 'active'");
+  await expect(scheduler.addJobs({} as never)).rejects.toMatchObject({ code: 'INVALID_OPTION' });
+});
+
+it('a task whose parameters have no types is a compile error, not an any', () => {
+  const scheduler = new AsyncScheduler({ tasks: { report: (format: string) => format, other: (format = 'pdf') => format } });
+  const add = (): unknown => [
+    // @ts-expect-error the argument has another type
+    scheduler.addJob('report', '@daily', { args: [1] }),
+    // @ts-expect-error so has this one, whose type comes from its default
+    scheduler.addJob('other', '@daily', { args: [1] }),
+  ];
+  expect(add).toBeTypeOf('function');
+});
+
+it('a run that a shutdown cut short is handed back where the record lives on, although its task heard the signal', async () => {
+  const jobStore = new JsonJobStore({ shared: true });
+  const clock = new VirtualClock();
+  const attempts: string[] = [];
+  const make = (node: string): AsyncScheduler => {
+    const scheduler = new AsyncScheduler({ clock, timezone: 'UTC', node, jobStores: { default: jobStore } });
+    scheduler.on('jobAbandoned', () => undefined);
+    scheduler.defineTask('work', () => {
+      attempts.push(`${node}/${currentRun().attempt}`);
+      return node === 'first' ? clock.sleep({ hours: 1 }, currentRun().signal) : undefined;
+    });
+    return scheduler;
+  };
+  const first = make('first');
+  await first.addJob('work', new IntervalTrigger(1_000), { id: 'job', maxRuns: 1 });
+  await first.start();
+  await clock.advance(1_000);
+  await first.shutdown({ wait: false });
+  const second = make('second');
+  await second.start();
+  await clock.advance(1_000);
+  expect(attempts).toEqual(['first/1', 'second/2']);
+  expect(await second.getRuns({ jobId: 'job' })).toMatchObject([{ verdict: 'succeeded', attempt: 2 }]);
+  await second.shutdown();
+});
