@@ -1,4 +1,4 @@
-import { AsyncScheduler, currentRun, IntervalTrigger, MemoryJobStore, StartupTrigger } from 'punctual';
+import { AsyncExecutor, AsyncScheduler, currentRun, IntervalTrigger, MemoryJobStore, StartupTrigger } from 'punctual';
 import { VirtualClock } from 'punctual/testing';
 import { expect, it } from 'vitest';
 
@@ -71,6 +71,21 @@ it('jobs of one instant and priority start in the order in which they were added
   await clock.advance({ minutes: 1 });
   const moved = [...ids.filter((id) => id !== ids[3]), ids[3]];
   expect(order).toEqual(moved);
+  await scheduler.shutdown();
+});
+
+it('a job that moves between executors is in the line of one only', async () => {
+  const clock = new VirtualClock(T0);
+  const executors = { default: new AsyncExecutor(), other: new AsyncExecutor() };
+  const scheduler = new AsyncScheduler({ clock, timezone: 'UTC', executors });
+  const ran: number[] = [];
+  await scheduler.addJob(() => undefined, new IntervalTrigger({ seconds: 50 }), { id: 'elsewhere', executor: 'other' });
+  await scheduler.addJob(() => void ran.push((clock.now() - T0) / 1_000), new IntervalTrigger({ seconds: 10 }), { id: 'mover' });
+  for (let i = 0; i < 4; i++) await scheduler.modifyJob('mover', { executor: i % 2 === 0 ? 'other' : 'default' });
+  await scheduler.rescheduleJob('mover', new IntervalTrigger({ seconds: 20 }));
+  await scheduler.start();
+  await clock.advance({ seconds: 45 });
+  expect(ran).toEqual([20, 40]);
   await scheduler.shutdown();
 });
 

@@ -3,6 +3,11 @@ export interface Timed {
   stamp: number;
 }
 
+/** Counts pushes over all heaps an item may come to lie in, so that no stamp ever means two places. */
+export interface PushCount {
+  next: number;
+}
+
 /** Stale nodes that may lie in the heap before it is cleaned, besides as many as there are live ones. */
 const SLACK = 64;
 
@@ -17,11 +22,15 @@ export class TimeHeap<T extends Timed> {
   #stamps: number[] = [];
   #items: T[] = [];
   #stale = 0;
-  #pushes = 0;
+  readonly #pushes: PushCount;
+
+  constructor(pushes: PushCount) {
+    this.#pushes = pushes;
+  }
 
   push(at: number, item: T): void {
     if (this.#stale > SLACK && this.#stale * 2 > this.#items.length) this.#sweep();
-    item.stamp = ++this.#pushes;
+    item.stamp = this.#pushes.next += 1;
     this.#keys.push(at);
     this.#stamps.push(item.stamp);
     this.#items.push(item);

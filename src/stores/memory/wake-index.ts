@@ -3,7 +3,7 @@ import type { ClaimRequest, ClaimScope, Revision, StoredJob } from '../../ports/
 import type { EpochMs } from '../../ports/trigger.js';
 import { Heap } from './heap.js';
 import type { History } from './memory-ledger.js';
-import { TimeHeap } from './time-heap.js';
+import { TimeHeap, type PushCount } from './time-heap.js';
 
 /** A stored record with its place in the index, and its history. */
 export interface Entry {
@@ -54,6 +54,7 @@ const byPriority = (a: Entry, b: Entry): boolean => {
  */
 export class WakeIndex {
   readonly #lanes = new Map<string, Lane>();
+  readonly #pushes: PushCount = { next: 0 };
   /** What was answered to claimers, until it is committed or its time of hiding is over. */
   #hidden: Hidden[] = [];
 
@@ -161,7 +162,7 @@ export class WakeIndex {
     const { executor, priority } = entry.record.definition.policy;
     let lane = entry.lane?.executor === executor ? entry.lane : this.#lanes.get(executor);
     if (lane === undefined) {
-      lane = { executor, later: new TimeHeap(), due: new Heap(byPriority), stranded: new Map(), prioritised: false };
+      lane = { executor, later: new TimeHeap(this.#pushes), due: new Heap(byPriority), stranded: new Map(), prioritised: false };
       this.#lanes.set(executor, lane);
     }
     lane.prioritised ||= priority !== 0;
