@@ -1,6 +1,7 @@
 export { AsyncScheduler } from './async-scheduler.js';
 
 // The scheduler's face
+export type { EventFace } from './scheduler/event-face.js';
 export { Job } from './scheduler/job.js';
 export type { ChangeOptions, JobOperations, JobSelector, LiveRun, RunJobOptions, TriggerInput } from './scheduler/job.js';
 export type { JobListQuery } from './scheduler/job-directory.js';
@@ -47,6 +48,7 @@ export type { ReadTrigger } from './triggers/registry.js';
 export { TriggerSearchError } from './triggers/search.js';
 export { StartupTrigger } from './triggers/startup.js';
 export type { StartupTriggerOptions } from './triggers/startup.js';
+export type { Weekday, WeekdaysInput } from './triggers/wall-clock/days.js';
 export type { DstRule } from './triggers/wall-clock/engine.js';
 export type { WallClockOptions, WallClockTrigger } from './triggers/wall-clock/wall-clock-trigger.js';
 export { WeeklyTrigger } from './triggers/weekly.js';

@@ -19,7 +19,7 @@ export interface FieldExplanation {
   readonly matches: boolean;
 }
 
-/** What {@link explainCron} found. */
+/** What `explain` found. */
 export interface CronExplanation {
   readonly local: string;
   readonly fields: readonly FieldExplanation[];
