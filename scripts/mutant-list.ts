@@ -17,7 +17,6 @@ export const mutants: readonly Mutant[] = [
   mutant('a lost lease does not abort the task', 'scheduler/runner.ts', '    active.abort(new LeaseLostError(active.runId));\n', ''),
   mutant('leases are never renewed', 'scheduler/heartbeat.ts', '      this.added(active);\n      this.#host.writer.push(this.#renewalOf(active));', '      this.added(active);'),
   mutant('a lease is trusted for longer than it lasts', 'scheduler/heartbeat.ts', 'this.#host.leaseMs * (1 - MARGIN)', 'this.#host.leaseMs * 1.5'),
-  mutant('any write of a record counts as a renewal', 'scheduler/runner.ts', ' || old.leaseUntil === run.leaseUntil', ''),
   mutant('a run is taken over before its lease is out', 'core/decide.ts', 'run.leaseUntil === null || run.leaseUntil > context.now', 'run.leaseUntil === null || run.leaseUntil > context.now + 2_000'),
   mutant('runs of a dead node are never taken over', 'core/decide.ts', 'run.leaseUntil === null || run.leaseUntil > context.now', 'run.leaseUntil !== 0'),
   mutant('a durable store of one process has no leases', 'scheduler/store-access.ts', 'return this.store.shared || this.store.durable;', 'return this.store.shared;'),
