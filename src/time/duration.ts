@@ -44,6 +44,20 @@ export function toMs(input: unknown, option: string, min = 0): number {
   return Math.round(ms);
 }
 
+/**
+ * Milliseconds of a duration that is to be kept exactly: a third of a millisecond lost every second adds up.
+ *
+ * @throws InvalidOptionError as {@link toMs}, and when it is no whole number of milliseconds, 1 or more.
+ */
+export function toExactMs(input: unknown, option: string): number {
+  const ms = toMs(input, option, 1);
+  const given = parse(input) ?? ms;
+  // luxon cuts off what is less than a millisecond.
+  const isCut = typeof input === 'string' && /[.,]\d{3}\d*[1-9]\d*S$/.test(input);
+  if (!isCut && Math.abs(given - ms) <= 1e-3) return ms;
+  throw new InvalidOptionError(option, input, 'a whole number of milliseconds');
+}
+
 function parse(input: unknown): number | undefined {
   if (typeof input === 'number') return input;
   if (typeof input === 'string') return isoToMs(input);

@@ -12,6 +12,9 @@ const ALLOWED =
 /** The range of `Date`: ±100,000,000 days (ECMA-262, 21.4.1.1). */
 const LIMIT = 8.64e15;
 
+/** Longest text read: far longer than any instant is written. */
+const MAX_LENGTH = 64;
+
 /**
  * Epoch milliseconds of an instant. A string without an offset is read in `timezone` when one is given, and
  * refused otherwise, because its meaning would depend on the machine. In a daylight-saving gap it moves
@@ -37,12 +40,18 @@ function parse(input: unknown, timezone: string | undefined): number | undefined
 }
 
 function parseIso(text: string, timezone: string | undefined): number | undefined {
-  const hasOffset = /T.*(Z|[+-]\d{2}(:?\d{2})?)$/i.test(text);
-  if (!hasOffset && timezone === undefined) return undefined;
+  const ms = isoToMs(text);
+  if (ms === undefined || /T.*(Z|[+-]\d{2}(:?\d{2})?)$/i.test(text)) return ms;
+  // Without an offset, what was read as UTC is what the zone's clocks show.
+  return timezone === undefined ? undefined : Zone.of(timezone).fromLocal(ms, 'shift');
+}
+
+/**
+ * Epoch milliseconds of an ISO 8601 text, read in UTC if it has no offset; undefined when it is none. It starts with a
+ * date: luxon takes a time alone for today's, and so for another instant every day. A zone in brackets is refused.
+ */
+export function isoToMs(text: string): number | undefined {
+  if (text.length > MAX_LENGTH || !/^[+-]?\d{4}[^[]*$/.test(text)) return undefined;
   const parsed = DateTime.fromISO(text, { zone: 'UTC' });
-  if (!parsed.isValid) return undefined;
-  // Without an offset, what was parsed as UTC is what the zone's clocks show.
-  return hasOffset || timezone === undefined
-    ? parsed.toMillis()
-    : Zone.of(timezone).fromLocal(parsed.toMillis(), 'shift');
+  return parsed.isValid ? parsed.toMillis() : undefined;
 }

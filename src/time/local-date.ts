@@ -1,7 +1,6 @@
-import { DateTime } from 'luxon';
 import { InvalidOptionError } from '../errors/errors.js';
 import { DAY_MS } from './civil.js';
-import { toInstant } from './instant.js';
+import { isoToMs, toInstant } from './instant.js';
 import { Zone } from './zone.js';
 
 const ALLOWED = "a date ('2026-05-01') or an instant";
@@ -14,10 +13,10 @@ const ALLOWED = "a date ('2026-05-01') or an instant";
  */
 export function toLocalDay(input: unknown, option: string, zone: Zone | undefined): number | undefined {
   if (input === undefined || input === null) return undefined;
-  if (typeof input === 'string' && !input.includes('T')) {
-    const date = DateTime.fromISO(input, { zone: 'UTC' });
-    if (!date.isValid) throw new InvalidOptionError(option, input, ALLOWED);
-    return Math.floor(date.toMillis() / DAY_MS);
+  if (typeof input === 'string' && !/t/i.test(input)) {
+    const date = isoToMs(input);
+    if (date === undefined) throw new InvalidOptionError(option, input, ALLOWED);
+    return Math.floor(date / DAY_MS);
   }
   const place = zone ?? Zone.system();
   return Math.floor(place.toLocal(toInstant(input, option, place.name)) / DAY_MS);

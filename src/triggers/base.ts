@@ -28,12 +28,7 @@ export abstract class TriggerBase implements Trigger {
    * ```
    */
   nextRunTimes(count: number, after: InstantInput): Date[] {
-    const times: Date[] = [];
-    const limit = toLimit(count, 'count');
-    for (let at = this.next(toInstant(after, 'after')); at !== null && times.length < limit; at = this.next(at)) {
-      times.push(new Date(at));
-    }
-    return times;
+    return this.#list(toInstant(after, 'after'), Infinity, toLimit(count, 'count'));
   }
 
   /**
@@ -43,11 +38,16 @@ export abstract class TriggerBase implements Trigger {
    * @throws InvalidOptionError when an argument is no instant, or `limit` no positive integer.
    */
   between(from: InstantInput, to: InstantInput, limit = DEFAULT_LIMIT): Date[] {
+    return this.#list(toInstant(from, 'from') - 1, toInstant(to, 'to'), toLimit(limit, 'limit'));
+  }
+
+  /** Asks for no fire time more than is wanted: where they are rare, the next one may be long or in vain to look for. */
+  #list(after: EpochMs, last: EpochMs, most: number): Date[] {
     const times: Date[] = [];
-    const last = toInstant(to, 'to');
-    const most = toLimit(limit, 'limit');
-    let at = this.next(toInstant(from, 'from') - 1);
-    for (; at !== null && at <= last && times.length < most; at = this.next(at)) times.push(new Date(at));
+    for (let at = this.next(after); at !== null && at <= last; at = this.next(at)) {
+      times.push(new Date(at));
+      if (times.length === most) break;
+    }
     return times;
   }
 }

@@ -8,10 +8,7 @@ import { toInstant, type InstantInput } from '../time/instant.js';
 export interface BoundOptions {
   /** No fire time before this instant; one exactly on it counts. Local ISO strings are read in `timezone`. */
   readonly startTime?: InstantInput | undefined;
-  /**
-   * No fire time after this instant; one exactly on it counts. Local ISO strings are read in `timezone`. An end
-   * before the start leaves no fire time at all.
-   */
+  /** No fire time after this instant; one exactly on it counts, and it is not before `startTime`. Local ISO strings are read in `timezone`. */
   readonly endTime?: InstantInput | undefined;
   /** Upper bound of the deterministic delay a scheduler adds to each start. Default: none. */
   readonly jitter?: DurationInput | undefined;
@@ -49,7 +46,20 @@ export function checkOptions(options: unknown, allowed: readonly string[]): void
   refuseUnknownKeys(options, '', allowed);
 }
 
-/** @throws InvalidOptionError: NaN is no instant, and a trigger must not answer for it. */
-export function refuseNaN(instant: number, option: string): void {
-  if (Number.isNaN(instant)) throw new InvalidOptionError(option, instant, 'an instant in epoch milliseconds');
+/**
+ * Checks the first argument of a trigger that says what it does by names.
+ *
+ * @param example - of what is expected, for the error.
+ * @throws InvalidOptionError when it is no object, or has a name that is none of `allowed`.
+ */
+export function checkSpec(spec: unknown, name: string, allowed: readonly string[], example: string): asserts spec is object {
+  if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) {
+    throw new InvalidOptionError(name, spec, `an object such as ${example}`);
+  }
+  refuseUnknownKeys(spec, name, allowed);
+}
+
+/** @throws InvalidOptionError: what is no number, as NaN, is no instant, and a trigger must not answer for it. */
+export function refuseNaN(instant: unknown, option: string): void {
+  if (typeof instant !== 'number' || Number.isNaN(instant)) throw new InvalidOptionError(option, instant, 'an instant in epoch milliseconds');
 }

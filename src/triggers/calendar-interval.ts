@@ -6,7 +6,7 @@ import { timeOfDayText } from '../time/time-of-day.js';
 import { dayText, toLocalDay } from '../time/local-date.js';
 import { toZone, Zone } from '../time/zone.js';
 import { TriggerBase } from './base.js';
-import { checkOptions, checkOrder, refuseNaN, toJitter, type BoundOptions } from './bounds.js';
+import { checkOptions, checkOrder, checkSpec, refuseNaN, toJitter, type BoundOptions } from './bounds.js';
 import { JsonFields } from './json-fields.js';
 import { listText, optionsText } from './words.js';
 
@@ -254,17 +254,7 @@ export class CalendarIntervalTrigger extends TriggerBase {
 }
 
 function checkInterval(interval: unknown): void {
-  if (typeof interval !== 'object' || interval === null)
-    throw new InvalidOptionError('interval', interval, 'parts such as { months: 1, hour: 15 }');
-  for (const part of Object.keys(interval)) {
-    if (![...STEPS, 'hour', 'minute', 'second'].includes(part)) {
-      throw new InvalidOptionError(
-        `interval.${part}`,
-        (interval as Record<string, unknown>)[part],
-        `one of ${STEPS.join(', ')}, hour, minute, second`,
-      );
-    }
-  }
+  checkSpec(interval, 'interval', [...STEPS, 'hour', 'minute', 'second'], '{ months: 1, hour: 15 }');
 }
 
 function toPart(interval: CalendarInterval, part: keyof CalendarInterval, max: number): number {

@@ -1,15 +1,18 @@
 import { InvalidTriggerError } from '../errors/errors.js';
 import type { EpochMs, Trigger, TriggerDefaults, TriggerJson, TriggerReader } from '../ports/trigger.js';
 import { TriggerBase } from './base.js';
-import { JITTER_OPTION, checkOptions, toJitter, type BoundOptions } from './bounds.js';
-import { isTrigger } from './is-trigger.js';
+import { JITTER_OPTION, checkOptions, refuseNaN, toJitter, type BoundOptions } from './bounds.js';
+import { Conjunction, PARTS } from './conjunction.js';
+import { CYCLE, joinCycles, type Cycle } from './cycle.js';
+import { checkPart, isTrigger } from './is-trigger.js';
 import { JsonFields } from './json-fields.js';
-import { MAX_ROUNDS, previousOf, TriggerSearchError } from './search.js';
-import { describeTrigger } from './words.js';
+import { isExactly, previousOf } from './search.js';
+import { firstOf } from './past-dates.js';
+import { partText, optionsText } from './words.js';
 
 export { ExceptTrigger } from './except.js';
 
-/** Options of the combining triggers. A part's own jitter has no effect inside a combination. */
+/** Options of the combining triggers. A part's own jitter has no effect inside a combination, whose jitter counts. */
 export type CombiningOptions = Pick<BoundOptions, 'jitter'>;
 
 /**
@@ -24,7 +27,7 @@ export class OrTrigger extends TriggerBase {
   readonly triggers: readonly Trigger[];
   readonly jitter: number | undefined;
 
-  /** @throws InvalidTriggerError when the list is empty or holds something that is no trigger. */
+  /** @throws InvalidTriggerError when the list is empty, or holds something that is no trigger or has no fire times of its own. */
   constructor(triggers: readonly Trigger[], options: CombiningOptions = {}) {
     super();
     this.triggers = checkParts('or', triggers);
@@ -37,6 +40,7 @@ export class OrTrigger extends TriggerBase {
   }
 
   next(after: EpochMs): EpochMs | null {
+    refuseNaN(after, 'after');
     let earliest: EpochMs | null = null;
     for (const trigger of this.triggers) {
       const at = trigger.next(after);
@@ -46,6 +50,7 @@ export class OrTrigger extends TriggerBase {
   }
 
   previous(before: EpochMs): EpochMs | null {
+    refuseNaN(before, 'before');
     let latest: EpochMs | null = null;
     for (const trigger of this.triggers) {
       const at = previousOf(trigger, before);
@@ -54,13 +59,31 @@ export class OrTrigger extends TriggerBase {
     return latest;
   }
 
+  /** Dates that have passed are still due, as far as no other part has had a fire time since. */
+  first(now: EpochMs): EpochMs | null {
+    const owed = this.triggers.map((part) => firstOf(part, now));
+    if (owed.every((at) => at === null)) return null;
+    let passed = -Infinity;
+    this.triggers.forEach((part, i) => {
+      passed = Math.max(passed, previousOf(part, owed[i] ?? now + 1) ?? -Infinity);
+    });
+    const from = passed === -Infinity ? Math.min(...owed.map((at) => at ?? Infinity)) - 1 : passed;
+    const at = this.next(from);
+    return at !== null && at <= now ? at : null;
+  }
+
   withDefaults(defaults: TriggerDefaults): OrTrigger {
     const triggers = fillIn(this.triggers, defaults);
     return triggers === this.triggers ? this : new OrTrigger(triggers, { jitter: this.jitter });
   }
 
+  /** @internal */
+  [CYCLE](): Cycle | undefined {
+    return isExactly(this, OrTrigger) ? joinCycles(this.triggers) : undefined;
+  }
+
   describe(): string {
-    return this.triggers.map(describeTrigger).join('; or ');
+    return `${this.triggers.map(partText).join('; or ')}${optionsText({ jitter: this.jitter })}`;
   }
 
   toJSON(): TriggerJson {
@@ -84,8 +107,10 @@ export class OrTrigger extends TriggerBase {
 export class AndTrigger extends TriggerBase {
   readonly triggers: readonly Trigger[];
   readonly jitter: number | undefined;
+  /** Worked out when it is first needed: most triggers are made, filled in and stored, and only the copy is asked. */
+  #conjunction: Conjunction | undefined;
 
-  /** @throws InvalidTriggerError when the list is empty or holds something that is no trigger. */
+  /** @throws InvalidTriggerError when the list is empty, or holds something that is no trigger or has no fire times of its own. */
   constructor(triggers: readonly Trigger[], options: CombiningOptions = {}) {
     super();
     this.triggers = checkParts('and', triggers);
@@ -98,48 +123,34 @@ export class AndTrigger extends TriggerBase {
   }
 
   /**
-   * Each round asks every part for its first instant from the latest candidate on, so the search leaps from
-   * one part's instants to the other's instead of walking along the denser one.
+   * `null` also where the parts can be seen never to agree again.
    *
-   * @throws TriggerSearchError when the parts do not agree within a bounded number of rounds.
+   * @throws TriggerSearchError when that cannot be seen, and they do not agree within a bounded number of steps.
    */
   next(after: EpochMs): EpochMs | null {
-    let candidate = -Infinity;
-    let agreed = 0;
-    for (let round = 0; round < MAX_ROUNDS;) {
-      for (const trigger of this.triggers) {
-        const at = trigger.next(candidate === -Infinity ? after : candidate - 1);
-        if (at === null) return null;
-        if (at === candidate) agreed += 1;
-        else {
-          candidate = at;
-          agreed = 1;
-        }
-        if (agreed >= this.triggers.length) return candidate;
-        round += 1;
-      }
-    }
-    throw new TriggerSearchError('and', after, candidate, this);
+    return (this.#conjunction ??= new Conjunction(this, this.triggers)).next(after);
   }
 
-  /** @throws TriggerSearchError when the parts do not agree within a bounded number of rounds. */
+  /** @throws TriggerSearchError as {@link AndTrigger.next}. */
   previous(before: EpochMs): EpochMs | null {
-    let candidate = Infinity;
-    let agreed = 0;
-    for (let round = 0; round < MAX_ROUNDS;) {
-      for (const trigger of this.triggers) {
-        const at = previousOf(trigger, candidate === Infinity ? before : candidate + 1);
-        if (at === null) return null;
-        if (at === candidate) agreed += 1;
-        else {
-          candidate = at;
-          agreed = 1;
-        }
-        if (agreed >= this.triggers.length) return candidate;
-        round += 1;
-      }
-    }
-    throw new TriggerSearchError('and', candidate, before, this);
+    return (this.#conjunction ??= new Conjunction(this, this.triggers)).previous(before);
+  }
+
+  /** @internal */
+  get [PARTS](): readonly Trigger[] | undefined {
+    return isExactly(this, AndTrigger) ? this.triggers : undefined;
+  }
+
+  /** @internal */
+  [CYCLE](): Cycle | undefined {
+    return isExactly(this, AndTrigger) ? joinCycles(this.triggers) : undefined;
+  }
+
+  /** A date that has passed is still due if all parts fire on it. */
+  first(now: EpochMs): EpochMs | null {
+    const owed = Math.max(...this.triggers.map((part) => firstOf(part, now) ?? -Infinity));
+    const at = owed === -Infinity ? null : this.next(owed - 1);
+    return at !== null && at <= now ? at : null;
   }
 
   withDefaults(defaults: TriggerDefaults): AndTrigger {
@@ -148,7 +159,7 @@ export class AndTrigger extends TriggerBase {
   }
 
   describe(): string {
-    return `When all of these fall together: ${this.triggers.map(describeTrigger).join('; ')}`;
+    return `When all of these fall together: ${this.triggers.map(partText).join('; ')}${optionsText({ jitter: this.jitter })}`;
   }
 
   toJSON(): TriggerJson {
@@ -191,6 +202,7 @@ function checkParts(kind: string, triggers: unknown): readonly Trigger[] {
         trigger,
       );
     }
+    checkPart(`an "${kind}" trigger`, trigger);
   }
   return [...(triggers as readonly Trigger[])];
 }

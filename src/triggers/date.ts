@@ -1,9 +1,11 @@
 import type { EpochMs, TriggerJson } from '../ports/trigger.js';
 import { toInstant, type InstantInput } from '../time/instant.js';
 import { TriggerBase } from './base.js';
-import { toJitter, type BoundOptions } from './bounds.js';
+import { JITTER_OPTION, checkOptions, refuseNaN, toJitter, type BoundOptions } from './bounds.js';
 import { JsonFields } from './json-fields.js';
 import { instantText, optionsText } from './words.js';
+
+const OPTIONS: readonly string[] = ['timezone', ...JITTER_OPTION];
 
 /** Options of a {@link DateTrigger}. */
 export interface DateTriggerOptions extends Pick<BoundOptions, 'jitter'> {
@@ -32,6 +34,7 @@ export class DateTrigger extends TriggerBase {
    */
   constructor(at: InstantInput, options: DateTriggerOptions = {}) {
     super();
+    checkOptions(options, OPTIONS);
     this.at = toInstant(at, 'at', options.timezone);
     this.jitter = toJitter(options.jitter);
   }
@@ -41,10 +44,12 @@ export class DateTrigger extends TriggerBase {
   }
 
   next(after: EpochMs): EpochMs | null {
+    refuseNaN(after, 'after');
     return after < this.at ? this.at : null;
   }
 
   previous(before: EpochMs): EpochMs | null {
+    refuseNaN(before, 'before');
     return before > this.at ? this.at : null;
   }
 

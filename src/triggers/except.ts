@@ -1,14 +1,18 @@
+import { inspectValue } from '../errors/base.js';
 import { InvalidTriggerError } from '../errors/errors.js';
 import type { EpochMs, Trigger, TriggerDefaults, TriggerJson } from '../ports/trigger.js';
 import { TriggerBase } from './base.js';
-import { JITTER_OPTION, checkOptions, toJitter } from './bounds.js';
+import { JITTER_OPTION, checkOptions, refuseNaN, toJitter } from './bounds.js';
 import type { CombiningOptions } from './combining.js';
+import { CYCLE, joinCycles, type Cycle } from './cycle.js';
+import { Difference } from './difference.js';
 import { HolidayCalendar, isHolidayCalendar } from './holiday-calendar.js';
-import { isTrigger } from './is-trigger.js';
+import { checkPart, isTrigger } from './is-trigger.js';
 import { JsonFields } from './json-fields.js';
 import type { TriggerRegistry } from './registry.js';
-import { firesAt, MAX_ROUNDS, previousOf, TriggerSearchError } from './search.js';
-import { describeTrigger } from './words.js';
+import { isExactly, MAX_ROUNDS, previousOf, TriggerSearchError } from './search.js';
+import { firstOf } from './past-dates.js';
+import { optionsText, partText } from './words.js';
 
 /**
  * Fires when `base` does, except at the instants of another trigger, or on the dates of a calendar.
@@ -23,14 +27,24 @@ export class ExceptTrigger extends TriggerBase {
   readonly base: Trigger;
   readonly excluded: Trigger | HolidayCalendar;
   readonly jitter: number | undefined;
+  /** Worked out when it is first needed. */
+  #difference: Difference | undefined;
 
-  /** @throws InvalidTriggerError when `base` is no trigger, or `excluded` neither a trigger nor a calendar. */
+  /**
+   * @throws InvalidTriggerError when `base` is no trigger, `excluded` neither a trigger nor a calendar, or one of them
+   *   has no fire times of its own.
+   */
   constructor(base: Trigger, excluded: Trigger | HolidayCalendar, options: CombiningOptions = {}) {
     super();
     if (!isTrigger(base)) throw new InvalidTriggerError('The base of an "except" trigger is not a trigger.', base);
     if (!isTrigger(excluded) && !isHolidayCalendar(excluded)) {
-      throw new InvalidTriggerError('An "except" trigger excludes a trigger or a HolidayCalendar.', excluded);
+      throw new InvalidTriggerError(
+        `An "except" trigger excludes a trigger or a HolidayCalendar, got ${inspectValue(excluded)}. For dates, write new HolidayCalendar(['2026-12-25']).`,
+        excluded,
+      );
     }
+    checkPart('an "except" trigger', base);
+    if (isTrigger(excluded)) checkPart('an "except" trigger', excluded);
     checkOptions(options, JITTER_OPTION);
     this.base = base;
     this.excluded = excluded;
@@ -41,47 +55,61 @@ export class ExceptTrigger extends TriggerBase {
     return 'except';
   }
 
-  /** @throws TriggerSearchError when too many instants in a row are excluded. */
+  /**
+   * `null` also where it can be seen that all that follows is excluded.
+   *
+   * @throws TriggerSearchError when that cannot be seen, and too many instants in a row are excluded.
+   */
   next(after: EpochMs): EpochMs | null {
     const { base, excluded } = this;
+    if (isTrigger(excluded)) return this.#differenceFrom(excluded).next(after);
+    refuseNaN(after, 'after');
     let at = base.next(after);
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      if (at === null) return null;
-      if (isTrigger(excluded)) {
-        if (!firesAt(excluded, at)) return at;
-        at = base.next(at);
-      } else {
-        if (!excluded.includes(at)) return at;
-        // However dense the base is, holidays in a row are left in one step.
-        at = base.next(Math.max(at, excluded.endAfter(at) - 1));
-      }
+      if (at === null || !excluded.includes(at)) return at;
+      // However dense the base is, holidays in a row are left in one step.
+      at = base.next(Math.max(at, excluded.endAfter(at) - 1));
     }
     throw new TriggerSearchError('except', after, at ?? after, this);
   }
 
-  /** @throws TriggerSearchError when too many instants in a row are excluded. */
+  /** @throws TriggerSearchError as {@link ExceptTrigger.next}. */
   previous(before: EpochMs): EpochMs | null {
     const { base, excluded } = this;
+    if (isTrigger(excluded)) return this.#differenceFrom(excluded).previous(before);
+    refuseNaN(before, 'before');
     let at = previousOf(base, before);
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      if (at === null) return null;
-      if (isTrigger(excluded)) {
-        if (!firesAt(excluded, at)) return at;
-        at = previousOf(base, at);
-      } else {
-        if (!excluded.includes(at)) return at;
-        at = previousOf(base, Math.min(at, excluded.startBefore(at)));
-      }
+      if (at === null || !excluded.includes(at)) return at;
+      at = previousOf(base, Math.min(at, excluded.startBefore(at)));
     }
     throw new TriggerSearchError('except', at ?? before, before, this);
+  }
+
+  /** A date that has passed is still due, unless it is excluded. */
+  first(now: EpochMs): EpochMs | null {
+    const owed = firstOf(this.base, now);
+    const at = owed === null ? null : this.next(owed - 1);
+    return at !== null && at <= now ? at : null;
+  }
+
+  /** @internal */
+  [CYCLE](): Cycle | undefined {
+    return isExactly(this, ExceptTrigger) && isTrigger(this.excluded)
+      ? joinCycles([this.base, this.excluded])
+      : undefined;
+  }
+
+  #differenceFrom(excluded: Trigger): Difference {
+    return (this.#difference ??= new Difference(this, this.base, excluded));
   }
 
   describe(): string {
     const { excluded } = this;
     const exception = isTrigger(excluded)
-      ? `at: ${describeTrigger(excluded)}`
+      ? `at: ${partText(excluded)}`
       : `on the dates of ${calendarText(excluded)}`;
-    return `${describeTrigger(this.base)}; but not ${exception}`;
+    return `${partText(this.base)}; but not ${exception}${optionsText({ jitter: this.jitter })}`;
   }
 
   withDefaults(defaults: TriggerDefaults): ExceptTrigger {

@@ -1,11 +1,15 @@
 import { InvalidOptionError, InvalidTriggerError } from '../errors/errors.js';
+import { refuseUnknownKeys } from '../errors/options.js';
 import { inspectValue } from '../errors/base.js';
 import type { EpochMs, Trigger, TriggerDefaults, TriggerJson, TriggerReader } from '../ports/trigger.js';
 import { DAY_MS } from '../time/civil.js';
 import type { InstantInput } from '../time/instant.js';
 import { dayText, toLocalDay } from '../time/local-date.js';
 import { toZone, Zone } from '../time/zone.js';
-import { isTrigger } from './is-trigger.js';
+import { checkOptions } from './bounds.js';
+import { checkPart, isTrigger } from './is-trigger.js';
+
+const OPTIONS: readonly string[] = ['name', 'timezone'];
 
 /** Dates from one to another, both included. */
 export interface DateRange {
@@ -53,10 +57,14 @@ export class HolidayCalendar {
   readonly #triggers: readonly Trigger[];
   readonly #zone: Zone | undefined;
 
-  /** @throws InvalidOptionError when a holiday is neither a date, a range nor a trigger, UnknownTimeZoneError. */
+  /**
+   * @throws InvalidOptionError when a holiday is neither a date, a range nor a trigger, InvalidTriggerError when a trigger
+   *   has no fire times of its own, UnknownTimeZoneError.
+   */
   constructor(holidays: readonly Holiday[], options: HolidayCalendarOptions = {}) {
     if (!Array.isArray(holidays))
       throw new InvalidOptionError('holidays', holidays, 'a list of dates, ranges and triggers');
+    checkOptions(options, OPTIONS);
     const { name } = options;
     if (name !== undefined && (typeof name !== 'string' || name === '')) {
       throw new InvalidOptionError('name', name, 'a non-empty string');
@@ -74,6 +82,7 @@ export class HolidayCalendar {
     }
     this.#zone = zone;
     const triggers = given.filter(isTrigger);
+    for (const trigger of triggers) checkPart('a holiday calendar', trigger);
     // The calendar's zone is the one its triggers are read in, unless they name another.
     this.#triggers =
       zone === undefined
@@ -185,7 +194,8 @@ function toRange(
   option: string,
   zone: Zone | undefined,
 ): readonly [number, number] {
-  if (typeof holiday === 'object' && 'from' in holiday && 'to' in holiday) {
+  if (typeof holiday === 'object' && (holiday as unknown) !== null && 'from' in holiday && 'to' in holiday) {
+    refuseUnknownKeys(holiday, option, ['from', 'to']);
     const first = toLocalDay(holiday.from, `${option}.from`, zone);
     const last = toLocalDay(holiday.to, `${option}.to`, zone);
     if (first !== undefined && last !== undefined && first <= last) return [first, last];

@@ -1,11 +1,12 @@
 import { InvalidOptionError } from '../errors/errors.js';
+import { refuseUnknownKeys } from '../errors/options.js';
 import type { EpochMs, TriggerDefaults, TriggerJson } from '../ports/trigger.js';
 import { MAX_INSTANT } from '../time/civil.js';
-import { MS_PER, toMs, type DurationParts } from '../time/duration.js';
+import { MS_PER, toExactMs, toMs, type DurationParts } from '../time/duration.js';
 import { formatDuration } from '../time/duration-text.js';
 import { Zone } from '../time/zone.js';
 import { TriggerBase } from './base.js';
-import { BOUND_OPTIONS, checkOptions, refuseNaN, toBound, toJitter, type BoundOptions } from './bounds.js';
+import { BOUND_OPTIONS, checkOptions, checkOrder, refuseNaN, toBound, toJitter, type BoundOptions } from './bounds.js';
 import { JsonFields } from './json-fields.js';
 import { instantText, optionsText } from './words.js';
 
@@ -27,6 +28,8 @@ const EPOCH = 0;
 const AT_ANCHOR = 1;
 const AFTER_ANCHOR = 2;
 type Origin = typeof EPOCH | typeof AT_ANCHOR | typeof AFTER_ANCHOR;
+
+const CALENDAR_HINT = 'Months and years differ in length: CalendarIntervalTrigger counts them on the calendar.';
 
 const UNITS: readonly string[] = Object.keys(MS_PER);
 
@@ -63,7 +66,7 @@ export class IntervalTrigger extends TriggerBase {
    */
   constructor(interval: DurationParts | number | string, options: IntervalTriggerOptions = {}) {
     super();
-    const anchor = (options as HiddenOptions)[ANCHOR];
+    const anchor = (options as HiddenOptions | null)?.[ANCHOR];
     if (anchor !== undefined && interval instanceof IntervalTrigger) {
       // From `withDefaults`, for each of a million jobs: everything was checked when the original was made.
       this.every = interval.every;
@@ -82,6 +85,7 @@ export class IntervalTrigger extends TriggerBase {
     this.#anchor = start ?? hidden[ANCHOR] ?? 0;
     this.#end = toBound(options.endTime, 'endTime', zone);
     this.#origin = start !== undefined ? AT_ANCHOR : hidden[ANCHOR] !== undefined ? AFTER_ANCHOR : EPOCH;
+    checkOrder(start, this.#end, 'endTime', options.endTime);
     this.#fromCompletion = toFrom(options.from);
     this.jitter = toJitter(options.jitter);
   }
@@ -96,12 +100,15 @@ export class IntervalTrigger extends TriggerBase {
   }
 
   next(after: EpochMs): EpochMs | null {
+    refuseNaN(after, 'after');
     const every = this.every;
     const anchor = this.#anchor;
     const origin = this.#origin;
     // Whole first: a fraction tiny enough would be lost in the subtraction.
     const whole = after < -MAX_INSTANT ? -MAX_INSTANT - 1 : Math.floor(after);
-    let step = Math.floor((whole - anchor) / every) + 1;
+    const passed = whole - anchor;
+    if (passed > Number.MAX_SAFE_INTEGER) return this.#nextFar(whole);
+    let step = Math.floor(passed / every) + 1;
     if (origin !== EPOCH) {
       const first = origin === AT_ANCHOR ? 0 : 1;
       if (step < first) step = first;
@@ -109,21 +116,33 @@ export class IntervalTrigger extends TriggerBase {
     const at = anchor + step * every;
     const end = this.#end;
     if (end !== undefined ? at <= end : at <= MAX_INSTANT) return at;
-    refuseNaN(after, 'after');
     return null;
   }
 
   previous(before: EpochMs): EpochMs | null {
+    refuseNaN(before, 'before');
     const every = this.every;
     const anchor = this.#anchor;
     const end = this.#end;
     const limit = end !== undefined && before > end ? end + 1 : Math.min(Math.ceil(before), MAX_INSTANT + 1);
+    if (limit - anchor > Number.MAX_SAFE_INTEGER) return limit - 1 - this.#remainder(limit - 1);
     const step = Math.ceil((limit - anchor) / every) - 1;
     const origin = this.#origin;
     const first = origin === EPOCH ? Math.ceil((-MAX_INSTANT - anchor) / every) : origin === AT_ANCHOR ? 0 : 1;
     if (step >= first) return anchor + step * every;
-    refuseNaN(before, 'before');
     return null;
+  }
+
+  /** Further from the anchor than numbers are exact: the remainders are. */
+  #nextFar(whole: number): EpochMs | null {
+    const at = whole - this.#remainder(whole) + this.every;
+    return at <= (this.#end ?? MAX_INSTANT) ? at : null;
+  }
+
+  /** What is left of the way from the anchor to an instant after whole intervals. */
+  #remainder(at: number): number {
+    const every = this.every;
+    return (((at % every) - (this.#anchor % every)) % every + every) % every;
   }
 
   count(from: EpochMs, to: EpochMs): number {
@@ -205,7 +224,10 @@ function toFrom(input: unknown): boolean {
 }
 
 function toInterval(input: unknown): number {
-  if (typeof input === 'number' || typeof input === 'string') return toMs(input, 'interval', 1);
+  if (typeof input === 'string' && /^P0*[1-9]\d*[YM]/.test(input)) {
+    throw new InvalidOptionError('interval', input, 'a duration of a fixed length', CALENDAR_HINT);
+  }
+  if (typeof input === 'number' || typeof input === 'string') return toExactMs(input, 'interval');
   if (typeof input !== 'object' || input === null) {
     throw new InvalidOptionError('interval', input, 'parts such as { minutes: 5 }');
   }
@@ -213,7 +235,8 @@ function toInterval(input: unknown): number {
   for (const unit in input) {
     const value = (input as Record<string, unknown>)[unit];
     if (!Object.hasOwn(MS_PER, unit)) {
-      throw new InvalidOptionError(`interval.${unit}`, value, `one of ${UNITS.join(', ')}`);
+      const hint = /^(month|year)s?$/i.test(unit) ? CALENDAR_HINT : undefined;
+      refuseUnknownKeys({ [unit]: value }, 'interval', UNITS, hint, 'unit');
     }
     if (value === undefined) continue;
     if (typeof value !== 'number' || !(value >= 0) || value === Infinity) {

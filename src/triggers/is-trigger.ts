@@ -1,3 +1,4 @@
+import { InvalidTriggerError } from '../errors/errors.js';
 import type { Trigger } from '../ports/trigger.js';
 
 /** Structural, never `instanceof`: triggers may come from another copy of the package, or be the user's own. */
@@ -11,5 +12,20 @@ export function isTrigger(value: unknown): value is Trigger {
     typeof value.next === 'function' &&
     'toJSON' in value &&
     typeof value.toJSON === 'function'
+  );
+}
+
+/**
+ * A combination is a function of time, so its parts have to be.
+ *
+ * @throws InvalidTriggerError when a part waits for the end of a run or the start of a scheduler.
+ */
+export function checkPart(kind: string, part: Trigger): void {
+  const starts = part.fireTimeFor !== undefined;
+  if (!starts && part.nextAfterCompletion === undefined) return;
+  const what = starts ? 'fires when a scheduler starts' : 'counts from the end of the previous run';
+  throw new InvalidTriggerError(
+    `A part of ${kind} ${what}, which no function of time can know: give it a job of its own.`,
+    part,
   );
 }

@@ -2,7 +2,7 @@ import { InvalidOptionError } from '../errors/errors.js';
 import type { TriggerDefaults, TriggerJson } from '../ports/trigger.js';
 import { timeOfDayText, toTimesOfDay } from '../time/time-of-day.js';
 import { toZone } from '../time/zone.js';
-import { WALL_CLOCK_OPTIONS, checkOptions } from './bounds.js';
+import { WALL_CLOCK_OPTIONS, checkOptions, checkSpec } from './bounds.js';
 import { JsonFields } from './json-fields.js';
 import { daysOfMonth } from './wall-clock/days.js';
 import { readWallClockOptions } from './wall-clock/read-options.js';
@@ -34,9 +34,7 @@ export class MonthlyTrigger extends WallClockTrigger {
   /** @throws InvalidOptionError, UnknownTimeZoneError. */
   constructor(schedule: MonthlySchedule, options: WallClockOptions = {}) {
     checkOptions(options, WALL_CLOCK_OPTIONS);
-    if (typeof schedule !== 'object' || (schedule as unknown) === null) {
-      throw new InvalidOptionError('schedule', schedule, "an object such as { days: [1, -1], time: '12:00' }");
-    }
+    checkSpec(schedule, 'schedule', ['days', 'time'], "{ days: [1, -1], time: '12:00' }");
     const days = toDays(schedule.days);
     const times = toTimesOfDay(schedule.time, 'time');
     super(new TimesMatcher(daysOfMonth(days), times), true, toZone(options.timezone, 'timezone'), options);

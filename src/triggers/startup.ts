@@ -3,8 +3,9 @@ import { MAX_INSTANT } from '../time/civil.js';
 import { toMs, type DurationInput } from '../time/duration.js';
 import { formatDuration } from '../time/duration-text.js';
 import { TriggerBase } from './base.js';
-import { JITTER_OPTION, checkOptions, toJitter, type BoundOptions } from './bounds.js';
+import { JITTER_OPTION, checkOptions, refuseNaN, toJitter, type BoundOptions } from './bounds.js';
 import { JsonFields } from './json-fields.js';
+import { optionsText } from './words.js';
 
 const OPTIONS: readonly string[] = [...JITTER_OPTION, 'delay'];
 
@@ -52,17 +53,20 @@ export class StartupTrigger extends TriggerBase {
   }
 
   /** Always `null`: see the class. */
-  next(_after: EpochMs): null {
+  next(after: EpochMs): null {
+    refuseNaN(after, 'after');
     return null;
   }
 
   /** Always `null`: see the class. */
-  previous(_before: EpochMs): null {
+  previous(before: EpochMs): null {
+    refuseNaN(before, 'before');
     return null;
   }
 
   describe(): string {
-    return this.delay === 0 ? 'When the scheduler starts' : `${formatDuration(this.delay)} after the scheduler starts`;
+    const when = this.delay === 0 ? 'When' : `${formatDuration(this.delay)} after`;
+    return `${when} the scheduler starts${optionsText({ jitter: this.jitter })}`;
   }
 
   toJSON(): TriggerJson {

@@ -1,8 +1,7 @@
-import { InvalidOptionError } from '../errors/errors.js';
 import type { TriggerDefaults, TriggerJson } from '../ports/trigger.js';
 import { timeOfDayText, toTimesOfDay } from '../time/time-of-day.js';
 import { toZone } from '../time/zone.js';
-import { WALL_CLOCK_OPTIONS, checkOptions } from './bounds.js';
+import { WALL_CLOCK_OPTIONS, checkOptions, checkSpec } from './bounds.js';
 import { JsonFields } from './json-fields.js';
 import { daysOfWeek, toWeekdays, weekdayNames, weekdaysText, type WeekdaysInput } from './wall-clock/days.js';
 import { readWallClockOptions } from './wall-clock/read-options.js';
@@ -33,9 +32,7 @@ export class WeeklyTrigger extends WallClockTrigger {
   /** @throws InvalidOptionError, UnknownTimeZoneError. */
   constructor(schedule: WeeklySchedule, options: WallClockOptions = {}) {
     checkOptions(options, WALL_CLOCK_OPTIONS);
-    if (typeof schedule !== 'object' || (schedule as unknown) === null) {
-      throw new InvalidOptionError('schedule', schedule, "an object such as { days: ['mon'], time: '10:00' }");
-    }
+    checkSpec(schedule, 'schedule', ['days', 'time'], "{ days: ['mon'], time: '10:00' }");
     const days = toWeekdays(schedule.days, 'days');
     const times = toTimesOfDay(schedule.time, 'time');
     super(new TimesMatcher(daysOfWeek(days), times), true, toZone(options.timezone, 'timezone'), options);

@@ -1,12 +1,12 @@
 import { InvalidOptionError } from '../errors/errors.js';
 import type { EpochMs, TriggerDefaults, TriggerJson } from '../ports/trigger.js';
-import { DAY_MS, MAX_INSTANT, weekdayOfDay } from '../time/civil.js';
-import { toMs, type DurationInput } from '../time/duration.js';
+import { DAY_MS, DAY_SECONDS, MAX_INSTANT, weekdayOfDay } from '../time/civil.js';
+import { toExactMs, type DurationInput } from '../time/duration.js';
 import { formatDuration } from '../time/duration-text.js';
 import { timeOfDayText, toTimeOfDay } from '../time/time-of-day.js';
 import { toZone, Zone } from '../time/zone.js';
 import { TriggerBase } from './base.js';
-import { BOUND_OPTIONS, checkOptions, refuseNaN, toBound, toJitter, type BoundOptions } from './bounds.js';
+import { BOUND_OPTIONS, checkOptions, checkOrder, checkSpec, refuseNaN, toBound, toJitter, type BoundOptions } from './bounds.js';
 import { JsonFields } from './json-fields.js';
 import { toWeekdays, weekdayNames, weekdaysText, type WeekdaysInput } from './wall-clock/days.js';
 import { listText, optionsText } from './words.js';
@@ -59,16 +59,20 @@ export class WindowIntervalTrigger extends TriggerBase {
   constructor(interval: DurationInput, window: CalendarWindow, options: WindowIntervalOptions = {}) {
     super();
     checkOptions(options, BOUND_OPTIONS);
-    if (typeof window !== 'object' || (window as unknown) === null) {
-      throw new InvalidOptionError('window', window, "an object such as { from: '09:00', to: '17:00' }");
-    }
-    this.every = toMs(interval, 'interval', 1);
+    checkSpec(window, 'window', ['from', 'to', 'days'], "{ from: '09:00', to: '17:00' }");
+    this.every = toExactMs(interval, 'interval');
     this.#from = toTimeOfDay(window.from, 'window.from');
     this.#to = toTimeOfDay(window.to, 'window.to');
     this.#days = window.days === undefined ? EVERY_DAY : toWeekdays(window.days, 'window.days');
+    const length = (this.#to > this.#from ? this.#to - this.#from : this.#to - this.#from + DAY_SECONDS) * 1000;
+    if (this.every > length) {
+      const allowed = `a duration no longer than the window, ${formatDuration(length)}`;
+      throw new InvalidOptionError('interval', interval, allowed, 'For one fire time a day, write new DailyTrigger.');
+    }
     this.#zone = toZone(options.timezone, 'timezone');
     this.startTime = toBound(options.startTime, 'startTime', this.#zone?.name);
     this.endTime = toBound(options.endTime, 'endTime', this.#zone?.name);
+    checkOrder(this.startTime, this.endTime, 'endTime', options.endTime);
     this.jitter = toJitter(options.jitter);
   }
 
@@ -89,10 +93,11 @@ export class WindowIntervalTrigger extends TriggerBase {
     // Two days early for the zone's offset, one more for a window that opened the day before.
     const lastDay = Math.floor(last / DAY_MS) + 2;
     for (let day = Math.floor(from / DAY_MS) - 3; day <= lastDay; day += 1) {
-      if (!this.#opensOn(day)) continue;
-      const opens = this.#opening(zone, day);
-      const at = from < opens ? opens : opens + (Math.floor((from - opens) / this.every) + 1) * this.every;
-      if (at <= this.#closing(zone, day)) return at <= last ? at : null;
+      const found = this.#firstIn(zone, day, from);
+      if (found === Infinity) continue;
+      // One that closes in a gap may do so after the next has opened.
+      const at = Math.min(found, this.#firstIn(zone, day + 1, from));
+      return at <= last ? at : null;
     }
     return null;
   }
@@ -104,13 +109,10 @@ export class WindowIntervalTrigger extends TriggerBase {
     const zone = this.#zone ?? Zone.system();
     const firstDay = Math.floor(first / DAY_MS) - 3;
     for (let day = Math.floor(until / DAY_MS) + 2; day >= firstDay; day -= 1) {
-      if (!this.#opensOn(day)) continue;
-      const opens = this.#opening(zone, day);
-      const limit = Math.min(this.#closing(zone, day), until - 1);
-      if (limit >= opens) {
-        const at = opens + Math.floor((limit - opens) / this.every) * this.every;
-        return at >= first ? at : null;
-      }
+      const found = this.#lastIn(zone, day, until);
+      if (found === -Infinity) continue;
+      const at = Math.max(found, this.#lastIn(zone, day - 1, until));
+      return at >= first ? at : null;
     }
     return null;
   }
@@ -154,6 +156,22 @@ export class WindowIntervalTrigger extends TriggerBase {
       endTime: fields.optionalNumber('endTime'),
       jitter: fields.optionalNumber('jitter'),
     });
+  }
+
+  /** The first fire time after `from` in the window that opens on a day, or plus infinity. */
+  #firstIn(zone: Zone, day: number, from: EpochMs): number {
+    if (!this.#opensOn(day)) return Infinity;
+    const opens = this.#opening(zone, day);
+    const at = from < opens ? opens : opens + (Math.floor((from - opens) / this.every) + 1) * this.every;
+    return at <= this.#closing(zone, day) ? at : Infinity;
+  }
+
+  /** The last fire time before `until` in the window that opens on a day, or minus infinity. */
+  #lastIn(zone: Zone, day: number, until: EpochMs): number {
+    if (!this.#opensOn(day)) return -Infinity;
+    const opens = this.#opening(zone, day);
+    const limit = Math.min(this.#closing(zone, day), until - 1);
+    return limit >= opens ? opens + Math.floor((limit - opens) / this.every) * this.every : -Infinity;
   }
 
   #opensOn(day: number): boolean {

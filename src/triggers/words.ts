@@ -19,8 +19,12 @@ export function optionsText(options: {
     timezone === undefined ? '' : ` (${timezone})`,
     startTime === undefined ? '' : `, from ${instantText(startTime)}`,
     endTime === undefined ? '' : `, until ${instantText(endTime)}`,
-    jitter === undefined ? '' : `, delayed by up to ${formatDuration(jitter)}`,
+    jitterText(jitter),
   ].join('');
+}
+
+function jitterText(jitter: number | undefined): string {
+  return jitter === undefined ? '' : `, delayed by up to ${formatDuration(jitter)}`;
 }
 
 /** ISO 8601 in UTC, without milliseconds where there are none. */
@@ -39,4 +43,11 @@ export function describeTrigger(trigger: Trigger): string {
   return 'describe' in trigger && typeof trigger.describe === 'function'
     ? String((trigger.describe as () => unknown)())
     : `"${trigger.kind}" trigger`;
+}
+
+/** A trigger as part of a combination, in words: its jitter has no effect there. */
+export function partText(trigger: Trigger): string {
+  const text = describeTrigger(trigger);
+  const delay = jitterText(trigger.jitter);
+  return delay !== '' && text.endsWith(delay) ? text.slice(0, -delay.length) : text;
 }

@@ -153,6 +153,8 @@ describe.each([...new Set(others.map(({ type }) => type ?? ''))])('APScheduler %
       return;
     }
     const expected = (vector.expected ?? vector.next ?? []).map((text) => text.replace(/(\.\d*?)0+Z$/, '$1Z'));
+    // Bounds the wrong way round leave nothing there, and are refused here.
+    if (type === 'interval' && expected.length === 0 && refused(() => make(vector, vector.previous))) return;
     if (type === 'and' && expected.length === 0) {
       // Parts that never agree end the search one way or the other.
       expect(() => make(vector).next(startOf(vector)) ?? raise()).toThrow(/gave up after|never/);

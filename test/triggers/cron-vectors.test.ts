@@ -197,6 +197,10 @@ describe('invalid expressions', () => {
     },
   );
 
+  test('a wrong range of H is told which it may have', () => {
+    expect(catchError(() => make('H(5-1) * * * *'))).toMatchObject({ value: 'H(5-1)', allowed: 'H(0-59)' });
+  });
+
   test('none takes long, however long it is', () => {
     const hostile = [
       ...invalid.map(({ expr }) => expr),

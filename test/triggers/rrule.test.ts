@@ -189,6 +189,17 @@ test('leaves out excluded dates and adds others', () => {
   ]);
 });
 
+test('reads each line in its own zone, however its names are spelled', () => {
+  const trigger = make(
+    'dtstart;tzid=Europe/Berlin:20260105T090000\nrrule:freq=daily;count=4\nEXDATE;TZID=America/New_York:20260106T030000',
+  );
+  expect(trigger.timezone).toBe('Europe/Berlin');
+  expect(fireTimes(trigger, 0, 9)).toEqual(['2026-01-05T08:00:00Z', '2026-01-07T08:00:00Z', '2026-01-08T08:00:00Z']);
+  const utc = make('EXDATE;TZID=Europe/Berlin:20260106T100000\nDTSTART:20260105T090000Z\nRRULE:FREQ=DAILY;COUNT=2');
+  expect(utc.timezone).toBe('UTC');
+  expect(fireTimes(utc, 0, 9)).toEqual(['2026-01-05T09:00:00Z']);
+});
+
 test('moves a time in a gap on by its length, and takes the first of two', () => {
   const trigger = make(`${NEW_YORK}20250308T023000\nRRULE:FREQ=DAILY`);
   expect(fireTimes(trigger, 0, 3)).toEqual(['2025-03-08T07:30:00Z', '2025-03-09T07:30:00Z', '2025-03-10T06:30:00Z']);
@@ -203,8 +214,74 @@ test('without a start begins when it is added', () => {
   expect(fireTimes(added, 0, 2)).toEqual(['2026-01-01T03:04:05Z', '2026-01-02T03:04:05Z']);
 });
 
+test('comes to a time of day by whole intervals, over midnight', () => {
+  const trigger = make('DTSTART:20260101T080000Z\nRRULE:FREQ=HOURLY;INTERVAL=5;BYHOUR=9');
+  expect(fireTimes(trigger, 0, 2)).toEqual(['2026-01-02T09:00:00Z', '2026-01-07T09:00:00Z']);
+});
+
 test('describes itself', () => {
   expect(make('FREQ=WEEKLY;BYDAY=MO,TH', { timezone: 'UTC' }).describe()).toBe('Every week on Monday, Thursday (UTC)');
+  expect(make('FREQ=MONTHLY;BYDAY=MO,TU;BYSETPOS=-1').describe()).toBe(
+    'By the rule FREQ=MONTHLY;BYDAY=MO,TU;BYSETPOS=-1',
+  );
+  expect(make('RRULE:FREQ=DAILY\nRRULE:FREQ=WEEKLY').describe()).toBe('By the rule RRULE:FREQ=DAILY RRULE:FREQ=WEEKLY');
+});
+
+test.each([
+  ['FREQ=MONTHLY', 'Every month, from 2026-01-31 at 09:30 (Europe/Berlin)'],
+  ['FREQ=MONTHLY;BYDAY=-1FR;COUNT=3', 'Every month on the last Friday for 3 times, from 2026-01-31 at 09:30 (Europe/Berlin)'],
+  ['FREQ=SECONDLY', undefined],
+  ['FREQ=MINUTELY;INTERVAL=20;BYHOUR=9', undefined],
+  ['FREQ=DAILY\nEXDATE:20260201T093000', undefined],
+  ['FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR;BYMONTH=3', undefined],
+  ['FREQ=MONTHLY;BYDAY=1MO;BYMONTHDAY=3', undefined],
+  ['FREQ=DAILY;INTERVAL=2;BYDAY=MO,TU,WE,TH,FR', undefined],
+])('says all that the rule %s says', (rule, words) => {
+  const text = `DTSTART;TZID=Europe/Berlin:20260131T093000\nRRULE:${rule}`;
+  expect(make(text).describe()).toBe(words ?? `By the rule ${text.replaceAll('\n', ' ')} (Europe/Berlin)`);
+});
+
+test('takes the package as a namespace', async () => {
+  const namespace = { default: library };
+  expect(new RRuleTrigger('FREQ=DAILY', { library: namespace as never, dtstart: 0, timezone: 'UTC' }).next(0)).toBe(86_400_000);
+});
+
+test.each([
+  'FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30',
+  'FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=30',
+  'FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=30',
+  'FREQ=YEARLY;INTERVAL=3;BYMONTH=2;BYMONTHDAY=30',
+  'FREQ=DAILY;INTERVAL=7;BYDAY=TU;BYMONTH=1',
+  'FREQ=DAILY;COUNT=5;BYMONTH=2;BYMONTHDAY=30',
+])('finds out soon that %s never fires', (rule) => {
+  const trigger = make(`DTSTART:20260101T000000Z\nRRULE:${rule}`);
+  const started = performance.now();
+  for (let i = 0; i < 50; i += 1) expect([trigger.next(i), trigger.previous(at('2030-01-01T00:00:00Z') + i)]).toEqual([null, null]);
+  expect(performance.now() - started).toBeLessThan(3000);
+  const both = make(`DTSTART:20260101T000000Z\nRRULE:${rule}\nRRULE:FREQ=YEARLY`);
+  expect(both.next(at('2026-06-01T00:00:00Z'))).toBe(at('2027-01-01T00:00:00Z'));
+});
+
+test.each([
+  ['FREQ=FOO', 'FREQ'],
+  ['BYHOUR=9;BYMINUTE=0', 'RRULE'],
+  ['RRULE:BYHOUR=9', 'FREQ'],
+  ['FREQ=DAILY;BYHOUR=25', 'expected BYHOUR to be numbers from 0 to 23, got "25"'],
+  ['FREQ=DAILY;BYMINUTE=75', 'BYMINUTE'],
+  ['FREQ=DAILY;COUNT=-1', 'COUNT'],
+  ['FREQ=MONTHLY;BYMONTHDAY=99', 'BYMONTHDAY'],
+  ['FREQ=MONTHLY;BYMONTHDAY=0', 'or -1 to -31 from the end'],
+  ['FREQ=YEARLY;BYMONTH=13', 'BYMONTH'],
+  ['FREQ=YEARLY;BYWEEKNO=60', 'BYWEEKNO'],
+  ['FREQ=MONTHLY;BYDAY=6FR', 'BYDAY'],
+  ['FREQ=WEEKLY;BYDAY=1FR', 'BYDAY'],
+  ['FREQ=WEEKLY;BYDAY=XX', 'got "XX"'],
+  ['FREQ=MONTHLY;BYDAY=MO;BYSETPOS=400', 'BYSETPOS'],
+  ['FREQ=WEEKLY;WKST=X', 'WKST'],
+  ['FREQ=DAILY;FREQ=WEEKLY', 'FREQ'],
+])('says what is wrong with %s', (rule, message) => {
+  expect(() => make(rule)).toThrow(InvalidTriggerError);
+  expect(() => make(rule)).toThrow(message);
 });
 
 test('is unknown to a registry until it is registered', () => {
@@ -222,6 +299,9 @@ test.each<[unknown]>([
   ['SUMMARY:x\nRRULE:FREQ=DAILY'],
   ['FREQ=DAILY;INTERVAL=0'],
   ['FREQ=DAILY;INTERVAL=-1'],
+  ['DTSTART:20260101T080000Z\nRRULE:FREQ=HOURLY;INTERVAL=2;BYHOUR=9'],
+  ['DTSTART:20260101T080000Z\nRRULE:FREQ=MINUTELY;BYMINUTE=60'],
+  ['DTSTART:20260101T080000Z\nRRULE:FREQ=DAILY\nEXRULE:FREQ=SECONDLY;INTERVAL=2;BYSECOND=1'],
   [`FREQ=DAILY;BYHOUR=${'1,'.repeat(9000)}1`],
 ])('refuses %j', (rule) => {
   let error: unknown;

@@ -13,8 +13,14 @@ import { AndTrigger, OrTrigger } from '../../src/triggers/combining.js';
 import { CronTrigger } from '../../src/triggers/cron/cron-trigger.js';
 import { InvalidCronError } from '../../src/triggers/cron/invalid-cron-error.js';
 import { DateTrigger } from '../../src/triggers/date.js';
+import { ExceptTrigger } from '../../src/triggers/except.js';
 import { IntervalTrigger } from '../../src/triggers/interval.js';
 import { TriggerRegistry } from '../../src/triggers/registry.js';
+import { HolidayCalendar } from '../../src/triggers/holiday-calendar.js';
+import { MonthlyTrigger } from '../../src/triggers/monthly.js';
+import { WeeklyTrigger } from '../../src/triggers/weekly.js';
+import { WindowIntervalTrigger } from '../../src/triggers/window-interval.js';
+import { StartupTrigger } from '../../src/triggers/startup.js';
 import { searchPrevious, TriggerSearchError } from '../../src/triggers/search.js';
 import { fireTimes } from './support/vectors.js';
 
@@ -52,9 +58,26 @@ describe('IntervalTrigger', () => {
     expect(trigger.count(-1e9, 1e9)).toBe(4);
   });
 
-  test('with an end before the start has no fire time', () => {
-    const trigger = new IntervalTrigger({ seconds: 1 }, { startTime: 10, endTime: 5 });
-    expect([trigger.next(0), trigger.previous(1e9), trigger.count(0, 1e9)]).toEqual([null, null, 0]);
+  test('and every other repeating trigger refuses an end before the start', () => {
+    const bounds = { startTime: 10, endTime: 5 };
+    for (const make of [
+      () => new IntervalTrigger({ seconds: 1 }, bounds),
+      () => new CronTrigger('@daily', bounds),
+      () => new WindowIntervalTrigger({ hours: 1 }, { from: '09:00', to: '17:00' }, bounds),
+    ]) {
+      expect(make).toThrow('not before the start');
+    }
+  });
+
+  test('is exact however far its start lies', () => {
+    const trigger = new IntervalTrigger({ milliseconds: 7 }, { startTime: -8.64e15 + 1 });
+    for (const t of [8e15, 8e15 + 1, 8e15 + 12, 8.64e15 - 8]) {
+      const next = trigger.next(t)!;
+      expect(next).toBe(Number(BigInt(t) + 7n - ((BigInt(t) + 8640000000000000n - 1n) % 7n)));
+      expect(trigger.previous(next + 1)).toBe(next);
+      expect(trigger.previous(next)).toBe(next - 7);
+    }
+    expect(trigger.next(8.64e15)).toBeNull();
   });
 
   test('counts a century of seconds without walking through it', () => {
@@ -84,6 +107,8 @@ describe('IntervalTrigger', () => {
     [{ weeks: 1e9 }],
     [null],
     [0.4],
+    [333.4],
+    ['PT0.3333S'],
     ['5 minutes'],
   ])('refuses the interval %j', (interval) => {
     expect(() => new IntervalTrigger(interval as object)).toThrow(InvalidOptionError);
@@ -92,6 +117,7 @@ describe('IntervalTrigger', () => {
   test('takes fractions that make whole milliseconds', () => {
     expect(new IntervalTrigger({ hours: 1.1 }).every).toBe(3_960_000);
     expect(new IntervalTrigger({ seconds: 0.25 }).every).toBe(250);
+    expect(new IntervalTrigger('P0Y1DT0.25S').every).toBe(86_400_250);
   });
 
   test.each([
@@ -109,6 +135,50 @@ describe('IntervalTrigger', () => {
     const trigger = new IntervalTrigger({ hours: 1 }, { startTime: '2026-07-01T00:00', timezone: 'Europe/Berlin' });
     expect(trigger.next(0)).toBe(at('2026-06-30T22:00:00Z'));
     expect(() => new IntervalTrigger({ hours: 1 }, { timezone: 'Nowhere' })).toThrow(UnknownTimeZoneError);
+  });
+});
+
+describe('every trigger', () => {
+  const cron = new CronTrigger('@daily', { timezone: 'UTC' });
+  const holidays = new HolidayCalendar(['2026-05-01'], { timezone: 'UTC' });
+  const triggers = [
+    cron,
+    new IntervalTrigger({ hours: 1 }),
+    new WindowIntervalTrigger({ hours: 1 }, { from: '09:00', to: '17:00' }),
+    new CalendarIntervalTrigger({ days: 1 }),
+    new DateTrigger(5),
+    new StartupTrigger(),
+    new OrTrigger([cron]),
+    new AndTrigger([cron]),
+    new ExceptTrigger(cron, new DateTrigger(5)),
+    new ExceptTrigger(cron, holidays),
+  ];
+
+  test.each(triggers.map((trigger) => [trigger.kind, trigger] as const))('%s refuses what is no instant', (_kind, trigger) => {
+    for (const value of [NaN, undefined, null, '2026-01-01T00:00:00Z', new Date()]) {
+      expect(() => trigger.next(value as never)).toThrow(InvalidOptionError);
+      expect(() => trigger.previous(value as never)).toThrow(InvalidOptionError);
+    }
+  });
+
+  test.each<[() => unknown, string]>([
+    [() => new WeeklyTrigger({ days: ['mon'], time: '10:00', timezone: 'UTC' } as never), 'There is no option `schedule.timezone`'],
+    [() => new MonthlyTrigger({ day: 5, days: [1], time: '10:00' } as never), 'There is no option `schedule.day`; did you mean `days`?'],
+    [() => new MonthlyTrigger([1, 15] as never), "expected an object such as { days: [1, -1], time: '12:00' }"],
+    [() => new WindowIntervalTrigger(5, { from: '09:00', to: '17:00', weekdays: 'mon' } as never), 'window.weekdays'],
+    [() => new CalendarIntervalTrigger({ month: 1 } as never), 'There is no option `interval.month`; did you mean `months`?'],
+    [() => new HolidayCalendar([{ from: '2026-05-01', to: '2026-05-02', name: 'x' } as never]), 'holidays[0].name'],
+    [() => new CronTrigger({ dow: 'mon' } as never), 'There is no field `cron.dow`; did you mean `dayOfWeek`? Expected one of'],
+    [() => new CronTrigger({ day_of_week: 'mon' } as never), 'did you mean `dayOfWeek`?'],
+    [() => new CronTrigger({ Hour: 5 } as never), 'did you mean `hour`?'],
+    [() => new CronTrigger('@daily', { tz: 'UTC' } as never), 'did you mean `timezone`?'],
+    [() => new IntervalTrigger({ minute: 5 } as never), 'There is no unit `interval.minute`; did you mean `minutes`?'],
+    [() => new IntervalTrigger({ months: 1 } as never), 'CalendarIntervalTrigger'],
+    [() => new IntervalTrigger('P1M'), 'CalendarIntervalTrigger'],
+    [() => new WeeklyTrigger({ days: ['Monday'] as never, time: '10:00' }), 'sun, mon, tue'],
+  ])('says what is wrong with its first argument: %s', (make, message) => {
+    expect(caught(make)).toBeInstanceOf(InvalidOptionError);
+    expect(make).toThrow(message);
   });
 });
 
@@ -207,6 +277,11 @@ describe('CronTrigger', () => {
     expect([...new Set(fires)].sort((a, b) => a - b)).toEqual(hours);
   });
 
+  test('goes on to the end of the field from a weekday 7', () => {
+    expect(fireTimes(new CronTrigger('0 0 * * 7/2', { timezone: 'UTC' }), 0, 2)).toEqual(['1970-01-04T00:00:00Z', '1970-01-11T00:00:00Z']);
+    expect(new CronTrigger({ dayOfWeek: '7/2' }, { timezone: 'UTC' }).next(0)).toBe(at('1970-01-04T00:00:00Z'));
+  });
+
   test('takes lists of numbers and texts in the object form', () => {
     const trigger = new CronTrigger({ hour: [3, '5-6'], minute: [0, '*/30'] }, { timezone: 'UTC' });
     expect(fireTimes(trigger, 0, 7)).toEqual([
@@ -218,6 +293,20 @@ describe('CronTrigger', () => {
       '1970-01-01T06:30:00Z',
       '1970-01-02T03:00:00Z',
     ]);
+  });
+
+  test('knows the ISO weeks of a January, whichever year it was asked about before', () => {
+    const trigger = new CronTrigger({ week: 53 }, { timezone: 'UTC' });
+    // Both years begin on a Saturday, but only the one before the first has a week 53.
+    expect(trigger.next(at('2004-12-31T12:00:00Z'))).toBe(at('2005-01-01T00:00:00Z'));
+    expect(trigger.next(at('2010-12-31T12:00:00Z'))).toBe(at('2015-12-28T00:00:00Z'));
+  });
+
+  test('is not taken for another one that was compiled before', () => {
+    new CronTrigger('0 0 * * *', { seed: 'job-1' });
+    expect(() => new CronTrigger('0 0 * * *\njob-1')).toThrow(InvalidCronError);
+    new CronTrigger({ hour: 7 });
+    expect(() => new CronTrigger('[{"hour":"7"},null]')).toThrow(InvalidCronError);
   });
 
   test('never fires after the last of its years', () => {
@@ -272,6 +361,29 @@ describe('CalendarIntervalTrigger', () => {
   });
 });
 
+describe('DateTrigger', () => {
+  test.each(['12:00', 'T12:00', '2026-05-01T09:00:00+02:00[Europe/Berlin]', '2026-05-01T09:00[Asia/Tokyo]'])(
+    'refuses %j, which is no instant by itself',
+    (text) => {
+      expect(() => new DateTrigger(text, { timezone: 'Europe/Berlin' })).toThrow(InvalidOptionError);
+      expect(() => new CalendarIntervalTrigger({ days: 1 }, { startDate: text })).toThrow(InvalidOptionError);
+    },
+  );
+
+  test.each([null, { timeZone: 'UTC' }])('refuses the options %j', (options) => {
+    expect(() => new DateTrigger('2026-05-01T09:00Z', options as object)).toThrow(InvalidOptionError);
+    expect(() => new IntervalTrigger({ hours: 1 }, options as object)).toThrow(InvalidOptionError);
+  });
+
+  test('is soon done with a text of any length', () => {
+    const start = performance.now();
+    for (const piece of ['T', '1', '2026-05-01T', '-01']) {
+      expect(() => new DateTrigger(piece.repeat(50_000))).toThrow(InvalidOptionError);
+    }
+    expect(performance.now() - start).toBeLessThan(200);
+  });
+});
+
 describe('OrTrigger, AndTrigger', () => {
   test('fill in the defaults of their parts, or are left alone', () => {
     const filled = new OrTrigger([new CronTrigger('@daily'), new IntervalTrigger({ hours: 1 })]).withDefaults(DEFAULTS);
@@ -297,13 +409,56 @@ describe('OrTrigger, AndTrigger', () => {
     expect(new AndTrigger([part, new IntervalTrigger({ seconds: 3 })]).previous(5500)).toBe(3000);
   });
 
-  test('parts that never agree end in an error', () => {
-    const never = new AndTrigger([
+  test('refuse parts that are no function of time', () => {
+    const cron = new CronTrigger('@daily');
+    for (const part of [new StartupTrigger(), new IntervalTrigger({ hours: 1 }, { from: 'completion' })]) {
+      for (const make of [
+        () => new OrTrigger([cron, part]),
+        () => new AndTrigger([part, cron]),
+        () => new ExceptTrigger(part, cron),
+        () => new ExceptTrigger(cron, part),
+        () => new HolidayCalendar([part]),
+      ]) {
+        expect(make).toThrow(InvalidTriggerError);
+        expect(make).toThrow('give it a job of its own');
+      }
+    }
+  });
+
+  test('begin with dates that have passed, as far as no other part has fired since', () => {
+    const dates = [new DateTrigger(5000), new DateTrigger(7000)];
+    const late = new DateTrigger(20_000);
+    const every = (seconds: number): Trigger => new IntervalTrigger({ seconds });
+    expect(new OrTrigger([...dates, late]).first(10_000)).toBe(5000);
+    expect(new OrTrigger([new OrTrigger(dates), every(6)]).first(8000)).toBe(7000);
+    expect(new OrTrigger([...dates, every(4)]).first(10_000)).toBeNull();
+    expect(new OrTrigger([late, every(4)]).first(10_000)).toBeNull();
+    expect(new AndTrigger([dates[0]!, every(5)]).first(10_000)).toBe(5000);
+    expect(new AndTrigger([dates[0]!, every(4)]).first(10_000)).toBeNull();
+    expect(new ExceptTrigger(new OrTrigger(dates), every(5)).first(10_000)).toBe(7000);
+    expect(new ExceptTrigger(every(5), every(10)).first(10_000)).toBeNull();
+  });
+
+  test('ExceptTrigger says what it got, and of a search in vain that all is excluded', () => {
+    const cron = new CronTrigger('@daily', { timezone: 'UTC' });
+    expect(() => new ExceptTrigger(cron, '2026-02-26' as never)).toThrow('got "2026-02-26"');
+    const same: Trigger = { kind: 'x', next: (t) => cron.next(t), toJSON: () => cron.toJSON() };
+    expect(() => new ExceptTrigger(cron, same).next(0)).toThrow('all that the base has is excluded');
+  });
+
+  test('parts that never agree have no fire time, or, when nothing is known of them, end in an error', () => {
+    const parts = [
       new CronTrigger('0 1 * * *', { timezone: 'UTC' }),
       new CronTrigger('0 2 * * *', { timezone: 'UTC' }),
-    ]);
-    expect(() => never.next(0)).toThrow(TriggerSearchError);
-    expect(() => never.previous(0)).toThrow(TriggerSearchError);
+    ];
+    const never = new AndTrigger(parts);
+    expect([never.next(0), never.previous(0)]).toEqual([null, null]);
+    const unknown = parts.map((part): Trigger => ({
+      kind: 'x',
+      next: (t) => part.next(t),
+      toJSON: () => part.toJSON(),
+    }));
+    expect(() => new AndTrigger(unknown).next(0)).toThrow(TriggerSearchError);
   });
 });
 

@@ -109,6 +109,12 @@ describe('MonthlyTrigger', () => {
 });
 
 describe('WindowIntervalTrigger', () => {
+  test('refuses an interval longer than its window', () => {
+    expect(() => new WindowIntervalTrigger({ days: 2 }, { from: '09:00', to: '17:00' })).toThrow('no longer than the window, 8 hours');
+    expect(() => new WindowIntervalTrigger({ hours: 9 }, { from: '22:00', to: '06:00' })).toThrow(InvalidOptionError);
+    expect(new WindowIntervalTrigger({ hours: 24 }, { from: '09:00', to: '09:00' }).every).toBe(86_400_000);
+  });
+
   test('fires within the window, both ends included, on its days', () => {
     const trigger = new WindowIntervalTrigger(
       { minutes: 240 },
@@ -146,6 +152,14 @@ describe('WindowIntervalTrigger', () => {
       '2026-03-29T02:00:00Z',
       '2026-04-04T21:00:00Z',
     ]);
+  });
+
+  test('leaves no opening out, nor anything before it, when the window of the night closes late', () => {
+    const trigger = new WindowIntervalTrigger({ minutes: 50 }, { from: '03:00', to: '02:30' }, berlin);
+    // The window of 28 March closes at 02:30, which is 03:30 that night: half an hour after the next has opened.
+    const times = ['2026-03-29T00:30:00Z', '2026-03-29T01:00:00Z', '2026-03-29T01:20:00Z', '2026-03-29T01:50:00Z'];
+    expect(fireTimes(trigger, at('2026-03-29T00:00:00Z'), 4)).toEqual(times);
+    expect(times.map((_, i) => trigger.previous(at(times[i + 1] ?? '2026-03-29T01:51:00Z')))).toEqual(times.map(at));
   });
 
   test('fires below a second', () => {
@@ -230,6 +244,8 @@ describe('HolidayCalendar', () => {
     expect(() => new HolidayCalendar(['soon'])).toThrow(InvalidOptionError);
     expect(() => new HolidayCalendar([{ from: '2026-02-01', to: '2026-01-01' }])).toThrow(InvalidOptionError);
     expect(() => new HolidayCalendar('2026-01-01' as never)).toThrow(InvalidOptionError);
+    expect(() => new HolidayCalendar([null as never])).toThrow(InvalidOptionError);
+    expect(() => new HolidayCalendar([], { timeZone: 'UTC' } as object)).toThrow('did you mean `timezone`');
     expect(() => new HolidayCalendar(['2026-01-01'], { name: 'x' })).toThrow('time zone');
     expect(() => new HolidayCalendar(['2026-01-01'], { timezone: 'Nowhere' })).toThrow(UnknownTimeZoneError);
     expect(() => new ExceptTrigger(workdays, {} as never)).toThrow(InvalidTriggerError);
@@ -239,7 +255,12 @@ describe('HolidayCalendar', () => {
 });
 
 test('a search that finds nothing ends in an error that says so', () => {
-  const everything = new IntervalTrigger({ milliseconds: 1 });
+  const { next, previous, toJSON } = {
+    next: (t: number) => t + 1,
+    previous: (t: number) => t - 1,
+    toJSON: () => ({ kind: 'x', v: 1 }),
+  };
+  const everything = { kind: 'x', next, previous, toJSON };
   const trigger = new ExceptTrigger(everything, everything);
   expect(() => trigger.next(0)).toThrow(TriggerSearchError);
   expect(() => trigger.previous(0)).toThrow('gave up after');

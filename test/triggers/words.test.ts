@@ -29,12 +29,19 @@ describe('describe', () => {
       'At 00:00, on day 1 and 15 of the month, and on Monday (UTC)',
     ],
     [new CronTrigger('CRON_TZ=Asia/Tokyo 0 22 * * *'), 'At 22:00 (Asia/Tokyo)'],
+    [new CronTrigger('0 9 l * *'), 'At 09:00, on the last day of the month'],
+    [new CronTrigger('0 9 15w jan-mar *'), new CronTrigger('0 9 15W JAN-MAR *').describe()],
+    [new CronTrigger('0 9 l-3 * *'), new CronTrigger('0 9 L-3 * *').describe()],
+    [new CronTrigger('0 9 * * 5l'), 'At 09:00, on the last Friday of the month'],
+    [new CronTrigger('0 9 * * fril'), new CronTrigger('0 9 * * FRIL').describe()],
     [new CronTrigger('? ? ? * ?'), 'Every minute'],
     [new CronTrigger('0 0 * * 5#L'), 'At every time with day of week 5#L, hour 0, minute 0, second 0'],
     [
       new CronTrigger('0 0 1 * *,1'),
       'At every time with day of month 1, day of week *,1, hour 0, minute 0, second 0 (either day field suffices)',
     ],
+    [new CronTrigger('0 0 L-3,15 * *'), 'At every time with day of month L-3,15, hour 0, minute 0, second 0'],
+    [new CronTrigger({ second: '*' }), 'Every second'],
     [new CronTrigger('H 3 * * *'), 'At every time with hour 3, minute H, second 0'],
     [
       new CronTrigger({ day: 'last fri', hour: 17 }),
@@ -65,6 +72,7 @@ describe('describe', () => {
       'Every 5 minutes between 09:00 and 17:00, Monday to Friday',
     ],
     [new StartupTrigger({ delay: 5000 }), '5 seconds after the scheduler starts'],
+    [new StartupTrigger({ jitter: 5000 }), 'When the scheduler starts, delayed by up to 5 seconds'],
     [
       new OrTrigger([new DailyTrigger('09:00'), new DateTrigger(0)]),
       'Every day at 09:00; or Once, at 1970-01-01T00:00:00Z',
@@ -72,6 +80,10 @@ describe('describe', () => {
     [
       new AndTrigger([new DailyTrigger('09:00'), new DateTrigger(0)]),
       'When all of these fall together: Every day at 09:00; Once, at 1970-01-01T00:00:00Z',
+    ],
+    [
+      new OrTrigger([new DailyTrigger('09:00', { jitter: 5000 }), new DateTrigger(0)], { jitter: 1000 }),
+      'Every day at 09:00; or Once, at 1970-01-01T00:00:00Z, delayed by up to 1 second',
     ],
     [
       new ExceptTrigger(new DailyTrigger('09:00'), new HolidayCalendar([], { name: 'holidays', ...berlin })),
@@ -96,10 +108,51 @@ describe('between and nextRunTimes', () => {
     expect(new DateTrigger(5).nextRunTimes(3, 0)).toEqual([new Date(5)]);
   });
 
+  test('look for no more than was asked for', () => {
+    class Once extends DateTrigger {
+      override next(after: number): number | null {
+        if (after >= this.at) throw new Error('asked for more');
+        return super.next(after);
+      }
+    }
+    expect(new Once(5).nextRunTimes(1, 0)).toEqual([new Date(5)]);
+    expect(new Once(5).between(0, 10, 1)).toEqual([new Date(5)]);
+  });
+
   test('refuse what is no instant or no number', () => {
     expect(() => hourly.between('soon', 0)).toThrow(InvalidOptionError);
     expect(() => hourly.nextRunTimes(0, 0)).toThrow(InvalidOptionError);
     expect(() => hourly.between(0, 1, 1.5)).toThrow(InvalidOptionError);
+  });
+});
+
+describe('explain, of triggers other than cron', () => {
+  const zone = { timezone: 'Europe/Berlin' };
+
+  test('says what the clock shows, and what a change of it does', () => {
+    const daily = new DailyTrigger('02:30', zone);
+    expect(explain(daily, '2026-03-29T01:00:00Z')).toMatchObject({
+      fires: true,
+      local: '2026-03-29T03:00:00+02:00',
+      daylightSaving: "The time 02:00 to 03:00 was skipped at 2026-03-29T01:00:00Z, and the rule 'vixie' makes up for it here.",
+    });
+    expect(explain(daily, '2026-10-25T01:30:00Z')).toMatchObject({ fires: false, daylightSaving: expect.stringContaining('fires in the first only') as string });
+    const wrong = explain(new WeeklyTrigger({ days: ['mon'], time: '10:00' }, zone), '2026-06-02T08:00:00Z');
+    expect(wrong).toMatchObject({ fires: false, local: '2026-06-02T10:00:00+02:00', daylightSaving: undefined });
+    expect(wrong.text).toContain('What the clock shows is none of its times.');
+    expect(explain(new MonthlyTrigger({ days: [2], time: '10:00' }, { ...zone, endTime: '2026-01-01T00:00:00Z' }), '2026-06-02T08:00:00Z').text).toContain('outside the bounds');
+  });
+
+  test('says which part of a combination fires', () => {
+    const nine = new DailyTrigger('09:00', { timezone: 'UTC' });
+    const every = new CronTrigger('0 * * * *', { timezone: 'UTC' });
+    const at = '2026-06-02T09:00:00Z';
+    expect(explain(new AndTrigger([nine, every]), at).text).toMatch(/^Fires .*Its part 1 \(.*\) fires then\. Its part 2 \(.*\) fires then\./);
+    expect(explain(new OrTrigger([nine, every]), '2026-06-02T10:00:00Z').text).toMatch(/Its part 1 \(.*\) does not fire then\. Its part 2 \(.*\) fires then\./);
+    expect(explain(new ExceptTrigger(every, nine), at).text).toMatch(/^Does not fire .*Its base \(.*\) fires then\. Its exception \(.*\) fires then\./);
+    const holidays = new HolidayCalendar(['2026-06-02'], { timezone: 'UTC' });
+    expect(explain(new ExceptTrigger(every, holidays), at).text).toContain('Its date is in the calendar.');
+    expect(explain(new ExceptTrigger(every, holidays), '2026-06-03T09:00:00Z').text).toContain('Its date is not in the calendar.');
   });
 });
 
@@ -174,6 +227,18 @@ describe('explain', () => {
     ]);
   });
 
+  test('works at both ends of time', () => {
+    for (const end of [-8.64e15, 8.64e15]) {
+      for (const timezone of ['Asia/Tokyo', 'America/New_York']) {
+        expect(explain(new CronTrigger('7 7 * * *', { timezone }), end).fires).toBe(false);
+      }
+    }
+  });
+
+  test.each([['0 9 * * *'], [null], [undefined]])('refuses the trigger %j', (trigger) => {
+    expect(() => explain(trigger as never, 0)).toThrow(InvalidOptionError);
+  });
+
   test('has something to say of every trigger', () => {
     const { fires, text, fields, local } = explain(new IntervalTrigger({ hours: 1 }), 3_600_000);
     expect([fires, fields, local]).toEqual([true, [], undefined]);
@@ -195,6 +260,8 @@ describe('lintCron', () => {
     ['0 0 30 2 *', ['never-fires']],
     ['*/7 * 1 * 1', ['uneven-step', 'or-rule']],
     ['H H * * *', []],
+    ['0 0 H(29-31) 2 *', []],
+    ['0 0 H(30-31) 2 *', ['never-fires']],
     ['@daily', []],
   ])('%s: %j', (expression, expected) => {
     expect(codes(expression, { timezone: 'UTC' })).toEqual(expected);
@@ -205,14 +272,19 @@ describe('lintCron', () => {
       {
         code: 'dst-gap',
         field: 'hour',
-        message: 'The time 02:30 does not exist on every day in Europe/Berlin: daylight saving skips it on 2025-03-30.',
+        message: 'The time 02:30 does not exist on every day in Europe/Berlin: daylight saving skips it in March.',
       },
     ]);
+    expect(lintCron('30 2 * * *', { ...berlin, from: '2026-11-21T00:00:00Z' })[0]?.message).toContain('skips it next on 2027-03-28.');
+    expect(lintCron('30 2 * * *', { ...berlin, from: '2026-03-29T01:00:01Z' })[0]?.message).toContain('skips it next on 2027-03-28.');
+    expect(codes('30 2 * * *', { ...berlin, from: '9999-12-31T00:00:00Z' })).toEqual(['dst-gap']);
     expect(codes('CRON_TZ=America/New_York 15 2 * * *')).toEqual(['dst-gap']);
     expect(codes('30 2 * * *')).toEqual([]);
     expect(codes('30 3 * * *', berlin)).toEqual([]);
     expect(codes('*/30 2 * * *', berlin)).toEqual([]);
     expect(codes('30 2 * * 1', berlin)).toEqual([]);
+    expect(codes('H 2 * * *', berlin)).toEqual(['dst-gap']);
+    expect(codes('H H(1-3) * * *', berlin)).toEqual([]);
   });
 
   test('reads the object form, where both day fields must match', () => {
@@ -223,5 +295,6 @@ describe('lintCron', () => {
 
   test('refuses what is wrong', () => {
     expect(() => lintCron('61 * * * *')).toThrow(InvalidCronError);
+    expect(() => lintCron('30 2 * * *', { timeZone: 'Europe/Berlin' } as object)).toThrow(InvalidOptionError);
   });
 });

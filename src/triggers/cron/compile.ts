@@ -28,7 +28,8 @@ const cache = new Map<string, CompiledCron>();
  * @throws InvalidCronError
  */
 export function compileExpression(expression: unknown, seed?: string): CompiledCron {
-  const key = seed === undefined ? String(expression) : `${String(expression)}\n${seed}`;
+  // `=` keeps a text apart from the lists that are the keys of everything else.
+  const key = seed === undefined ? `=${String(expression)}` : JSON.stringify([expression, seed]);
   return cached(key, () => readExpression(expression), seed);
 }
 

@@ -59,7 +59,8 @@ export function toDaySet(items: readonly CronItem[], values: Bits60, kind: 'day'
 
 /**
  * Masks of a month's days, worked out once for each shape a month can have and then looked up. A shape is the month's
- * length and the weekday it starts on; where weeks are restricted it is the whole calendar of its year.
+ * length and the weekday it starts on; where weeks are restricted it is the whole calendar of its year, and whether the
+ * year before was a leap year: a year's first days may belong to the last week of that one.
  */
 export class DayTable {
   readonly #rule: DayRule;
@@ -67,7 +68,7 @@ export class DayTable {
 
   constructor(rule: DayRule) {
     this.#rule = rule;
-    this.#masks = new Int32Array(rule.weeks === undefined ? 28 : 168).fill(UNKNOWN);
+    this.#masks = new Int32Array(rule.weeks === undefined ? 28 : 252).fill(UNKNOWN);
   }
 
   /** The days of a month (counted from January of year 0) as a mask. */
@@ -81,7 +82,8 @@ export class DayTable {
   #shapeOf(month: number, start: number): number {
     if (this.#rule.weeks === undefined) return (monthLength(month) - 28) * 7 + weekdayOfDay(start);
     const year = yearOfMonth(month);
-    return ((isLeapYear(year) ? 7 : 0) + weekdayOfDay(daysFromCivil(year, 1, 1))) * 12 + (month - year * 12);
+    const leap = isLeapYear(year) ? 14 : isLeapYear(year - 1) ? 7 : 0;
+    return (leap + weekdayOfDay(daysFromCivil(year, 1, 1))) * 12 + (month - year * 12);
   }
 }
 

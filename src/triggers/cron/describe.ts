@@ -14,13 +14,16 @@ export function describeCron(trigger: CronTrigger): string {
 
 /** cronstrue's sentence, where it understands the expression as we do. */
 function inWords({ texts, fields }: ReadCron): string | undefined {
-  // It does not know `?` outside the day fields, and takes H for a value.
+  // It does not know `?` outside the day fields, takes H for a value, and sees nothing but L-3 in a list that has it.
   if (Object.values(fields).some(({ items }) => items.some(({ type }) => type === 'hash'))) return undefined;
+  const days = fields.day?.items ?? [];
+  if (days.length > 1 && days.some((item) => item.type === 'last' && item.offset > 0)) return undefined;
   const expression = STRING_FIELDS.map(({ name }) => (fields[name]?.open === true ? '*' : (texts[name] ?? '*'))).join(
     ' ',
   );
   try {
-    const words = cronstrue(expression, { use24HourTimeFormat: true });
+    // It knows L and W as capitals only.
+    const words = cronstrue(expression.toUpperCase(), { use24HourTimeFormat: true });
     return words.includes('undefined') ? undefined : words;
   } catch {
     return undefined;
@@ -32,6 +35,7 @@ function byField({ texts, fields, join }: ReadCron): string {
   const parts = (['year', 'month', 'week', 'day', 'dayOfWeek', 'hour', 'minute', 'second'] as const).flatMap((name) =>
     fields[name]?.open === false ? [`${FIELDS[name].label} ${texts[name] ?? ''}`] : [],
   );
+  if (parts.length === 0) return 'Every second';
   const either = join === 'or' && fields.day?.open === false && fields.dayOfWeek?.open === false;
   return `At every time with ${parts.join(', ')}${either ? ' (either day field suffices)' : ''}`;
 }

@@ -1,8 +1,7 @@
 import type { EpochMs } from '../../ports/trigger.js';
 import { DAY_MS, isoWeekOfDay, monthOfDay, monthStart, weekdayOfDay } from '../../time/civil.js';
-import { timeOfDayText } from '../../time/time-of-day.js';
-import { Zone, type ZoneSegment } from '../../time/zone.js';
-import { instantText } from '../words.js';
+import { Zone } from '../../time/zone.js';
+import { explainClock } from '../wall-clock/explain-clock.js';
 import { toMatcher } from './compile.js';
 import type { CronTrigger } from './cron-trigger.js';
 import { FIELDS, type CronFieldName } from './fields.js';
@@ -53,9 +52,9 @@ export function explainCron(trigger: CronTrigger, at: EpochMs, fires: boolean): 
   const inBounds = at >= (trigger.startTime ?? -Infinity) && at <= (trigger.endTime ?? Infinity);
   if (!inBounds) sentences.push('It lies outside the bounds of the trigger.');
   const clockMatches = wholeSecond && missed.length === 0;
-  const daylightSaving = explainChange(trigger, zone.segment(at / 1000), at, clockMatches, fires);
+  const { local: shown, daylightSaving } = explainClock(trigger.dst, zone, at, clockMatches, fires);
   if (daylightSaving !== undefined) sentences.push(daylightSaving);
-  return { local: localText(local, at), fields, daylightSaving, sentences };
+  return { local: shown, fields, daylightSaving, sentences };
 }
 
 function explainFields(cron: ReadCron, local: number, seed: string | undefined): FieldExplanation[] {
@@ -87,36 +86,4 @@ function explainFields(cron: ReadCron, local: number, seed: string | undefined):
     const matches = toMatcher(alone, seed)?.next(localSecond) === localSecond;
     return [{ field, wanted, actual: actual[field], matches }];
   });
-}
-
-/** What the change of the clock that began this stretch of constant offset does to this instant. */
-function explainChange(
-  { dst }: CronTrigger,
-  { from, offset, before }: ZoneSegment,
-  at: EpochMs,
-  clockMatches: boolean,
-  fires: boolean,
-): string | undefined {
-  const second = at / 1000;
-  if (offset > before && second < from + offset - before) {
-    const gap = `${clock(from + before)} to ${clock(from + offset)} was skipped at ${instantText(from * 1000)}`;
-    if (fires && !clockMatches) return `The time ${gap}, and the rule '${dst}' makes up for it here.`;
-    if (second === from) return `The time ${gap}.`;
-  }
-  if (offset < before && second < from + before - offset) {
-    const overlap = `The time ${clock(from + offset)} to ${clock(from + before)} comes twice; this is the second pass`;
-    return clockMatches && !fires ? `${overlap}, and the rule '${dst}' fires in the first only.` : `${overlap}.`;
-  }
-  return undefined;
-}
-
-function clock(localSecond: number): string {
-  return timeOfDayText(((localSecond % 86_400) + 86_400) % 86_400);
-}
-
-function localText(local: number, at: EpochMs): string {
-  const offset = Math.round((local - at) / 1000);
-  const sign = offset < 0 ? '-' : '+';
-  const text = new Date(local).toISOString().replace(/(\.000)?Z$/, '');
-  return `${text}${sign}${timeOfDayText(Math.abs(offset))}`;
 }

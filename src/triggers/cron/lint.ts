@@ -1,6 +1,8 @@
+import { toInstant, type InstantInput } from '../../time/instant.js';
 import { Zone } from '../../time/zone.js';
 import { timeOfDayText } from '../../time/time-of-day.js';
-import { compileExpression, compileFields } from './compile.js';
+import { checkOptions } from '../bounds.js';
+import { toMatcher } from './compile.js';
 import { FIELDS, type CronFieldName } from './fields.js';
 import type { CronMatcher } from './matcher.js';
 import { readFieldTexts, toFieldTexts, type CronFields } from './object-form.js';
@@ -18,35 +20,52 @@ export interface CronWarning {
 export interface LintOptions {
   /** IANA zone whose daylight-saving gaps are looked at. Without it, or a zone in the expression, none are. */
   readonly timezone?: string | undefined;
+  /** From when on gaps are looked for, such as `Date.now()`. Default: the start of 2025. */
+  readonly from?: InstantInput | undefined;
 }
 
-/** The years whose changes are looked at; rules further off are guesses in the zone data itself. */
-const FIRST_YEAR = 2025;
-const LAST_YEAR = 2037;
+const OPTIONS: readonly string[] = ['timezone', 'from'];
+
+/** Where gaps are looked for when nothing is said: nothing here reads the clock. */
+const FROM = Date.UTC(2025, 0);
+
+/** How many years' changes are looked at; rules further off are guesses in the zone data itself. */
+const YEARS = 12;
+
+const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December'];
+
+/** An `H` is warned of only if whichever value these pick for it is one to warn of. */
+const SEEDS: readonly string[] = Array.from({ length: 16 }, (_, i) => `job-${i}`);
 
 /**
  * Warns of what is valid but often not meant: both day fields restricted, steps that do not divide their range, fixed
  * times that daylight saving skips, dates that never come.
  *
  * @returns nothing to say: an empty list.
- * @throws InvalidCronError when the expression is wrong, UnknownTimeZoneError.
+ * @throws InvalidCronError when the expression is wrong, InvalidOptionError when an option is, UnknownTimeZoneError.
  *
  * @example
  * ```ts
  * lintCron('*\/7 * 1 * 1', { timezone: 'UTC' }); // uneven-step, or-rule
  * ```
  */
-export function lintCron(cron: string | CronFields, { timezone }: LintOptions = {}): CronWarning[] {
+export function lintCron(cron: string | CronFields, options: LintOptions = {}): CronWarning[] {
+  checkOptions(options, OPTIONS);
+  const { timezone } = options;
+  const from = options.from === undefined ? undefined : toInstant(options.from, 'from', timezone);
   const texts = typeof cron === 'string' ? undefined : toFieldTexts(cron);
   const read = texts === undefined ? readExpression(cron) : readFieldTexts(texts);
-  // Any seed does: warnings are about what all of them have in common.
-  const { matcher } = texts === undefined ? compileExpression(cron, '') : compileFields(texts, '');
+  const matcher = toMatcher(read, undefined);
+  const matchers = matcher === undefined ? SEEDS.map((seed) => toMatcher(read, seed)) : [matcher];
   const zoneName = read.timezone ?? timezone;
   const zone = zoneName === undefined ? undefined : Zone.of(zoneName);
   const warnings = [...stepWarnings(read), ...orRule(read)];
-  if (matcher?.next(0) === Infinity) {
+  if (matchers.every((each) => each?.next(0) === Infinity)) {
     warnings.push({ code: 'never-fires', field: undefined, message: 'No date matches: it never fires.' });
-  } else if (matcher?.fixedTime === true && zone !== undefined) warnings.push(...gapWarning(matcher, zone));
+  } else if (zone !== undefined) {
+    const gaps = matchers.map((each) => (each?.fixedTime === true ? gapWarning(each, zone, from) : []));
+    if (gaps.every(({ length }) => length > 0)) warnings.push(...(gaps[0] ?? []));
+  }
   return warnings;
 }
 
@@ -78,15 +97,18 @@ function stepWarnings({ fields }: ReadCron): CronWarning[] {
   });
 }
 
-function gapWarning(matcher: CronMatcher, zone: Zone): CronWarning[] {
-  const end = Date.UTC(LAST_YEAR + 1, 0) / 1000;
-  for (let at = Date.UTC(FIRST_YEAR, 0) / 1000; at < end;) {
+/** @param after - undefined: the date depends on the day one looks, and is left out. */
+function gapWarning(matcher: CronMatcher, zone: Zone, after: number | undefined): CronWarning[] {
+  const begin = (after ?? FROM) / 1000;
+  const end = begin + YEARS * 366 * 86_400;
+  for (let at = begin; at < end;) {
     const { from, to, offset, before } = zone.segment(at);
-    const skipped = offset > before ? matcher.next(from + before) : Infinity;
+    const skipped = offset > before && from >= begin ? matcher.next(from + before) : Infinity;
     if (skipped < from + offset) {
-      const [date = ''] = new Date(skipped * 1000).toISOString().split('T');
+      const day = new Date(skipped * 1000);
+      const date = after === undefined ? `in ${MONTHS[day.getUTCMonth()] ?? ''}` : `next on ${day.toISOString().slice(0, 10)}`;
       const time = timeOfDayText(((skipped % 86_400) + 86_400) % 86_400);
-      const message = `The time ${time} does not exist on every day in ${zone.name}: daylight saving skips it on ${date}.`;
+      const message = `The time ${time} does not exist on every day in ${zone.name}: daylight saving skips it ${date}.`;
       return [{ code: 'dst-gap', field: 'hour', message }];
     }
     at = to;

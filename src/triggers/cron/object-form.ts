@@ -1,4 +1,5 @@
 import { InvalidOptionError } from '../../errors/errors.js';
+import { refuseUnknownKeys } from '../../errors/options.js';
 import { FIELDS, type CronFieldName, type FieldInfo } from './fields.js';
 import type { ReadCron } from './read-expression.js';
 import { scanField, type ScannedField } from './scan.js';
@@ -59,11 +60,7 @@ export function toFieldTexts(fields: unknown): CronFieldTexts {
     throw new InvalidOptionError('cron', fields, "an expression such as '0 9 * * 1-5' or fields such as { hour: 9 }");
   }
   const given = fields as Readonly<Record<string, unknown>>;
-  for (const name of Object.keys(given)) {
-    if (!ORDER.some((info) => info.name === name)) {
-      throw new InvalidOptionError(`cron.${name}`, given[name], `one of ${ORDER.map((info) => info.name).join(', ')}`);
-    }
-  }
+  refuseUnknownKeys(given, 'cron', ORDER.map(({ name }) => name), undefined, 'field');
   const texts: Partial<Record<CronFieldName, string>> = {};
   for (const { name } of ORDER) {
     if (given[name] !== undefined) texts[name] = toText(name, given[name]);

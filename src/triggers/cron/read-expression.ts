@@ -101,7 +101,11 @@ function refuseNickname(text: string, token: Token, tokens: readonly Token[]): n
     const reason = `nothing may follow ${value}.`;
     throw new InvalidCronError(text, { value: rest, allowed: 'nothing', position: extra.start, reason });
   }
-  const hint = value.toLowerCase() === '@reboot' ? ' For that, use a StartupTrigger.' : '';
+  const hints: Readonly<Record<string, string>> = {
+    '@reboot': ' For that, use a StartupTrigger.',
+    '@every': ' For that, use an IntervalTrigger: new IntervalTrigger({ minutes: 5 }).',
+  };
+  const hint = hints[value.toLowerCase()] ?? '';
   const reason = `${quote(value)} is no nickname, expected ${allowed}.${hint}`;
   throw new InvalidCronError(text, { value, allowed, position: token.start, reason });
 }
@@ -109,11 +113,17 @@ function refuseNickname(text: string, token: Token, tokens: readonly Token[]): n
 function refuseCount(text: string, tokens: readonly Token[]): never {
   const allowed = '5 fields (minute hour day month weekday) or 6 (seconds first)';
   const surplus = tokens[6];
-  const hint = tokens.length === 7 ? ' A year goes into the object form: { year: 2030, month: 1, … }.' : '';
+  const hint = tokens.length === 7 ? ' A year goes into the object form: { year: 2030, month: 1, … }.' : notCron(text);
   throw new InvalidCronError(text, {
     value: surplus === undefined ? '' : text.slice(surplus.start).trimEnd(),
     allowed,
     position: surplus?.start ?? text.trimEnd().length,
     reason: `it has ${tokens.length} field${tokens.length === 1 ? '' : 's'}, expected ${allowed}.${hint}`,
   });
+}
+
+/** What to use instead, for texts that say clearly what they mean. */
+function notCron(text: string): string {
+  if (/^\s*(every\b|P[T\d])/i.test(text)) return ' For that, use an IntervalTrigger: new IntervalTrigger({ minutes: 5 }).';
+  return /^\s*\d{4}-\d\d-\d\d/.test(text) ? ' For one instant, use a Date or a DateTrigger.' : '';
 }

@@ -95,7 +95,7 @@ class Scanner {
         this.#fail(
           from,
           Math.max(from, Math.min(from + 1, this.#end)),
-          'a value is missing here',
+          `a value of the ${this.#info.label} field is missing here`,
           `a value (${allowedIn(this.#info)})`,
         );
       }
@@ -165,8 +165,8 @@ class Scanner {
       }
       return this.#withStep(from, value, last, false);
     }
-    // `5/15` starts at 5 and goes on to the end of the field.
-    if (next === SLASH) return this.#withStep(from, value, this.#info.min + this.#info.size - 1, false);
+    // `5/15` starts at 5 and goes on to the end of the field, which for weekdays may be 7.
+    if (next === SLASH) return this.#withStep(from, value, Math.max(value, this.#info.min + this.#info.size - 1), false);
     return { type: 'range', from: value, to: value, step: 1 };
   }
 
@@ -238,14 +238,15 @@ class Scanner {
     // Not every month has a 29th: a hash must not land where it would skip months.
     let low = min;
     let high = name === 'day' ? 28 : min + size - 1;
+    const widest = `H(${min}-${high})`;
     if (this.#peek() === OPEN) {
       this.#at += 1;
       low = this.#value();
-      if (this.#peek() !== DASH) this.#fail(from, this.#restOfItem(from), 'H( needs a range', `H(${min}-${high})`);
+      if (this.#peek() !== DASH) this.#fail(from, this.#restOfItem(from), 'H( needs a range', widest);
       this.#at += 1;
       high = this.#value();
       if (this.#peek() !== CLOSE || high < low)
-        this.#fail(from, this.#restOfItem(from), 'H( needs a range from low to high', `H(${min}-${high})`);
+        this.#fail(from, this.#restOfItem(from), 'H( needs a range from low to high', widest);
       this.#at += 1;
     }
     const step = this.#peek() === SLASH ? this.#step(high - low) : 1;
@@ -354,7 +355,8 @@ class Scanner {
   }
 
   #forms(): string {
-    const extra = this.#info.name === 'day' ? ', L, L-3, 15W, LW' : this.#info.name === 'dayOfWeek' ? ', 5L, 5#2' : '';
+    const words = this.#words ? ", 'last', '2nd fri', 'last sun'" : '';
+    const extra = this.#info.name === 'day' ? `, L, L-3, 15W, LW${words}` : this.#info.name === 'dayOfWeek' ? ', 5L, 5#2' : '';
     return `${allowedIn(this.#info)}, with * , - /${extra}`;
   }
 

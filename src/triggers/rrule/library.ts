@@ -8,11 +8,14 @@ export interface RecurrenceRule {
     readonly bymonth: unknown;
     readonly bymonthday: unknown;
     readonly byweekday: unknown;
-    readonly byhour: unknown;
-    readonly byminute: unknown;
-    readonly bysecond: unknown;
+    readonly byhour: readonly number[] | null;
+    readonly byminute: readonly number[] | null;
+    readonly bysecond: readonly number[] | null;
   };
   readonly origOptions: object;
+  /** The rules of a set. */
+  readonly _rrule?: RecurrenceRule[];
+  readonly _exrule?: RecurrenceRule[];
   after(date: Date, inclusive?: boolean): Date | null;
   before(date: Date, inclusive?: boolean): Date | null;
   toText(): string;

@@ -9,7 +9,7 @@ import { readWallClockOptions } from '../wall-clock/read-options.js';
 import { WallClockTrigger, type WallClockOptions } from '../wall-clock/wall-clock-trigger.js';
 import { optionsText } from '../words.js';
 import type { RecurrenceRule, RRuleLibrary } from './library.js';
-import { RuleMatcher } from './rule-matcher.js';
+import { firesEver, reachesItsTimes, RuleMatcher } from './rule-matcher.js';
 import { localTimeText, toLocalRule, type LocalRule } from './rule-text.js';
 
 const OPTIONS: readonly string[] = [...WALL_CLOCK_OPTIONS, 'library', 'dtstart'];
@@ -51,11 +51,11 @@ export class RRuleTrigger extends WallClockTrigger {
    */
   constructor(rule: string, options: RRuleTriggerOptions) {
     checkOptions(options, OPTIONS);
-    const { library } = options;
-    if (!isLibrary(library)) {
+    const library = toLibrary(options.library);
+    if (library === undefined) {
       throw new InvalidOptionError(
         'library',
-        library,
+        options.library,
         "the package rrule: import library from 'rrule'",
         'Install it: npm install rrule',
       );
@@ -78,14 +78,29 @@ export class RRuleTrigger extends WallClockTrigger {
   }
 
   describe(): string {
+    const words = this.#inWords();
+    const start = words === undefined && this.dtstart === undefined ? '' : this.#startText();
+    return `${words ?? `By the rule ${this.rule.replaceAll('\n', ' ')}`}${start}${optionsText(this)}`;
+  }
+
+  /** What the rule leaves open, its time of day first of all, comes from here. */
+  #startText(): string {
+    const lines = withStart(toLocalRule(this.rule, toZone(this.timezone, 'timezone')), this.dtstart);
+    const start = /^DTSTART:(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)/.exec(lines.find((line) => line.startsWith('DTSTART')) ?? '');
+    if (start === null) return '';
+    const [, year, month, day, hour, minute, second] = start;
+    return `, from ${year}-${month}-${day} at ${hour}:${minute}${second === '00' ? '' : `:${second}`}`;
+  }
+
+  #inWords(): string | undefined {
+    const lines = toLocalRule(this.rule, undefined).lines.filter((line) => !line.startsWith('DTSTART'));
+    if (lines.length !== 1 || !wordsCover(this.rule)) return undefined;
     try {
-      const words = parse(
-        this.#library,
-        toLocalRule(this.rule, undefined).lines.filter((line) => line.startsWith('RRULE')),
-      ).toText();
-      return `${words.charAt(0).toUpperCase()}${words.slice(1)}${optionsText(this)}`;
+      const words = parse(this.#library, lines).toText();
+      if (/error|approximate/.test(words)) return undefined;
+      return `${words.charAt(0).toUpperCase()}${words.slice(1)}`;
     } catch {
-      return `By the rule ${this.rule.replaceAll('\n', ' ')}${optionsText(this)}`;
+      return undefined;
     }
   }
 
@@ -145,6 +160,13 @@ export function registerRRule(registry: TriggerRegistry, library: RRuleLibrary):
   return registry.register('rrule', (json: TriggerJson) => RRuleTrigger.read(json, library));
 }
 
+/** The package, also as `import * as rrule` has it. */
+function toLibrary(value: unknown): RRuleLibrary | undefined {
+  if (isLibrary(value)) return value;
+  const inner: unknown = typeof value === 'object' && value !== null && 'default' in value ? value.default : undefined;
+  return isLibrary(inner) ? inner : undefined;
+}
+
 function isLibrary(value: unknown): value is RRuleLibrary {
   return typeof value === 'object' && value !== null && 'rrulestr' in value && 'RRule' in value;
 }
@@ -153,20 +175,46 @@ function isLibrary(value: unknown): value is RRuleLibrary {
 function makeMatcher(
   library: RRuleLibrary,
   text: string,
-  { lines, zone }: LocalRule,
+  local: LocalRule,
   dtstart: number | undefined,
 ): RuleMatcher | undefined {
-  const hasStart = lines.some((line) => line.startsWith('DTSTART'));
+  const hasStart = local.lines.some((line) => line.startsWith('DTSTART'));
   if (hasStart && dtstart !== undefined)
     throw new InvalidOptionError('dtstart', dtstart, 'nothing, as the rule has a DTSTART');
-  const start = dtstart === undefined ? [] : [`DTSTART:${localTimeText((zone ?? Zone.system()).toLocal(dtstart))}`];
   try {
-    const rule = parse(library, [...start, ...lines]);
-    return hasStart || dtstart !== undefined ? new RuleMatcher(library, rule) : undefined;
+    const rule = parse(library, withStart(local, dtstart));
+    if (!hasStart && dtstart === undefined) return undefined;
+    const rules = [...(rule._rrule ?? [rule]), ...(rule._exrule ?? [])];
+    if (!rules.every(reachesItsTimes)) throw new Error('its INTERVAL never comes to the BYHOUR, BYMINUTE or BYSECOND.');
+    // rrule looks for them up to the year 9999, at each question.
+    for (const list of [rule._rrule, rule._exrule]) {
+      list?.splice(0, Infinity, ...list.filter((part) => firesEver(library, part)));
+    }
+    return new RuleMatcher(library, rule);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new InvalidTriggerError(`Invalid recurrence rule: ${reason}`, text, { cause });
   }
+}
+
+/** The lines, with the start that was given beside them. */
+function withStart({ lines, zone }: LocalRule, dtstart: number | undefined): readonly string[] {
+  if (dtstart === undefined) return lines;
+  return [`DTSTART:${localTimeText((zone ?? Zone.system()).toLocal(dtstart))}`, ...lines];
+}
+
+/** Whether rrule's words say all that a rule says: they leave a good deal out, each frequency something else. */
+function wordsCover(rule: string): boolean {
+  if (/(BY(SETPOS|HOUR|MINUTE|SECOND|YEARDAY|WEEKNO|EASTER)|WKST|UNTIL=\d{8}T|DTSTART=)/i.test(rule)) return false;
+  const days = /BY(?:WEEK)?DAY=([^;\s]*)/i.exec(rule)?.[1]?.split(',') ?? [];
+  const numbered = days.filter((day) => /\d/.test(day)).length;
+  const months = /BYMONTH(DAY)?=/i.test(rule);
+  if (/FREQ=(MONTHLY|YEARLY)/i.test(rule)) {
+    return numbered === 0 || (numbered === days.length && days.length < 5 && !/BYMONTHDAY=/i.test(rule));
+  }
+  if (/FREQ=WEEKLY/i.test(rule)) return days.length === 0 || !months;
+  if (/FREQ=DAILY/i.test(rule)) return days.length === 0 || (!months && !/INTERVAL=/i.test(rule));
+  return days.length === 0 && !months;
 }
 
 function parse(library: RRuleLibrary, lines: readonly string[]): RecurrenceRule {

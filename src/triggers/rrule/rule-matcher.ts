@@ -32,24 +32,31 @@ const GROWTH = 8;
  * that does not count is first moved on, by whole intervals, to shortly before it.
  */
 export class RuleMatcher implements LocalMatcher {
+  readonly #library: RRuleLibrary;
   readonly #rule: RecurrenceRule;
+  #never: boolean | undefined;
   /** Undefined for what cannot be moved: sets, and rules with a COUNT. */
   readonly #movable: MovableRule | undefined;
 
   constructor(library: RRuleLibrary, rule: RecurrenceRule) {
+    this.#library = library;
     this.#rule = rule;
     this.#movable = MovableRule.of(library, rule);
   }
 
   next(local: number): number {
-    if (local > MAX_LOCAL) return Infinity;
+    if (local > MAX_LOCAL || this.#neverFires()) return Infinity;
     const from = Math.max(local, MIN_LOCAL);
     const rule = this.#movable?.movedBefore(from, 1) ?? this.#rule;
     return toSeconds(rule.after(new Date(from * 1000), true), Infinity);
   }
 
+  #neverFires(): boolean {
+    return (this.#never ??= !('_rrule' in this.#rule) && !firesEver(this.#library, this.#rule));
+  }
+
   previous(local: number): number {
-    if (local < MIN_LOCAL) return -Infinity;
+    if (local < MIN_LOCAL || this.#neverFires()) return -Infinity;
     const until = Math.min(local, MAX_LOCAL);
     for (let intervals = GROWTH; ; intervals *= GROWTH) {
       const moved = this.#movable?.movedBefore(until, intervals);
@@ -57,6 +64,49 @@ export class RuleMatcher implements LocalMatcher {
       if (moved === undefined || found !== -Infinity) return found;
     }
   }
+}
+
+/**
+ * Whether a rule has any times at all. The calendar repeats itself after 400 years, and a rule after as many of them as
+ * its intervals take to begin anew; so it is asked where no more than that is left before the library gives up.
+ */
+export function firesEver(library: RRuleLibrary, rule: RecurrenceRule): boolean {
+  const { freq, interval, dtstart } = rule.options;
+  if (dtstart === null) return true;
+  const calendar = 146_097 * DAY_SECONDS;
+  const period = PERIODS[freq];
+  const cycle =
+    period === undefined
+      ? leastCommonMultiple(interval, freq === YEARLY ? 400 : 4800) * (calendar / (freq === YEARLY ? 400 : 4800))
+      : leastCommonMultiple(interval * period, calendar);
+  const endless = { ...rule.origOptions, count: null, until: null };
+  const movable = new MovableRule(library, rule.options, endless, dtstart);
+  const late = movable.movedBefore(MAX_LOCAL - cycle, 1) ?? new library.RRule(endless, true);
+  return late.after(dtstart, true) !== null;
+}
+
+function leastCommonMultiple(a: number, b: number): number {
+  let [x, y] = [a, b];
+  while (y !== 0) [x, y] = [y, x % y];
+  return (a / x) * b;
+}
+
+/**
+ * Whether an hourly, minutely or secondly rule ever comes to a time of day it names, as every second hour from 08:00
+ * never does to 09:00. rrule would look for it forever.
+ */
+export function reachesItsTimes({ options }: RecurrenceRule): boolean {
+  const { freq, interval, dtstart, byhour, byminute, bysecond } = options;
+  const period = PERIODS[freq] ?? Infinity;
+  if (period > 3600 || dtstart === null) return true;
+  let time = (((dtstart.getTime() / 1000) % DAY_SECONDS) + DAY_SECONDS) % DAY_SECONDS;
+  const fits = (values: readonly number[] | null, unit: number, size: number): boolean =>
+    unit < period || values === null || values.length === 0 || values.includes(Math.floor(time / unit) % size);
+  for (let steps = DAY_SECONDS / period; steps > 0; steps -= 1) {
+    if (fits(byhour, 3600, 24) && fits(byminute, 60, 60) && fits(bysecond, 1, 60)) return true;
+    time = (time + interval * period) % DAY_SECONDS;
+  }
+  return false;
 }
 
 function toSeconds(date: Date | null, none: number): number {
@@ -71,7 +121,7 @@ class MovableRule {
   readonly #frequency: number;
   readonly #interval: number;
 
-  private constructor(library: RRuleLibrary, { options, origOptions }: RecurrenceRule, start: Date) {
+  constructor(library: RRuleLibrary, options: RecurrenceRule['options'], origOptions: object, start: Date) {
     this.#library = library;
     this.#start = start.getTime() / 1000;
     this.#frequency = options.freq;
@@ -92,7 +142,7 @@ class MovableRule {
   static of(library: RRuleLibrary, rule: RecurrenceRule): MovableRule | undefined {
     const { dtstart, count } = rule.options;
     const isSet = '_rrule' in rule;
-    return isSet || count !== null || dtstart === null ? undefined : new MovableRule(library, rule, dtstart);
+    return isSet || count !== null || dtstart === null ? undefined : new MovableRule(library, rule.options, rule.origOptions, dtstart);
   }
 
   /** The rule as if it started at least so many intervals before `local`; undefined if that is before it starts. */

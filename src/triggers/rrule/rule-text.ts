@@ -1,4 +1,5 @@
 import { InvalidTriggerError } from '../../errors/errors.js';
+import { checkParts } from './check-parts.js';
 import { Zone } from '../../time/zone.js';
 
 /** A rule in which every time is local, and the zone it was local to, if the text said so. */
@@ -15,9 +16,9 @@ const PROPERTIES: ReadonlySet<string> = new Set(['DTSTART', 'RRULE', 'RDATE', 'E
 
 /**
  * Takes zones out of the lines of a rule, so that the recurrence can be worked out on the wall clock alone, as RFC 5545
- * (3.3.10) has it: `DTSTART;TZID=…` names the zone; times with a `Z` are moved to it.
+ * (3.3.10) has it: `DTSTART;TZID=…` names the zone; times with a `Z` or another zone are moved to it.
  *
- * @throws InvalidTriggerError when a line is not one of DTSTART, RRULE, RDATE, EXRULE, EXDATE.
+ * @throws InvalidTriggerError when a part is not what it may be, or a line is not one of DTSTART, RRULE, RDATE, EXRULE, EXDATE.
  */
 export function toLocalRule(text: unknown, option: Zone | undefined): LocalRule {
   if (typeof text !== 'string' || text.length === 0 || text.length > MAX_LENGTH) {
@@ -31,16 +32,17 @@ export function toLocalRule(text: unknown, option: Zone | undefined): LocalRule 
   if (!lines.some((line) => /^R(RULE|DATE)/i.test(line))) {
     throw new InvalidTriggerError('A recurrence rule needs an RRULE or an RDATE.', text);
   }
-  // rrule takes any number, and would never get anywhere with these.
-  if (lines.some((line) => /INTERVAL=(?!0*[1-9]\d{0,5}(;|$))/i.test(line))) {
-    throw new InvalidTriggerError('The INTERVAL of a recurrence rule is a number from 1 to 999999.', text);
+  for (const line of lines) {
+    const rule = /^(?:RRULE|EXRULE):(.*)$/i.exec(line)?.[1];
+    if (rule !== undefined) checkParts(rule);
   }
-  const zone = lines.map(zoneOf).find((found) => found !== undefined) ?? option;
+  const start = lines.filter((line) => /^DTSTART/i.test(line));
+  const zone = [...start, ...lines].map(zoneOf).find((found) => found !== undefined) ?? option;
   return { lines: lines.map((line) => toLocalLine(line, zone)), zone };
 }
 
 function zoneOf(line: string): Zone | undefined {
-  const start = line.indexOf(';TZID=');
+  const start = line.search(/;TZID=/i);
   const colon = line.indexOf(':', start);
   if (start >= 0 && colon > start) return Zone.of(line.slice(start + ';TZID='.length, colon));
   // A start in UTC means a rule in UTC.
@@ -56,19 +58,21 @@ function toLocalLine(line: string, zone: Zone | undefined): string {
       line,
     );
   }
+  const own = zoneOf(line) ?? zone;
   const value = line
     .slice(colon + 1)
     .replace(/\b(\d{8})(T\d{6})?(Z?)(?=$|[,;])/g, (_, date: string, time = 'T000000', z: string) => {
-      return toLocalTime(`${date}${String(time)}`, z === 'Z' ? zone : undefined);
+      return toLocalTime(`${date}${String(time)}`, z === 'Z' ? Zone.of('UTC') : own, zone);
     });
   return `${name.toUpperCase()}:${value}`;
 }
 
-/** `20260301T090000`, as it stands or moved from UTC to a zone. */
-function toLocalTime(text: string, from: Zone | undefined): string {
+/** `20260301T090000`, moved from one zone to another. */
+function toLocalTime(text: string, from: Zone | undefined, to: Zone | undefined): string {
   const part = (start: number, end: number): number => Number(text.slice(start, end));
   const wall = Date.UTC(part(0, 4), part(4, 6) - 1, part(6, 8), part(9, 11), part(11, 13), part(13, 15));
-  return localTimeText(from === undefined ? wall : from.toLocal(wall));
+  const stays = from === to || from === undefined || to === undefined;
+  return localTimeText(stays ? wall : to.toLocal(from.fromLocal(wall, 'shift')));
 }
 
 /** A local time (ms) as `20260301T090000Z`. */

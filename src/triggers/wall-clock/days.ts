@@ -24,7 +24,7 @@ const ALL_WEEKDAYS = 0x7f;
  */
 export function toWeekdays(input: unknown, option: string): number {
   const given: readonly unknown[] = Array.isArray(input) ? input : [input];
-  const allowed = "weekdays such as ['mon', 'thu'] or 'mon-fri'";
+  const allowed = "weekdays such as ['mon', 'thu'] or 'mon-fri', of sun, mon, tue, wed, thu, fri, sat or 0-7";
   if (!given.every((day) => typeof day === 'string' || typeof day === 'number')) {
     throw new InvalidOptionError(option, input, allowed);
   }

@@ -3,7 +3,7 @@ import type { EpochMs } from '../../ports/trigger.js';
 import { MAX_INSTANT } from '../../time/civil.js';
 import { Zone } from '../../time/zone.js';
 import { TriggerBase } from '../base.js';
-import { refuseNaN, toBound, toJitter, type BoundOptions } from '../bounds.js';
+import { checkOrder, refuseNaN, toBound, toJitter, type BoundOptions } from '../bounds.js';
 import { nextFire, planOf, previousFire, type DstPlan, type DstRule, type LocalMatcher } from './engine.js';
 
 /** Options of every trigger that goes by the clock on the wall. */
@@ -54,6 +54,7 @@ export abstract class WallClockTrigger extends TriggerBase {
     this.#plan = planOf(dst, fixedTime);
     this.#start = toBound(startTime, 'startTime', zone?.name);
     this.#end = toBound(endTime, 'endTime', zone?.name);
+    checkOrder(this.#start, this.#end, 'endTime', endTime);
     this.jitter = toJitter(jitter);
   }
 
@@ -73,12 +74,10 @@ export abstract class WallClockTrigger extends TriggerBase {
   }
 
   next(after: EpochMs): EpochMs | null {
+    refuseNaN(after, 'after');
     const start = this.#start;
     const from = start !== undefined && after < start ? start - 1 : after;
-    if (!(from < MAX_INSTANT)) {
-      refuseNaN(after, 'after');
-      return null;
-    }
+    if (from >= MAX_INSTANT) return null;
     // Whole milliseconds first: a fraction tiny enough would be lost in the division.
     const seconds = Math.floor((from < -MAX_INSTANT ? -MAX_INSTANT - 1 : Math.floor(from)) / 1000) + 1;
     const at = nextFire(this.#matcher ?? this.refuseUnready(), this.#zone ?? Zone.system(), this.#plan, seconds) * 1000;
@@ -86,16 +85,20 @@ export abstract class WallClockTrigger extends TriggerBase {
   }
 
   previous(before: EpochMs): EpochMs | null {
+    refuseNaN(before, 'before');
     const end = this.#end;
     const until = end !== undefined && before > end ? end + 1 : before;
-    if (!(until > -MAX_INSTANT)) {
-      refuseNaN(before, 'before');
-      return null;
-    }
+    if (until <= -MAX_INSTANT) return null;
     const seconds = Math.ceil((until > MAX_INSTANT ? MAX_INSTANT + 1 : Math.ceil(until)) / 1000) - 1;
     const zone = this.#zone ?? Zone.system();
     const at = previousFire(this.#matcher ?? this.refuseUnready(), zone, this.#plan, seconds) * 1000;
     return at >= (this.#start ?? -MAX_INSTANT) ? at : null;
+  }
+
+  /** @internal Whether a local time, in ms as of a clock at UTC, is one of the trigger's. */
+  clockShows(local: EpochMs): boolean {
+    const second = local / 1000;
+    return Number.isInteger(second) && (this.#matcher ?? this.refuseUnready()).next(second) === second;
   }
 
   /** @internal Whether everything that decides the fire times, but for the zone, is there. */
