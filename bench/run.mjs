@@ -57,9 +57,11 @@ async function measure(id) {
   /** @type {{ measurement: import('./lib/measurement.mjs').Measurement }} */
   const { measurement } = await import(new URL(`measurements/${id}.mjs`, import.meta.url).href);
   const rounds = Math.min(measurement.rounds, Number(options.rounds ?? Infinity));
+  const cleanUp = await measurement.prepare?.();
   const samples = await takeSamples({ ...measurement, rounds }, (contender, round) => {
     if (process.stderr.isTTY) console.error(`${id}, round ${round} of ${rounds}: ${contender}`);
   });
+  await cleanUp?.();
   const report = measurement.report(samples);
   results.push({ measurement: { ...measurement, rounds }, samples, report });
   if (options.json !== true) console.log(asText(measurement, report));

@@ -19,6 +19,17 @@ export function loadTesting() {
   return load(new URL('testing/index.js', base).href, 'Build it first: npm run build');
 }
 
+/** @returns {Promise<typeof import('punctual/sqlite')>} */
+export function loadSqlite() {
+  return load(new URL('stores/sqlite/index.js', base).href, 'Build it first: npm run build');
+}
+
+/** @returns {Promise<typeof import('better-sqlite3')>} */
+export async function loadSqliteDriver() {
+  const { default: Database } = await load('better-sqlite3', 'Install it first: npm ci, in the root of the repository');
+  return Database;
+}
+
 /** @typedef {'cron' | 'croner' | 'node-cron' | 'node-schedule' | 'toad-scheduler'} Peer */
 
 /**

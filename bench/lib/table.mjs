@@ -18,7 +18,9 @@ export function asText({ title }, { head, rows, checks }) {
       })
       .join('  '),
   );
-  const verdicts = checks.map(({ target, figure, met }) => `${met ? 'met   ' : 'MISSED'}  ${plain(target)}: ${figure}`);
+  const verdicts = checks.map(
+    ({ target, figure, met }) => `${met === null ? '–     ' : met ? 'met   ' : 'MISSED'}  ${plain(target)}: ${figure}`,
+  );
   return ['', title, ...table, ...verdicts].join('\n');
 }
 
@@ -39,10 +41,16 @@ export function asMarkdown({ method }, { head, rows, checks }) {
     '',
     line(['target', 'measured', '']),
     line(['---', '---', '---']),
-    ...checks.map(({ target, figure, met }) => line([target, figure, met ? 'met' : '**missed**'])),
+    ...checks.map(({ target, figure, met }) => line([target, figure, verdict(met)])),
     '',
     ...method.map((sentence) => `- ${sentence}`),
   ].join('\n');
+}
+
+/** @param {boolean | null} met */
+function verdict(met) {
+  if (met === null) return 'not measured';
+  return met ? 'met' : '**missed**';
 }
 
 /** @param {string} cell */
