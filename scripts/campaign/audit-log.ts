@@ -1,0 +1,119 @@
+/** What the tasks' own log says of the promises: nothing twice, and no more at a time than the job allows. */
+import type { Attempt, Call, History, Span } from './attempts.js';
+import type { JobPlan } from './plan.js';
+
+export interface Breach {
+  readonly check: string;
+  readonly what: string;
+}
+
+/** How long a lease is good for at the least when its holder falls still: what is left of it right before a renewal. */
+const HOLD_MS = 450;
+/** How soon after it goes on a process has to tell a run that its lease is lost. */
+const HEED_MS = 350;
+/** How long the first line of a run may take that was started before its job was paused. */
+const START_MS = 500;
+
+export function auditLog(history: History, plans: ReadonlyMap<string, JobPlan>): Breach[] {
+  const breaches: Breach[] = history.oddities.map((what) => ({ check: 'oddity', what }));
+  breaches.push(...startedTwice(history, plans), ...tooManyAtOnce(history, plans), ...startedWhilePaused(history));
+  return breaches;
+}
+
+function startedTwice({ attempts, late }: History, plans: ReadonlyMap<string, JobPlan>): Breach[] {
+  const breaches: Breach[] = [];
+  const seen = new Map<string, Attempt>();
+  for (const attempt of attempts) {
+    const { jobId, runId, scheduledFor, manual } = attempt;
+    if (late.has(jobId)) continue;
+    const check = (name: string, key: string): void => {
+      const before = seen.get(`${name} ${key}`);
+      if (before !== undefined) breaches.push({ check: name, what: `${textOf(before)} and ${textOf(attempt)}` });
+      seen.set(`${name} ${key}`, attempt);
+    };
+    check('an attempt begins once', `${runId}/${attempt.attempt}`);
+    if (!manual && attempt.attempt === 1) check('a fire time starts once', `${jobId}@${scheduledFor}`);
+    if (plans.get(jobId)?.options.onCrash === 'drop') check('at most once', runId);
+  }
+  return breaches;
+}
+
+/**
+ * The times at which an attempt went on and its node was right to think that it holds the run: without those after its
+ * lease may have run out while the process stood still, and without what comes after the loss was told.
+ */
+export function trustedSpans({ pid, startedAt, endedAt, abort }: Attempt, stalls: History['stalls']): Span[] {
+  const to = abort?.code === 'LEASE_LOST' ? Math.min(endedAt, abort.at) : endedAt;
+  const spans: Span[] = [];
+  let from = startedAt;
+  for (const stall of stalls.get(pid) ?? []) {
+    const lost = stall.from + HOLD_MS;
+    if (stall.to + HEED_MS <= from || lost >= to) continue;
+    if (lost > from) spans.push({ from, to: lost });
+    from = Math.max(from, stall.to + HEED_MS);
+  }
+  if (from < to) spans.push({ from, to });
+  return spans;
+}
+
+function tooManyAtOnce({ attempts, stalls }: History, plans: ReadonlyMap<string, JobPlan>): Breach[] {
+  const breaches: Breach[] = [];
+  const groups = new Map<string, { limit: number; check: string; attempts: Attempt[] }>();
+  const put = (key: string, limit: number, check: string, attempt: Attempt): void => {
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { limit, check, attempts: [attempt] });
+    else group.attempts.push(attempt);
+  };
+  for (const attempt of attempts) {
+    put(`run ${attempt.runId}`, 1, 'one attempt of a run at a time', attempt);
+    put(`job ${attempt.jobId}`, plans.get(attempt.jobId)?.limit ?? 1, 'maxInstances', attempt);
+  }
+  for (const { limit, check, attempts: own } of groups.values()) {
+    if (own.length <= limit) continue;
+    const spans = own.flatMap((attempt) => trustedSpans(attempt, stalls).map((span) => ({ ...span, attempt })));
+    spans.sort((a, b) => a.from - b.from);
+    let going: typeof spans = [];
+    for (const span of spans) {
+      going = going.filter(({ to }) => to > span.from);
+      going.push(span);
+      if (going.length > limit) breaches.push({ check, what: `${going.map(({ attempt }) => textOf(attempt)).join('; ')}: all at ${span.from.toFixed(1)}` });
+    }
+  }
+  return breaches;
+}
+
+/** Once a pause has resolved, nothing of the schedule starts until somebody asks for it. */
+function startedWhilePaused({ attempts, calls, stalls }: History): Breach[] {
+  const breaches: Breach[] = [];
+  for (const [jobId, own] of groupByJob(calls.filter(({ line }) => line.call === 'pause' || line.call === 'resume'))) {
+    const resumes = own.filter(({ line }) => line.call === 'resume');
+    const starts = attempts.filter((attempt) => attempt.jobId === jobId && !attempt.manual);
+    for (const { done } of own) {
+      if (done?.call !== 'pause' || done.error !== undefined) continue;
+      // A resume whose answer came later, or never, may have had its effect after the pause.
+      const isOpen = resumes.some(({ line, done: answer }) => line.at < done.at && (answer === null || answer.at > done.at || answer.error !== undefined));
+      if (isOpen) continue;
+      const until = Math.min(...resumes.map(({ line }) => line.at).filter((at) => at >= done.at));
+      const late = starts.find(({ startedAt, pid }) =>
+        startedAt > done.at + START_MS && startedAt < until && !(stalls.get(pid) ?? []).some(({ from, to }) => from < startedAt && to + HEED_MS > startedAt));
+      if (late !== undefined) breaches.push({ check: 'paused is paused', what: `${textOf(late)}, paused at ${done.at.toFixed(1)}` });
+    }
+  }
+  return breaches;
+}
+
+function groupByJob(calls: readonly Call[]): Map<string, Call[]> {
+  const groups = new Map<string, Call[]>();
+  for (const call of calls) {
+    const group = groups.get(call.line.jobId);
+    if (group === undefined) groups.set(call.line.jobId, [call]);
+    else group.push(call);
+  }
+  return groups;
+}
+
+export function textOf({ runId, attempt, pid, startedAt, endedAt, end, abort }: Attempt): string {
+  const ending = `${end?.what ?? 'cut short'} at ${endedAt.toFixed(1)}`;
+  const told = abort === null ? '' : `, ${abort.code ?? 'aborted'} at ${abort.at.toFixed(1)}`;
+  return `${runId} attempt ${attempt} by ${pid} from ${startedAt.toFixed(1)}${told}, ${ending}`;
+}
