@@ -1,0 +1,104 @@
+import type { ClaimRequest, ClaimScope, StoredJob } from '../../ports/job-store.js';
+import type { EpochMs } from '../../ports/trigger.js';
+import type { Database } from './database.js';
+import { RECORD, type JobTable } from './job-table.js';
+import { storable } from './texts.js';
+
+/** One probe of the index for each lane, and in it the earliest. What no node here can serve is not looked at any further. */
+const LANES = `
+  lanes AS (
+    (SELECT lane, executor, task, task_version, priority, wake_at FROM {jobs} WHERE wake_at IS NOT NULL ORDER BY lane, wake_at LIMIT 1)
+    UNION ALL
+    SELECT n.* FROM lanes l CROSS JOIN LATERAL (
+      SELECT lane, executor, task, task_version, priority, wake_at FROM {jobs}
+      WHERE wake_at IS NOT NULL AND lane > l.lane ORDER BY lane, wake_at LIMIT 1
+    ) n
+  ), servable AS MATERIALIZED (
+    SELECT l.lane, l.priority, l.executor, l.wake_at, e.free FROM lanes l
+    JOIN unnest($1::text[], $2::int[]) AS e (alias, free) ON e.alias = l.executor
+    JOIN unnest($3::text[], $4::float8[]) AS t (task, version) ON t.task = l.task AND t.version >= l.task_version
+  )`;
+
+/**
+ * What others are about to claim or write is passed over. The hiding is bounded on both sides: a clock that was wrong,
+ * and set back, hides nothing for long. To lose it in a crash of the server harms nobody, so nobody waits for the disk.
+ */
+const CLAIM = `
+  WITH RECURSIVE ${LANES}, unsynced AS MATERIALIZED (
+    SELECT set_config('synchronous_commit', 'off', true) AS was
+  ), locked AS MATERIALIZED (
+    SELECT j.id, j.wake_at, s.priority, s.executor, s.free FROM unsynced u JOIN servable s ON u.was IS NOT NULL CROSS JOIN LATERAL (
+      SELECT id, wake_at FROM {jobs}
+      WHERE lane = s.lane AND wake_at <= $5 AND (claimed_until IS NULL OR claimed_until <= $5 OR claimed_until > $7)
+      ORDER BY wake_at LIMIT s.free FOR UPDATE SKIP LOCKED
+    ) j
+    WHERE s.wake_at <= $5
+  ), ranked AS (
+    SELECT id, wake_at, priority, free, row_number() OVER (PARTITION BY executor ORDER BY priority DESC, wake_at) AS place FROM locked
+  )
+  UPDATE {jobs} SET claimed_until = $6
+  WHERE id = ANY (ARRAY (SELECT id FROM ranked WHERE place <= free ORDER BY priority DESC, wake_at LIMIT $8))
+  RETURNING ${RECORD}, priority, wake_at`;
+
+/** Of the hidden ones only those are looked at that come before the first that is not. */
+const NEXT = `
+  WITH RECURSIVE ${LANES}
+  SELECT min(least(v.wake_at, (
+    SELECT min(claimed_until) FROM {jobs}
+    WHERE lane = s.lane AND wake_at IS NOT NULL AND wake_at < coalesce(v.wake_at, 'infinity') AND claimed_until > wake_at
+  )))
+  FROM servable s LEFT JOIN LATERAL (
+    SELECT wake_at FROM {jobs}
+    WHERE lane = s.lane AND wake_at IS NOT NULL AND (claimed_until IS NULL OR claimed_until <= wake_at)
+    ORDER BY wake_at LIMIT 1
+  ) v ON true`;
+
+const WAKE_COLUMN = RECORD.split(',').length + 1;
+const PRIORITY_COLUMN = WAKE_COLUMN - 1;
+const MOST = 100_000;
+
+/**
+ * Finds what is due, and hides it in the same round trip. Somebody who asks at the same moment gets what comes after,
+ * or nothing: an empty answer does not say that nothing is due, and `nextWakeAt` says so then.
+ */
+export class Claims {
+  readonly #database: Database;
+  readonly #jobs: JobTable;
+
+  constructor(database: Database, jobs: JobTable) {
+    this.#database = database;
+    this.#jobs = jobs;
+  }
+
+  async claim(request: ClaimRequest): Promise<StoredJob[]> {
+    const { now, reserveMs } = request;
+    const limit = Math.min(request.limit, MOST);
+    const able = abilities(request, limit);
+    if (able === undefined || limit <= 0) return [];
+    const rows = await this.#database.query(CLAIM, [...able, now, now + reserveMs, now + 2 * reserveMs, limit]);
+    const column = (place: number) => (a: typeof rows[number], b: typeof rows[number]) => Number(a[place]) - Number(b[place]);
+    const byPriority = column(PRIORITY_COLUMN);
+    const byWake = column(WAKE_COLUMN);
+    return [...rows].sort((a, b) => byPriority(b, a) || byWake(a, b)).map((row) => this.#jobs.read(row));
+  }
+
+  async nextWakeAt(scope: ClaimScope): Promise<EpochMs | null> {
+    const able = abilities(scope, 1);
+    if (able === undefined) return null;
+    const [row] = await this.#database.query(NEXT, [...able]);
+    const at = row?.[0] ?? null;
+    return at === null ? null : Number(at);
+  }
+}
+
+/** Executors with room and tasks, as the statements take them; `undefined` where there is nothing to serve with. */
+function abilities({ executors, tasks }: ClaimScope, most: number): unknown[] | undefined {
+  const free = [...executors].filter(([, room]) => room > 0);
+  if (free.length === 0 || tasks.size === 0) return undefined;
+  return [
+    free.map(([alias]) => storable(alias)),
+    free.map(([, room]) => Math.max(1, Math.min(Math.floor(room), most))),
+    [...tasks.keys()].map(storable),
+    [...tasks.values()],
+  ];
+}

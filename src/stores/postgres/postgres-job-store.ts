@@ -1,0 +1,202 @@
+import { StoreInUseError } from '../../errors/scheduler-errors.js';
+import type { JobRecord } from '../../model/job.js';
+import type {
+  ClaimRequest,
+  ClaimScope,
+  JobChange,
+  JobPage,
+  JobQuery,
+  JobStore,
+  Leases,
+  Ledger,
+  Revision,
+  StoreContext,
+  StoredJob,
+} from '../../ports/job-store.js';
+import type { EpochMs } from '../../ports/trigger.js';
+import { Claims } from './claims.js';
+import { Database } from './database.js';
+import { clientsLike, loadDriver, type OwnPool, type PostgresClient, type PostgresPool } from './driver.js';
+import { PostgresStoreError, translate } from './errors.js';
+import { Housekeeping } from './housekeeping.js';
+import { inTime } from './in-time.js';
+import { JobList } from './job-list.js';
+import { JobTable } from './job-table.js';
+import { MOST_END_MS, Notices } from './notices.js';
+import { readSettings, type PostgresJobStoreOptions, type Settings } from './options.js';
+import { PostgresLeases } from './postgres-leases.js';
+import { PostgresLedger } from './postgres-ledger.js';
+import { migrate } from './schema.js';
+
+/** What there is while the store is open. */
+interface Parts {
+  readonly database: Database;
+  readonly jobs: JobTable;
+  readonly list: JobList;
+  readonly claims: Claims;
+  readonly ledger: PostgresLedger;
+  readonly leases: PostgresLeases;
+  readonly housekeeping: Housekeeping;
+  readonly notices: Notices | undefined;
+  readonly connections: Connections;
+}
+
+interface Connections {
+  readonly pool: PostgresPool;
+  readonly makeClient: (() => PostgresClient) | undefined;
+  close(): Promise<void>;
+}
+
+/**
+ * Keeps jobs in a PostgreSQL database (13 or later), through the package `pg`, which is yours to install. Any number of
+ * processes on any number of machines may use one schema at the same time; what is due is told by the server's clock.
+ *
+ * A `Pool` of your own is used as it is, and stays open. While the store is open it listens to the pool's `error` events,
+ * so that a connection that breaks while nobody uses it does not end the process.
+ *
+ * @example
+ * ```ts
+ * import { PostgresJobStore } from 'punctual/postgres';
+ *
+ * const jobStore = new PostgresJobStore('postgres://app:secret@db.example.com/app');
+ * const scheduler = new AsyncScheduler({ jobStores: { default: jobStore } });
+ * ```
+ */
+export class PostgresJobStore implements JobStore {
+  readonly durable: boolean = true;
+  readonly shared: boolean = true;
+  /** What is claimed together is locked for a moment in every lane, and is for one process: the others shall have some, too. */
+  readonly batchSize: number = 100;
+  readonly #settings: Settings;
+  #parts: Parts | undefined;
+  #isOpening = false;
+
+  /**
+   * @param target - a connection string, or options. Nothing is opened yet. Without either, `PGHOST` and the like say where.
+   * @throws InvalidOptionError
+   */
+  constructor(target: string | PostgresJobStoreOptions = {}) {
+    this.#settings = readSettings(target);
+  }
+
+  get ledger(): Ledger {
+    return this.#open.ledger;
+  }
+
+  get leases(): Leases {
+    return this.#open.leases;
+  }
+
+  /**
+   * @throws PostgresStoreError when the database cannot be used; its `reason` says why.
+   * @throws StoreInUseError when a scheduler has this store already.
+   */
+  async open(context: StoreContext): Promise<void> {
+    if (this.#parts !== undefined || this.#isOpening) {
+      throw new StoreInUseError('This PostgresJobStore has a scheduler already. Give each scheduler a PostgresJobStore of its own; they may have the same schema.');
+    }
+    this.#isOpening = true;
+    try {
+      const connections = await connect(this.#settings, context);
+      try {
+        const { schema, timeoutMs } = this.#settings;
+        const database = new Database(connections.pool, schema, timeoutMs);
+        await migrate(database);
+        this.#parts = this.#assemble(database, connections, context);
+      } catch (error) {
+        await connections.close();
+        throw translate(error, this.#settings.schema);
+      }
+    } finally {
+      this.#isOpening = false;
+    }
+  }
+
+  #assemble(database: Database, connections: Connections, context: StoreContext): Parts {
+    const { perJob, maxAgeMs, listen, timeoutMs } = this.#settings;
+    const ledger = new PostgresLedger(database, perJob);
+    const jobs = new JobTable(database, context.codec, ledger);
+    const notices = listen ? new Notices(database, connections.makeClient, context, timeoutMs) : undefined;
+    if (notices !== undefined) jobs.onWritten = () => { notices.changed(); };
+    return {
+      database,
+      jobs,
+      list: new JobList(database, jobs),
+      claims: new Claims(database, jobs),
+      ledger,
+      leases: new PostgresLeases(database),
+      housekeeping: new Housekeeping(database, ledger, { perJob, maxAgeMs }),
+      notices,
+      connections,
+    };
+  }
+
+  async close(): Promise<void> {
+    const parts = this.#parts;
+    if (parts === undefined) return;
+    this.#parts = undefined;
+    await parts.notices?.close();
+    await parts.connections.close();
+  }
+
+  async insert(records: readonly JobRecord[]): Promise<readonly (StoredJob | undefined)[]> {
+    return this.#open.jobs.insert(records);
+  }
+
+  async get(id: string): Promise<StoredJob | undefined> {
+    return this.#open.jobs.get(id);
+  }
+
+  async list(query: JobQuery): Promise<JobPage> {
+    return this.#open.list.list(query);
+  }
+
+  async claimDue(request: ClaimRequest): Promise<readonly StoredJob[]> {
+    return this.#open.claims.claim(request);
+  }
+
+  async commit(changes: readonly JobChange[]): Promise<readonly (Revision | undefined)[]> {
+    return this.#open.jobs.commit(changes);
+  }
+
+  async nextWakeAt(scope: ClaimScope): Promise<EpochMs | null> {
+    return this.#open.claims.nextWakeAt(scope);
+  }
+
+  /** The server's clock. */
+  async now(): Promise<EpochMs> {
+    const [row] = await this.#open.database.query('SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint');
+    return Number(row?.[0]);
+  }
+
+  async tasks(): Promise<readonly string[]> {
+    return this.#open.list.tasks();
+  }
+
+  async maintain(now: EpochMs): Promise<boolean> {
+    return this.#open.housekeeping.maintain(now);
+  }
+
+  async watch(onChange: () => void): Promise<() => Promise<void>> {
+    const { notices } = this.#open;
+    return notices === undefined ? async () => undefined : notices.listen(onChange);
+  }
+
+  get #open(): Parts {
+    if (this.#parts !== undefined) return this.#parts;
+    throw new PostgresStoreError('closed', 'This PostgresJobStore is not open. A scheduler opens it; on your own, call open() first.');
+  }
+}
+
+async function connect({ source, timeoutMs }: Settings, { clock, logger }: StoreContext): Promise<Connections> {
+  const onError = (error: Error): void => { logger.debug('a connection to PostgreSQL broke while it was idle', { error }); };
+  if ('pool' in source) {
+    const { pool } = source;
+    pool.on('error', onError);
+    return { pool, makeClient: clientsLike(pool, timeoutMs), close: async () => { pool.removeListener('error', onError); } };
+  }
+  const { Pool, Client } = await loadDriver();
+  const pool: OwnPool = new Pool(source.config);
+  pool.on('error', onError);
+  return { pool, makeClient: () => new Client(source.config), close: async () => inTime(clock, MOST_END_MS, pool.end()) };
+}

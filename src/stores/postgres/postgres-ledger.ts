@@ -1,0 +1,157 @@
+import { InvalidOptionError } from '../../errors/errors.js';
+import type { LedgerEntry, LedgerQuery, StoredResult, Verdict } from '../../model/ledger.js';
+import type { ErrorInfo } from '../../model/run.js';
+import type { Ledger, LedgerPage, LedgerPageRequest } from '../../ports/job-store.js';
+import type { EpochMs } from '../../ports/trigger.js';
+import type { Database, Row } from './database.js';
+import { storable } from './texts.js';
+
+const COLUMNS =
+  'job_id, run_id, verdict, reason, scheduled_for, scheduled_to, count, exact, manual, generation, attempt, started_at, at, node, result_expires_at, error, result';
+const TYPED =
+  'i int, n int, job_id text, run_id text, verdict text, reason text, scheduled_for float8, scheduled_to float8, count float8, exact boolean, manual boolean, ' +
+  'generation float8, attempt int, started_at float8, at float8, node text, result_expires_at float8, error text, result text';
+
+/** Jobs whose history may have become too long that are kept in mind. More are found again at their next entry. */
+const MOST_GROWN = 10_000;
+
+/** The history. Its lines are written by the statement of the commit they belong to. */
+export class PostgresLedger implements Ledger {
+  readonly #database: Database;
+  readonly #perJob: number;
+  /** Entries of a job from which on the oldest go: some more than are kept, so that many go at a time. */
+  readonly pruneAbove: number;
+  /** Jobs whose history may be too long. */
+  readonly grownJobs = new Set<string>();
+  /** What the statement of a commit has besides when there are lines: `won` are the changes they may come with. */
+  readonly appendSql: string;
+
+  constructor(database: Database, perJob: number) {
+    this.#database = database;
+    this.#perJob = perJob;
+    this.pruneAbove = perJob + Math.max(20, Math.ceil(perJob / 10));
+    const lines = `json_to_recordset($2::json) AS l (${TYPED}) JOIN won ON won.i = l.i`;
+    this.appendSql =
+      perJob > 0
+        ? `, lines AS (INSERT INTO {ledger} (${COLUMNS}) SELECT ${COLUMNS} FROM ${lines} ORDER BY l.n)`
+        : `, lines AS (
+            INSERT INTO {pruned} AS p SELECT job_id, max(scheduled_to) FROM ${lines} WHERE NOT manual GROUP BY job_id ORDER BY job_id
+            ON CONFLICT (job_id) DO UPDATE SET through = greatest(p.through, excluded.through))`;
+  }
+
+  /** A line, as the statement of a commit takes it; `change`: which change it belongs to. */
+  columns(entry: LedgerEntry, change: number): object {
+    const { error, result, reason, runId } = entry;
+    return {
+      i: change,
+      job_id: storable(entry.jobId),
+      run_id: runId === null ? null : storable(runId),
+      verdict: entry.verdict,
+      reason: reason === null ? null : storable(reason),
+      scheduled_for: entry.scheduledFor,
+      scheduled_to: entry.scheduledTo,
+      count: entry.count,
+      exact: entry.exact,
+      manual: entry.manual,
+      generation: entry.generation,
+      attempt: entry.attempt,
+      started_at: entry.startedAt,
+      at: entry.at,
+      node: storable(entry.node),
+      result_expires_at: result?.expiresAt ?? null,
+      error: error === null ? null : JSON.stringify(error),
+      result: result === null ? null : JSON.stringify(result),
+    };
+  }
+
+  /** A job has so many entries, for all that is known. */
+  grown(jobId: string, lines: number): void {
+    if (lines > this.pruneAbove && this.#perJob > 0 && this.grownJobs.size < MOST_GROWN) this.grownJobs.add(jobId);
+  }
+
+  async list(query: LedgerQuery & LedgerPageRequest): Promise<LedgerPage> {
+    const { sql, values } = select(query);
+    const rows = await this.#database.query(sql, values);
+    const hasMore = rows.length > query.limit;
+    const page = hasMore ? rows.slice(0, query.limit) : rows;
+    return { entries: page.map(readRow), nextCursor: hasMore ? (page.at(-1)?.[0] ?? null) : null };
+  }
+
+  async prunedThrough(jobId: string): Promise<EpochMs | null> {
+    const [row] = await this.#database.query(`SELECT max(through) FROM {pruned} WHERE job_id IN ($1, '')`, [storable(jobId)]);
+    return optional(row?.[0]);
+  }
+}
+
+function select(query: LedgerQuery & LedgerPageRequest): { sql: string; values: unknown[] } {
+  const { jobId, runId, verdicts, from, to, after, newestFirst = false } = query;
+  const parts: string[] = [];
+  const values: unknown[] = [];
+  const add = (condition: string, value: unknown): void => {
+    values.push(value);
+    parts.push(condition.replace('?', `$${values.length}`));
+  };
+  if (jobId !== undefined) add('job_id = ?', storable(jobId));
+  else if (runId !== undefined) add('job_id = ANY (?::text[])', jobsOfRun(storable(runId)));
+  if (runId !== undefined) add('run_id = ?', storable(runId));
+  if (verdicts !== undefined) {
+    add('verdict = ANY (?::text[])', verdicts);
+    // What went wrong is rare, has an index of its own, and is what people look for.
+    if (jobId === undefined && runId === undefined && !verdicts.includes('succeeded')) parts.push(`verdict <> 'succeeded'`);
+  }
+  if (from !== undefined) add('scheduled_to >= ?', from);
+  if (to !== undefined) add('scheduled_for <= ?', to);
+  if (after !== undefined) add(newestFirst ? 'seq < ?' : 'seq > ?', readCursor(after));
+  const where = parts.length === 0 ? '' : `WHERE ${parts.join(' AND ')}`;
+  return { sql: `SELECT seq, ${COLUMNS} FROM {ledger} ${where} ORDER BY seq ${newestFirst ? 'DESC' : 'ASC'} LIMIT ${query.limit + 1}`, values };
+}
+
+/** The jobs a run may belong to: its id is the job's, then `@` with a fire time or `#` with a token. */
+function jobsOfRun(runId: string): string[] {
+  return ['@', '#'].map((mark) => runId.slice(0, Math.max(0, runId.lastIndexOf(mark))));
+}
+
+function readCursor(cursor: string): number {
+  const seq = Number(cursor);
+  if (Number.isInteger(seq)) return seq;
+  throw new InvalidOptionError('cursor', cursor, 'the nextCursor of an earlier page');
+}
+
+function optional(value: string | null | undefined): number | null {
+  return value === null || value === undefined ? null : Number(value);
+}
+
+function readRow(row: Row): LedgerEntry {
+  const [, jobId, runId, verdict, reason, scheduledFor, scheduledTo, count, exact, manual, generation, attempt, startedAt, at, node, expiresAt, error, result] = row;
+  return {
+    jobId: jobId!,
+    runId: runId ?? null,
+    verdict: verdict as Verdict,
+    reason: reason ?? null,
+    scheduledFor: Number(scheduledFor),
+    scheduledTo: Number(scheduledTo),
+    count: Number(count),
+    exact: exact === 't',
+    manual: manual === 't',
+    generation: Number(generation),
+    attempt: Number(attempt),
+    startedAt: optional(startedAt),
+    at: Number(at),
+    node: node!,
+    error: typeof error !== 'string' ? null : ((parse(error) as ErrorInfo | undefined) ?? { name: 'Error', message: error, code: null, stack: null }),
+    // What nobody can read is for the scheduler to say so.
+    result:
+      typeof result !== 'string'
+        ? null
+        : ((parse(result) as StoredResult | undefined) ?? { value: { by: '', data: result }, omitted: null, expiresAt: optional(expiresAt) ?? 0 }),
+  };
+}
+
+/** One line that is damaged must not keep the others from being read. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
