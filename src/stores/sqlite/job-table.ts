@@ -1,0 +1,352 @@
+import { JobUnstorableError } from '../../errors/job-errors.js';
+import { runningCount, wakeAt, type JobDefinition, type JobRecord, type JobStatus } from '../../model/job.js';
+import type { JobCodec, JsonObject } from '../../ports/job-codec.js';
+import type { JobChange, Revision, StoredJob } from '../../ports/job-store.js';
+import { UNDO, type Connection } from './connection.js';
+import type { SQLiteStatement } from './driver.js';
+import type { Lanes } from './lanes.js';
+import { RecordCache, type Entry } from './record-cache.js';
+import { parseObject } from '../../serializers/parse-object.js';
+import { readState, writeState } from './state-text.js';
+import type { SQLiteLedger } from './sqlite-ledger.js';
+
+const CACHED_RECORDS = 10_000;
+
+/** What of a row changes less often than its state. A column that is named in an UPDATE costs its indexes work. */
+const WAKE = 1;
+const STATUS = 2;
+const RUNNING = 4;
+
+/** A change ready to be written, before the database is locked for it. */
+interface Draft {
+  readonly change: JobChange;
+  readonly entry: Entry | undefined;
+  readonly state: string;
+  readonly wakeAt: number | null;
+  readonly running: number;
+  /** The definition as text; `null` where it is the one that is stored. */
+  readonly definition: string | null;
+}
+
+type Row = [
+  id: string,
+  revision: number,
+  definition: number,
+  lines: number,
+  wakeAt: number | null,
+  status: string,
+  running: number,
+  state: string,
+  body?: string | null,
+];
+
+type Place = [seq: number, tags: number];
+
+/** The records, and the revisions that decide who may write them. */
+export class JobTable {
+  readonly #connection: Connection;
+  readonly #codec: JobCodec;
+  readonly #lanes: Lanes;
+  readonly #ledger: SQLiteLedger;
+  readonly #cache = new RecordCache(CACHED_RECORDS);
+  readonly #insertJob: SQLiteStatement;
+  readonly #insertDefinition: SQLiteStatement;
+  readonly #insertTag: SQLiteStatement;
+  readonly #deleteTag: SQLiteStatement;
+  readonly #whereIs: SQLiteStatement;
+  readonly #atRevision: SQLiteStatement;
+  readonly #readRow: SQLiteStatement;
+  readonly #readWhole: SQLiteStatement;
+  readonly #readDefinition: SQLiteStatement;
+  readonly #updates: readonly SQLiteStatement[];
+  readonly #updateWhole: SQLiteStatement;
+  readonly #updateDefinition: SQLiteStatement;
+  readonly #deleteJob: SQLiteStatement;
+  readonly #deleteDefinition: SQLiteStatement;
+  /** Told of each row that was written, by what it was before. */
+  onWritten: (seq: number) => void = () => undefined;
+  /** Told when somebody else was first. */
+  onLost: () => void = () => undefined;
+
+  constructor(connection: Connection, codec: JobCodec, lanes: Lanes, ledger: SQLiteLedger) {
+    this.#connection = connection;
+    this.#codec = codec;
+    this.#lanes = lanes;
+    this.#ledger = ledger;
+    ledger.onShort = (jobId, lines) => {
+      const entry = this.#cache.get(jobId);
+      if (entry !== undefined) this.#cache.set(jobId, { ...entry, lines });
+    };
+    this.#insertJob = connection.prepare(
+      `INSERT INTO {jobs} (id, revision, lane, wake_at, status, running, definition, tags, lines, state)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT (id) DO NOTHING`,
+    );
+    this.#insertDefinition = connection.prepare('INSERT INTO {definitions} (job, owner, trigger_kind, name, body) VALUES (?, ?, ?, ?, ?)');
+    this.#insertTag = connection.prepare('INSERT INTO {tags} (tag, id) VALUES (?, ?) ON CONFLICT DO NOTHING');
+    this.#deleteTag = connection.prepare('DELETE FROM {tags} WHERE tag = ? AND id = ?');
+    this.#whereIs = connection.prepareRows('SELECT seq, revision FROM {jobs} WHERE id = ?');
+    this.#atRevision = connection.prepareRows('SELECT seq, tags FROM {jobs} WHERE id = ? AND revision = ?');
+    this.#readRow = connection.prepareRows('SELECT id, revision, definition, lines, wake_at, status, running, state FROM {jobs} WHERE seq = ?');
+    this.#readWhole = connection.prepareRows(
+      'SELECT id, revision, definition, lines, wake_at, status, running, state, (SELECT body FROM {definitions} WHERE job = seq) FROM {jobs} WHERE seq = ?',
+    );
+    this.#readDefinition = connection.prepareRows('SELECT body FROM {definitions} WHERE job = ?');
+    this.#updates = Array.from({ length: WAKE + STATUS + RUNNING + 1 }, (_, mask) =>
+      connection.prepare(
+        `UPDATE {jobs} SET revision = ?, lines = lines + ?, state = ?${mask & WAKE ? ', wake_at = ?' : ''}${mask & STATUS ? ', status = ?' : ''}${mask & RUNNING ? ', running = ?' : ''}
+         WHERE seq = ? AND revision = ?`,
+      ),
+    );
+    this.#updateWhole = connection.prepare(
+      `UPDATE {jobs} SET revision = ?, lines = lines + ?, state = ?, wake_at = ?, status = ?, running = ?, lane = ?, definition = ?, tags = ?
+       WHERE seq = ? AND revision = ?`,
+    );
+    this.#updateDefinition = connection.prepare('UPDATE {definitions} SET owner = ?, trigger_kind = ?, name = ?, body = ? WHERE job = ?');
+    this.#deleteJob = connection.prepare('DELETE FROM {jobs} WHERE seq = ? AND revision = ?');
+    this.#deleteDefinition = connection.prepare('DELETE FROM {definitions} WHERE job = ?');
+  }
+
+  insert(records: readonly JobRecord[]): (StoredJob | undefined)[] {
+    if (records.length === 0) return [];
+    // Before the database is locked: what cannot be written leaves nothing behind, and nobody waits for the writing of it.
+    const encoded = records.map((record) => {
+      requireWellFormed(record);
+      const definition = this.#codec.encodeDefinition(record);
+      return { version: definition['v'], definition: JSON.stringify(definition), state: writeState(this.#codec.encodeState(record)) };
+    });
+    const answers = this.#connection.write(() => {
+      const first = this.#lanes.takeRevisions(records.length);
+      return records.map((record, index): Entry | undefined => {
+        const { definition, state } = encoded[index]!;
+        return this.#insertOne(record, first + index, definition, state);
+      });
+    });
+    this.#lanes.committed();
+    answers.forEach((entry, index) => {
+      // Many a job is long in coming, so that they take only the room that nobody else needs.
+      if (entry === undefined || !this.#cache.hasRoom || !isImmutable(entry.stored.record)) return;
+      this.#cache.set(entry.stored.record.id, { ...entry, version: encoded[index]?.version });
+    });
+    return answers.map((entry) => entry?.stored);
+  }
+
+  /** Answers what there is to know of the row; the version of the definition is known to the caller. */
+  #insertOne(record: JobRecord, revision: number, body: string, state: string): Entry | undefined {
+    const { id, definition } = record;
+    const lane = this.#lanes.of(definition);
+    const tags = tagsOf(definition);
+    const { status, runs } = record.state;
+    const wakes = wakeOf(record);
+    const running = runningCount(runs);
+    const added = this.#insertJob.run(id, revision, lane, wakes, status, running, revision, tags.length, state);
+    if (added.changes === 0) return undefined;
+    const seq = Number(added.lastInsertRowid);
+    this.#insertDefinition.run(seq, definition.owner, definition.trigger.kind, definition.name, body);
+    for (const tag of tags) this.#insertTag.run(tag, id);
+    return { seq, revision, definitionRevision: revision, version: undefined, lines: 0, wakeAt: wakes, status, running, stored: { record, revision } };
+  }
+
+  get(id: string): StoredJob | undefined {
+    return this.#connection.readTogether(() => {
+      const place = this.#whereIs.get(id) as [seq: number, revision: number] | undefined;
+      return place && this.at(place[0], id, place[1]);
+    });
+  }
+
+  /** The record in a row of which id and revision are known. To be called in a transaction. */
+  at(seq: number, id: string, revision: number): StoredJob | undefined {
+    const cached = this.#cache.get(id);
+    return cached?.revision === revision ? cached.stored : this.#load(seq, cached);
+  }
+
+  #load(seq: number, cached: Entry | undefined): StoredJob | undefined {
+    // The definition with it where it is sure to be needed.
+    const row = (cached === undefined ? this.#readWhole : this.#readRow).get(seq) as Row | undefined;
+    if (row === undefined) return undefined;
+    const [id, revision, definitionRevision, lines, wakesAt, status, running, state, body] = row;
+    const known = cached?.definitionRevision === definitionRevision ? cached : undefined;
+    const decoded = this.#decode(seq, id, state, known, body);
+    const stored = { record: decoded.record, revision };
+    if (decoded.isWhole) {
+      const { version } = decoded;
+      this.#cache.set(id, { seq, revision, definitionRevision, version, lines, wakeAt: wakesAt, status, running, stored });
+    }
+    return stored;
+  }
+
+  #decode(seq: number, id: string, stateText: string, known: Entry | undefined, body?: string | null): { record: JobRecord; version: unknown; isWhole: boolean } {
+    const state = readState(stateText);
+    if (known !== undefined) {
+      const { definition } = known.stored.record;
+      const record = this.#codec.decode({ id, definition: { v: known.version }, state }, definition);
+      if (record.definition === definition) return { record, version: known.version, isWhole: true };
+    }
+    const definition = parseObject(body ?? this.#bodyOf(seq));
+    const record = this.#codec.decode({ id, definition, state });
+    // What could not be read is written back as it was found: the codec knows such a record by its definition, which
+    // must then not be combined with another state.
+    const isWhole = !this.#codec.isUnreadable(record.definition);
+    return { record, version: definition['v'], isWhole };
+  }
+
+  commit(changes: readonly JobChange[]): (Revision | undefined)[] {
+    if (changes.length === 0) return [];
+    const drafts = changes.map((change) => this.#draft(change));
+    try {
+      return this.#commitDrafts(changes, drafts);
+    } catch (error) {
+      // Nothing was written, so what was claimed for it is free again.
+      for (const { entry } of drafts) if (entry !== undefined) this.onWritten(entry.seq);
+      throw error;
+    }
+  }
+
+  #commitDrafts(changes: readonly JobChange[], drafts: readonly Draft[]): (Revision | undefined)[] {
+    const written: (Entry | undefined)[] = [];
+    let won = 0;
+    const answers = changes.map((): Revision | undefined => undefined);
+    this.#connection.write(() => {
+      const first = this.#lanes.takeRevisions(changes.length);
+      drafts.forEach((draft, index) => {
+        const revision = first + index;
+        const lines = draft.change.ledger.length;
+        const outcome = draft.change.next === null ? this.#delete(draft) : this.#replace(draft, draft.change.next, revision, lines);
+        if (outcome === 'lost') return;
+        for (const line of draft.change.ledger) this.#ledger.append(line);
+        answers[index] = revision;
+        written[index] = outcome;
+        won += 1;
+      });
+      // To lose everything, as happens when several processes claim the same, shall cost no write.
+      return won === 0 ? UNDO : undefined;
+    });
+    this.#lanes.committed();
+    if (won < changes.length) this.onLost();
+    drafts.forEach(({ change, entry }, index) => {
+      const now = written[index];
+      if (entry !== undefined) this.onWritten(entry.seq);
+      if (answers[index] === undefined) return;
+      if (now === undefined) this.#cache.delete(change.id);
+      else this.#cache.set(change.id, now);
+      if (change.ledger.length > 0) this.#ledger.grown(change.id, now?.lines ?? Number.POSITIVE_INFINITY);
+    });
+    return answers;
+  }
+
+  #draft(change: JobChange): Draft {
+    const { id, expected, next } = change;
+    const cached = this.#cache.get(id);
+    const entry = cached?.revision === expected ? cached : undefined;
+    if (next === null) return { change, entry, state: '', wakeAt: null, running: 0, definition: null };
+    const isSame = entry?.stored.record.definition === next.definition;
+    return {
+      change,
+      entry,
+      state: writeState(this.#codec.encodeState(next)),
+      wakeAt: wakeOf(next),
+      running: next.state.runs.length === 0 ? 0 : runningCount(next.state.runs),
+      definition: isSame ? null : JSON.stringify(this.#codec.encodeDefinition(next)),
+    };
+  }
+
+  /** Answers the entry for the cache, if it is to be cached. */
+  #replace(draft: Draft, next: JobRecord, revision: number, lines: number): Entry | undefined | 'lost' {
+    const { entry, state, definition } = draft;
+    if (entry === undefined || definition !== null) return this.#replaceWhole(draft, next, revision, lines, definition ?? '');
+    const values: unknown[] = [revision, lines, state];
+    let mask = 0;
+    if (draft.wakeAt !== entry.wakeAt) {
+      mask |= WAKE;
+      values.push(draft.wakeAt);
+    }
+    if (next.state.status !== entry.status) {
+      mask |= STATUS;
+      values.push(next.state.status);
+    }
+    if (draft.running !== entry.running) {
+      mask |= RUNNING;
+      values.push(draft.running);
+    }
+    values.push(entry.seq, entry.revision);
+    if (this.#updates[mask]!.run(...values).changes === 0) return 'lost';
+    // The arguments of a run that somebody asked for by name are that caller's objects.
+    if (next.state.runs.some(({ args }) => args !== null)) return undefined;
+    return {
+      seq: entry.seq,
+      revision,
+      definitionRevision: entry.definitionRevision,
+      version: entry.version,
+      lines: entry.lines + lines,
+      wakeAt: draft.wakeAt,
+      status: next.state.status,
+      running: draft.running,
+      stored: { record: next, revision },
+    };
+  }
+
+  #replaceWhole(draft: Draft, next: JobRecord, revision: number, lines: number, body: string): undefined | 'lost' {
+    const { id, expected } = draft.change;
+    const place = this.#atRevision.get(id, expected) as Place | undefined;
+    if (place === undefined) return 'lost';
+    const [seq] = place;
+    const stored = parseObject(this.#bodyOf(seq));
+    if (JSON.stringify(stored) === body) {
+      // Also what cannot be read, and is to keep its place: it may be read by another release, or be mended.
+      this.#updates[WAKE | STATUS | RUNNING]!.run(revision, lines, draft.state, draft.wakeAt, next.state.status, draft.running, seq, expected);
+      return undefined;
+    }
+    const before = tagsIn(stored);
+    const { definition } = next;
+    const after = tagsOf(definition);
+    const lane = this.#lanes.of(definition);
+    this.#updateWhole.run(revision, lines, draft.state, draft.wakeAt, next.state.status satisfies JobStatus, draft.running, lane, revision, after.length, seq, expected);
+    this.#updateDefinition.run(definition.owner, definition.trigger.kind, definition.name, body, seq);
+    for (const tag of before) if (!after.includes(tag)) this.#deleteTag.run(tag, id);
+    for (const tag of after) if (!before.includes(tag)) this.#insertTag.run(tag, id);
+    return undefined;
+  }
+
+  #delete({ change: { id, expected } }: Draft): undefined | 'lost' {
+    const place = this.#atRevision.get(id, expected) as Place | undefined;
+    if (place === undefined) return 'lost';
+    const [seq, tagCount] = place;
+    if (tagCount > 0) for (const tag of tagsIn(parseObject(this.#bodyOf(seq)))) this.#deleteTag.run(tag, id);
+    this.#deleteJob.run(seq, expected);
+    this.#deleteDefinition.run(seq);
+    return undefined;
+  }
+
+  #bodyOf(seq: number): string {
+    return (this.#readDefinition.get(seq) as [string] | undefined)?.[0] ?? '';
+  }
+}
+
+/** Whether nobody can change what the record holds: arguments and metadata are otherwise the caller's own objects. */
+function isImmutable({ definition, state }: JobRecord): boolean {
+  return definition.metadata === null && state.runs.length === 0 && definition.args.every((value) => value === null || typeof value !== 'object');
+}
+
+/** When the row is due. The index has whole milliseconds; a part of one rather comes late, so that what is claimed is due. */
+function wakeOf(record: JobRecord): number | null {
+  const at = wakeAt(record);
+  return at === null ? null : Math.ceil(at);
+}
+
+/** The tags in a definition as it is stored. */
+function tagsIn({ tags }: JsonObject): string[] {
+  return Array.isArray(tags) ? onlyTexts(tags) : [];
+}
+
+function tagsOf({ tags }: JobDefinition): readonly string[] {
+  return tags.length === 0 ? tags : onlyTexts(tags);
+}
+
+function onlyTexts(tags: readonly unknown[]): string[] {
+  return [...new Set(tags)].filter((tag) => typeof tag === 'string');
+}
+
+/** SQLite keeps text as UTF-8, where half of a surrogate pair has no place: two ids would become one. */
+function requireWellFormed({ id }: JobRecord): void {
+  if (!/\p{Surrogate}/u.test(id)) return;
+  throw new JobUnstorableError(`The job id ${JSON.stringify(id)} cannot be stored: it has half of a surrogate pair, which is no character.`);
+}
