@@ -122,7 +122,7 @@ export const folders = {
     drivers: { broker: ['amqplib'] },
     bans: ['ambientTime'],
   },
-  serializers: { imports: ['ports', 'model', ...common], bans: ['ambientTime', 'chance', 'effects'] },
+  serializers: { imports: ['ports', 'model', ...common], packages: ['devalue'], bans: ['ambientTime', 'chance', 'effects'] },
   clocks: { imports: ['ports', ...common], node: true, bans: [] },
   testing: {
     imports: [

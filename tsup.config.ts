@@ -28,5 +28,7 @@ export default defineConfig({
   sourcemap: true,
   minify: false,
   clean: true,
+  // It comes as ESM only, which `require` cannot load on every Node that is supported.
+  noExternal: ['devalue'],
   plugins: [keepClassNames],
 });

@@ -8,9 +8,11 @@ import { manifest, subpaths } from './subpaths.mjs';
 
 /** Limits in kB. @type {Readonly<Record<string, number>>} */
 const limits = {
-  punctual: 50,
+  punctual: 64,
   'punctual/testing': 60,
   'punctual/rrule': 20,
+  'punctual/sqlite': 15,
+  'punctual/postgres': 14,
 };
 
 const packages = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });

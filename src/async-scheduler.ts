@@ -5,6 +5,7 @@ import { InvalidOptionError } from './errors/errors.js';
 import { AsyncExecutor } from './executors/inline/async-executor.js';
 import type { Logger } from './ports/logger.js';
 import type { Trigger } from './ports/trigger.js';
+import { processIdentity } from './scheduler/process-identity.js';
 import type { SchedulerOptions, Wiring } from './scheduler/options.js';
 import { Scheduler } from './scheduler/scheduler.js';
 import type { TaskMap, TaskShapes } from './scheduler/tasks.js';
@@ -38,14 +39,19 @@ function defaultWiring(): Wiring {
   return {
     clock: new SystemClock(),
     logger: troubleOnly,
-    node: `${hostname()}:${process.pid}:${globalThis.crypto.randomUUID().slice(0, 8)}`,
+    node: `${hostname()}:${process.pid}:${nonce()}`,
+    identify: () => processIdentity(nonce()),
     timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-    createCodec: (triggers) => new RecordCodec(triggers ?? new TriggerRegistry()),
+    createCodec: (triggers, serializer) => new RecordCodec(triggers ?? new TriggerRegistry(), serializer),
     bindContext: (fn) => AsyncResource.bind(fn),
     createJobStore: () => new MemoryJobStore(),
     createExecutor: () => new AsyncExecutor(),
     toTrigger,
   };
+}
+
+function nonce(): string {
+  return globalThis.crypto.randomUUID().slice(0, 8);
 }
 
 /* eslint-disable no-console -- the default place for trouble: it should not need a logger to be seen */
@@ -67,5 +73,5 @@ function toTrigger(input: unknown): Trigger {
   if (Object.prototype.toString.call(input) === '[object Date]' || 'toMillis' in input) {
     return new DateTrigger(toInstant(input, 'trigger'));
   }
-  throw new InvalidOptionError('trigger', input, ALLOWED);
+  throw new InvalidOptionError('trigger', input, ALLOWED, 'Fields go into a trigger: new CronTrigger({ hour: 9 }), new IntervalTrigger({ minutes: 5 }).');
 }

@@ -3,10 +3,14 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DateTime } from 'luxon';
 import * as punctual from 'punctual';
+import * as postgres from 'punctual/postgres';
+import * as sqlite from 'punctual/sqlite';
 import { describe, expect, it } from 'vitest';
 import { EVENT_MASKS } from '../src/events/masks.js';
 import { BUILT_IN_POLICY, POLICY_OPTIONS } from '../src/scheduler/policy.js';
 import { manifest } from '../scripts/subpaths.mjs';
+import { readSettings as readPostgresSettings } from '../src/stores/postgres/options.js';
+import { readSettings } from '../src/stores/sqlite/options.js';
 import { readSnippets, runSnippet, typeErrors, type Snippet } from './support/snippets.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -127,6 +131,7 @@ describe('the tables of the README', () => {
       misfireGraceTime: 'misfireGraceMs',
       jitter: 'jitterMs',
       timeout: 'timeoutMs',
+      resultTtl: 'resultTtlMs',
     };
     const rows = table('option');
     expect(rows.map(([option]) => names(option!)[0])).toEqual(POLICY_OPTIONS);
@@ -135,6 +140,57 @@ describe('the tables of the README', () => {
       const known = (BUILT_IN_POLICY as unknown as Record<string, unknown>)[inMs[name] ?? name];
       expect(fallback, name).toBe(`\`${typeof known === 'string' ? `'${known}'` : String(known)}\``);
     }
+  });
+
+  it('have every option of the SQLite store, with its default', () => {
+    const source = read('src/stores/sqlite/options.ts');
+    const [body] = /export interface SQLiteJobStoreOptions [^]*?^}/m.exec(source)!;
+    const inner = [...body.matchAll(/^ {8}readonly (\w+)\?/gm)].map(([, name]) => `ledger.${name!}`);
+    const outer = [...body.matchAll(/^ {2}readonly (\w+)\?/gm)].map(([, name]) => name!);
+    const options = outer.flatMap((name) => (name === 'ledger' ? inner : [name]));
+    const rows = table('store option');
+    expect(rows.map(([option]) => names(option!)[0])).toEqual(options);
+
+    const { synchronous, busyTimeoutMs, perJob, maxAgeMs, prefix, pollMs } = readSettings('jobs.db');
+    const defaults = [synchronous, busyTimeoutMs, perJob, maxAgeMs, prefix, pollMs];
+    const texts = defaults.map((known) => `\`${typeof known === 'string' ? `'${known}'` : String(known)}\``);
+    expect(rows.map(([, , fallback]) => fallback)).toEqual(['', '', ...texts]);
+  });
+
+  it('have every option of the PostgreSQL store, with its default', () => {
+    const [body] = /export interface PostgresJobStoreOptions [^]*?^}/m.exec(read('src/stores/postgres/options.ts'))!;
+    const inner = [...body.matchAll(/^ {8}readonly (\w+)\?/gm)].map(([, name]) => `ledger.${name!}`);
+    const outer = [...body.matchAll(/^ {2}readonly (\w+)\?/gm)].map(([, name]) => name!);
+    const rows = table('PostgreSQL option');
+    expect(rows.flatMap(([option]) => names(option!))).toEqual(outer.flatMap((name) => (name === 'ledger' ? inner : [name])));
+
+    const { source, schema, timeoutMs, listen, perJob, maxAgeMs } = readPostgresSettings({});
+    const { max, application_name: name } = 'config' in source ? source.config : {};
+    const texts = [max, name, schema, timeoutMs, listen, perJob, maxAgeMs].map((known) => `\`${typeof known === 'string' ? `'${known}'` : String(known)}\``);
+    expect(rows.map(([, , fallback]) => fallback)).toEqual(['', '', '', ...texts]);
+  });
+
+  it('have every reason of the PostgreSQL store', () => {
+    const [union] = /export type PostgresProblem =[^]*?;/.exec(read('src/stores/postgres/errors.ts'))!;
+    const reasons = [...union.matchAll(/\| '([\w-]+)'/g)].map(([, reason]) => reason!);
+    const [sentence] = /with a `reason`: [^.]*/.exec(readme)!;
+    expect([...sentence.matchAll(/`([a-z-]+)`/g)].map(([, reason]) => reason!).slice(1)).toEqual(reasons);
+  });
+
+  it('have every setting of `synchronous`', () => {
+    const settings = table('with `synchronous`').flatMap(([setting]) =>
+      [...setting!.matchAll(/'(\w+)'/g)].map(([, name]) => name!),
+    );
+    expect(settings.sort()).toEqual(['EXTRA', 'FULL', 'NORMAL', 'OFF']);
+    for (const synchronous of settings)
+      expect(() => readSettings({ path: 'x', synchronous: synchronous as 'FULL' })).not.toThrow();
+  });
+
+  it('have every reason of the SQLite store', () => {
+    const [union] = /export type SQLiteProblem =[^]*?;/.exec(read('src/stores/sqlite/errors.ts'))!;
+    const reasons = [...union.matchAll(/\| '([\w-]+)'/g)].map(([, reason]) => reason!);
+    const [sentence] = /whose `reason` is one of [^.]*/.exec(readme)!;
+    expect([...sentence.matchAll(/`([a-z-]+)`/g)].map(([, reason]) => reason!).slice(1)).toEqual(reasons);
   });
 
   it('have every event', () => {
@@ -150,8 +206,10 @@ describe('the tables of the README', () => {
     expect(codes.length).toBeGreaterThan(15);
     const rows = table('code');
     expect(rows.map(([code]) => names(code!)[0]).sort()).toEqual(codes.sort());
-    const classes = Object.keys(punctual).filter((name) => name.endsWith('Error') && name !== 'PunctualError');
-    const inTable = rows.map(([, name]) => names(name!)[0]!);
+    const classes = [...Object.keys(punctual), ...Object.keys(sqlite), ...Object.keys(postgres)].filter(
+      (name) => name.endsWith('Error') && name !== 'PunctualError',
+    );
+    const inTable = rows.flatMap(([, name]) => names(name!));
     expect(inTable.filter((name) => !classes.includes(name))).toEqual([]);
   });
 
@@ -165,6 +223,8 @@ describe('the tables of the README', () => {
   it('have the runtime dependencies, and no other', () => {
     const rows = table('package').map(([name]) => /^\[([\w-]+)\]/.exec(name!)?.[1]);
     expect(rows).toEqual(Object.keys(manifest.dependencies));
+    const peers = table('optional peer').map(([name]) => /^\[([\w-]+)\]/.exec(name!)?.[1]);
+    expect(peers).toEqual(Object.keys(manifest.peerDependencies ?? {}));
   });
 
   it('have what daylight saving does, as the triggers do it', () => {
@@ -186,6 +246,20 @@ describe('the tables of the README', () => {
   });
 });
 
+describe('the notices', () => {
+  it('have the licence of everything that is bundled, and are in the package', () => {
+    const [, list] = /noExternal: \[([^\]]*)\]/.exec(read('tsup.config.ts'))!;
+    const bundled = [...list!.matchAll(/'([^']+)'/g)].map(([, name]) => name!);
+    expect(bundled).toContain('devalue');
+    const notices = read('THIRD-PARTY-NOTICES.md');
+    for (const name of bundled) {
+      expect(notices).toContain(`## ${name}`);
+      expect(notices).toContain(read(`node_modules/${name}/LICENSE`).trim());
+    }
+    expect((JSON.parse(read('package.json')) as { files: string[] }).files).toContain('THIRD-PARTY-NOTICES.md');
+  });
+});
+
 describe('the links of the documents', () => {
   it.each(markdown)('%s leads somewhere', (file) => {
     const text = read(file).replace(/```[^]*?```/g, '');
@@ -194,6 +268,11 @@ describe('the links of the documents', () => {
       (target) => !/^https?:/.test(target) && !existsSync(join(root, dirname(file), target)),
     );
     expect(missing).toEqual([]);
+  });
+
+  it('lead to every example', () => {
+    const examples = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.ts'));
+    expect(examples.filter((name) => !readme.includes(`](examples/${name})`))).toEqual([]);
   });
 
   it.each(markdown)('%s names files that exist', (file) => {

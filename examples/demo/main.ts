@@ -1,25 +1,32 @@
 /**
  * A small operations agent on real input: it watches the machine it runs on for twenty seconds, keeps a real crontab
- * on hand, and shows at the end that its history adds up.
+ * on hand, and shows at the end that its history adds up. Its jobs lie in a SQLite file, so it goes on where it left off.
  *
- *     npm run demo              # the whole tour
+ *     npm run demo              # the whole tour; run it again, and it remembers
  *     npm run demo -- --all     # with the next fire time of every line of the crontab
  *
- * Ctrl-C ends it early, in the same orderly way.
+ * Ctrl-C ends it early, in the same orderly way; kill -9 does not, and the next start mends that. The file lies in
+ * .demo, or in the folder that PUNCTUAL_DEMO_FOLDER names; delete it to begin anew.
  */
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { AsyncScheduler, CronTrigger, currentRun, IntervalTrigger } from 'punctual';
+import { SQLiteJobStore } from 'punctual/sqlite';
 import { readCrontab } from './crontab.js';
 import { showLedger } from './ledger.js';
 import { MachineLog } from './machine-log.js';
+import { Backlog, caughtUp, describeGrid, showMemory } from './memory.js';
 import { bold, cyan, dim, green, heading, print, red, table, yellow } from './output.js';
 
 const SECONDS = 20;
-const log = new MachineLog(await mkdtemp(join(tmpdir(), 'punctual-demo-')));
-let began = Date.now();
+const folder = process.env['PUNCTUAL_DEMO_FOLDER'] ?? fileURLToPath(new URL('../../.demo', import.meta.url));
+await mkdir(folder, { recursive: true });
+const file = join(folder, 'jobs.db');
+const log = new MachineLog(folder);
+const processBegan = Date.now();
+let began = processBegan;
 
 function tell(who: string, what: string): void {
   const seconds = ((Date.now() - began) / 1000).toFixed(1).padStart(5);
@@ -31,24 +38,32 @@ function tell(who: string, what: string): void {
 const tasks = {
   async sample(label: string) {
     const { scheduledFor } = currentRun();
-    tell('sample', await log.sample(scheduledFor, label));
+    const sampled = await log.sample(scheduledFor, label);
+    tell('sample', sampled);
+    return sampled; // kept in the history, for a day
   },
   rotate() {
-    tell('rotate', log.rotate());
+    const rotated = log.rotate();
+    tell('rotate', rotated);
+    return rotated;
   },
   remind(text: string) {
     tell('remind', text);
+    return text;
   },
   upload() {
     const { attempt } = currentRun();
     if (attempt < 3) throw new Error(`the server is busy (attempt ${attempt})`);
     tell('upload', green(`went through on attempt ${attempt}`));
+    return `through on attempt ${attempt}`;
   },
   async inspect() {
-    const { runId, signal } = currentRun();
-    tell('inspect', `begins, and takes 4 s (${runId.slice(-7)})`);
-    await sleep(4_000, undefined, { signal });
+    const { runId, signal, attempt, isCatchUp } = currentRun();
+    const how = attempt > 1 ? green(`begins again, attempt ${attempt}`) : isCatchUp ? 'begins, to catch up' : 'begins';
+    tell('inspect', `${how}, and takes 3.5 s (${runId.slice(-7)})`);
+    await sleep(3_500, undefined, { signal });
     tell('inspect', `ends (${runId.slice(-7)})`);
+    return `all well (${runId.slice(-7)})`;
   },
   /** What the lines of the crontab would run. Here they only have to be on time. */
   command() {
@@ -56,7 +71,13 @@ const tasks = {
   },
 };
 
-const scheduler = new AsyncScheduler({ tasks, jobDefaults: { misfireGraceTime: { seconds: 10 } } });
+const scheduler = new AsyncScheduler({
+  tasks,
+  jobStores: { default: new SQLiteJobStore(file) },
+  // The next process has the same name, so it need not wait for the leases of one that was killed.
+  node: 'demo',
+  jobDefaults: { misfireGraceTime: { seconds: 10 } },
+});
 
 // ── What the scheduler says about it ─────────────────────────────────────────
 
@@ -71,8 +92,13 @@ scheduler.on('jobMaxInstances', ({ jobId, action, blockedBy: [run] }) => {
     yellow(`held back (${action}): ${run?.runId.slice(-7) ?? 'a run'} is still going after ${run?.ageMs ?? 0} ms`),
   );
 });
-scheduler.on('jobSkipped', ({ jobId, reason, count }) => {
+scheduler.on('jobSkipped', ({ jobId, reason, count, scheduledFor }) => {
+  if (scheduledFor < began) return; // the backlog, which is shown together
   tell(jobId, yellow(`${count} fire time${count === 1 ? '' : 's'} skipped: ${reason}`));
+});
+scheduler.on('jobAbandoned', ({ jobId, runId, attempt, retried }) => {
+  const after = retried ? `attempt ${attempt + 1} follows at once` : 'it is given up';
+  tell(jobId, yellow(`its run ${runId.slice(-7)} was cut short when the process died; ${after}`));
 });
 scheduler.on('jobCancelled', ({ jobId, reason }) => {
   tell(jobId, yellow(`cancelled: ${reason}`));
@@ -81,10 +107,13 @@ scheduler.on('jobCompleted', ({ jobId }) => {
   tell(jobId, dim('has no fire time left and is gone'));
 });
 
+await showMemory(scheduler, relative(process.cwd(), file));
+
 // ── A real crontab ───────────────────────────────────────────────────────────
 
 const entries = await readCrontab(new URL('../data/realworld.crontab', import.meta.url));
-const crontab = await scheduler.addJobs(
+// Adds what is not there yet, and changes what differs. The second time that is nothing.
+const crontabPlan = await scheduler.sync(
   entries.map(({ expression, source }, i) => ({
     task: 'command',
     trigger: expression,
@@ -94,7 +123,9 @@ const crontab = await scheduler.addJobs(
     // An expression that never fires is how some people park a job. A scheduler takes it only as a paused one.
     paused: new CronTrigger(expression).next(Date.now()) === null,
   })),
+  { owner: 'crontab' },
 );
+const crontab = await scheduler.getJobs({ tags: ['crontab'] });
 
 const parked = crontab.filter((job) => job.status === 'paused');
 const upcoming = crontab
@@ -125,6 +156,8 @@ for (const job of parked) {
   );
 }
 
+print(dim(`  sync: ${String(crontabPlan).split('\n').at(-1)!}`));
+
 function shorten(text: string, length: number): string {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }
@@ -132,15 +165,32 @@ function shorten(text: string, length: number): string {
 // ── The agent's own jobs ─────────────────────────────────────────────────────
 
 heading(`Now ${SECONDS} seconds of work`);
+print(dim(`  This is process ${process.pid}. "kill -9 ${process.pid}" in the middle costs nothing but time.`));
 began = Date.now();
-const sample = await scheduler.addJob('sample', new IntervalTrigger({ seconds: 2 }), { id: 'sample', args: ['usual'] });
-await scheduler.addJob('rotate', new CronTrigger('*/6 * * * * *'), { id: 'rotate' });
-await scheduler.addJob('remind', new Date(began + 5_000), { id: 'remind', args: ['a one-shot job, at its instant'] });
-await scheduler.addJob('upload', new Date(began + 1_000), {
-  id: 'upload',
-  retry: { maxAttempts: 3, delay: { seconds: 1 }, backoff: 'exponential' },
+const backlog = new Backlog(began);
+scheduler.addListener((event) => {
+  backlog.hear(event);
 });
-const inspect = await scheduler.addJob('inspect', new IntervalTrigger({ seconds: 3 }), { id: 'inspect' });
+const INSPECT_MS = 3_000;
+const plan = await scheduler.sync(
+  [
+    { id: 'sample', task: 'sample', trigger: new IntervalTrigger({ seconds: 2 }), args: ['usual'] },
+    { id: 'rotate', task: 'rotate', trigger: new CronTrigger('*/6 * * * * *') },
+    { id: 'remind', task: 'remind', trigger: new Date(began + 5_000), args: ['a one-shot job, at its instant'] },
+    {
+      id: 'upload',
+      task: 'upload',
+      trigger: new Date(began + 1_000),
+      retry: { maxAttempts: 3, delay: { seconds: 1 }, backoff: 'exponential' },
+    },
+    // However late: of the fire times that came up while nobody was there, the latest runs.
+    { id: 'inspect', task: 'inspect', trigger: new IntervalTrigger(INSPECT_MS), misfireGraceTime: null },
+  ],
+  { owner: 'agent' },
+);
+for (const line of String(plan).split('\n')) tell('sync', line);
+const [sample, inspect] = await Promise.all([scheduler.getJob('sample'), scheduler.getJob('inspect')]);
+if (sample === undefined || inspect === undefined) throw new Error('sync has just added them');
 
 const ending = new AbortController();
 let interrupted = 0;
@@ -167,6 +217,12 @@ const script: readonly (readonly [second: number, what: string, act: () => Promi
 
 await scheduler.start();
 try {
+  await caughtUp(scheduler, began, () => sleep(50, undefined, { signal: ending.signal }));
+  for (const line of backlog.lines()) tell('backlog', yellow(line));
+  const anchored = await inspect.refresh();
+  const { trigger } = inspect;
+  if (trigger instanceof IntervalTrigger && trigger.anchor < processBegan && anchored !== undefined)
+    tell('inspect', describeGrid(anchored, trigger.anchor, INSPECT_MS));
   for (const [second, what, act] of script) {
     await sleep(Math.max(0, began + second * 1000 - Date.now()), undefined, { signal: ending.signal });
     tell('operator', cyan(what));
@@ -180,6 +236,9 @@ await scheduler.shutdown({ wait: true, timeout: { seconds: 5 } });
 
 // ── The history ──────────────────────────────────────────────────────────────
 
-const addsUp = await showLedger(scheduler, executed);
-print(`\n  The samples are in ${bold(log.folder)}`);
+const addsUp = await showLedger(scheduler, executed, processBegan);
+print(`\n  The jobs, their history and the samples are in ${bold(relative(process.cwd(), folder))}.`);
+print(
+  '  Run it again: it remembers. Or kill -9 it in the middle, and run it again: what was cut short is taken up at once.',
+);
 if (!addsUp) process.exitCode = 1;

@@ -14,6 +14,8 @@ export interface PlanContext {
   readonly node: string;
   /** Until when it would hold it; `null` where the store dies with this process. */
   readonly leaseUntil: EpochMs | null;
+  /** See {@link Berth}. */
+  readonly process: string | null;
   /** Runs the job's executor still takes on this node. */
   readonly slots: number;
   /** Whether this node still executes a run whose lease has run out, so that it renews rather than abandons it. */
@@ -27,41 +29,51 @@ export const CATCH_UP_LATENESS_MS = 30_000;
 export function decide(record: JobRecord, context: PlanContext): Decision {
   const { state, definition } = record;
   const draft = new Draft(record, context.now, context.node);
-  const berth: Berth = { slots: context.slots, leaseUntil: context.leaseUntil };
+  const berth: Berth = { slots: context.slots, leaseUntil: context.leaseUntil, process: context.process };
   if (draft.runs.length > 0) {
-    reviewLeases(draft, context);
-    startWaiting(draft, berth, (run) => mayStart(state.status, run));
+    reviewLeases(draft, context, (run) => run.leaseUntil !== null && run.leaseUntil <= context.now);
+    startWaiting(draft, berth, (run) => mayStart(record, run));
   }
   if (state.status !== 'active') return settle(draft, draft.state());
+  if (definition.trigger.unreadable !== undefined) return quarantine(draft, definition.trigger.unreadable);
 
-  let due: DueFires | null;
-  let nextDueAt: EpochMs | null = null;
-  try {
-    due = dueFires(record.id, definition, state, context.now);
-    if (due?.next != null) nextDueAt = dueAt(record.id, definition, due.next);
-  } catch (error) {
-    return quarantine(draft, error);
-  }
+  const due = dueFires(record.id, definition, state, context.now);
   if (due === null) return settle(draft, draft.state());
+  let nextDueAt = due.next;
+  let { failure } = due;
+  try {
+    if (due.next !== null) nextDueAt = dueAt(record.id, definition, due.next);
+  } catch (error) {
+    failure = { error };
+  }
 
   const lastFireTime = applyDue(draft, berth, due);
   const ended = hasEnded(definition.policy.maxRuns, draft.runCount);
-  return settle(
-    draft,
-    draft.state({
-      nextFireTime: ended ? null : due.next,
-      nextDueAt: ended ? null : nextDueAt,
-      lastFireTime,
-    }),
-  );
+  const decided = draft.state({
+    nextFireTime: ended ? null : due.next,
+    nextDueAt: ended ? null : nextDueAt,
+    lastFireTime,
+  });
+  return ended || failure === null ? settle(draft, decided) : quarantine(draft, failure.error, decided);
 }
 
-/** Runs whose lease has run out belong to a dead node: another attempt, or the end. */
-function reviewLeases(draft: Draft, context: PlanContext): void {
+/**
+ * The record without runs whose process is known to be dead, whatever is left of their leases; `undefined` when it has
+ * none. What becomes of them is up to `onCrash`, as when a lease runs out.
+ */
+export function reclaimRuns(record: JobRecord, isDead: (run: RunningRun) => boolean, context: PlanContext): Decision | undefined {
+  if (!record.state.runs.some((run) => run.state === 'running' && isDead(run))) return undefined;
+  const draft = new Draft(record, context.now, context.node);
+  reviewLeases(draft, context, isDead);
+  return settle(draft, draft.state());
+}
+
+/** Runs whose lease is over belong to a dead node: another attempt, or the end. */
+function reviewLeases(draft: Draft, context: PlanContext, isOver: (run: RunningRun) => boolean): void {
   const { policy } = draft.record.definition;
   let changed: RunRecord[] | undefined;
   draft.runs.forEach((run, index) => {
-    if (run.state !== 'running' || run.leaseUntil === null || run.leaseUntil > context.now) {
+    if (run.state !== 'running' || !isOver(run)) {
       changed?.push(run);
       return;
     }
@@ -89,8 +101,9 @@ function reviewLeases(draft: Draft, context: PlanContext): void {
 
 /** The run without its holder, to be taken up again by whoever is first. */
 export function toWaiting(run: RunningRun, readyAt: EpochMs): WaitingRun {
-  const { id, scheduledFor, attempt, manual, catchUp, crashes, args } = run;
-  return { state: 'waiting', id, scheduledFor, attempt, manual, catchUp, crashes, args, cause: 'crash', readyAt };
+  const { id, scheduledFor, attempt, manual, catchUp, crashes, args, argsVersion } = run;
+  const waiting: WaitingRun = { state: 'waiting', id, scheduledFor, attempt, manual, catchUp, crashes, args, cause: 'crash', readyAt };
+  return argsVersion === undefined ? waiting : { ...waiting, argsVersion };
 }
 
 /** Answers the last fire time it gave a place or a verdict: with `maxRuns` reached, the later ones are none of the job's. */

@@ -1,8 +1,9 @@
 import type { JobRecord, JobState } from '../model/job.js';
 import { NO_RUNS, runningCount } from '../model/job.js';
-import type { LedgerEntry, Verdict } from '../model/ledger.js';
+import type { LedgerEntry, StoredResult, Verdict } from '../model/ledger.js';
 import type { FireRange, JobNotice } from '../model/notice.js';
 import type { ErrorInfo, RunningRun, RunRecord } from '../model/run.js';
+import { withEntry, type JobStats } from '../model/stats.js';
 import type { EpochMs } from '../ports/trigger.js';
 
 /** What the planner wants done. Nothing of it has happened until the record is written. */
@@ -32,6 +33,7 @@ export class Draft {
   running: number;
   fence: number;
   runCount: number;
+  stats: JobStats;
   #start: RunningRun[] | undefined;
   #ledger: LedgerEntry[] | undefined;
   #notices: JobNotice[] | undefined;
@@ -44,6 +46,7 @@ export class Draft {
     this.running = this.runs.length === 0 ? 0 : runningCount(this.runs);
     this.fence = record.state.fence;
     this.runCount = record.state.runCount;
+    this.stats = record.state.stats;
   }
 
   note(notice: JobNotice): void {
@@ -78,11 +81,12 @@ export class Draft {
       at: this.now,
       node: this.node,
       error: null,
+      result: null,
     });
   }
 
   /** The verdict on a run. */
-  writeRun(verdict: Verdict, reason: string | null, run: RunRecord, error: ErrorInfo | null): void {
+  writeRun(verdict: Verdict, reason: string | null, run: RunRecord, error: ErrorInfo | null, result: StoredResult | null = null): void {
     this.#write({
       jobId: this.record.id,
       runId: run.id,
@@ -99,10 +103,12 @@ export class Draft {
       at: this.now,
       node: this.node,
       error,
+      result,
     });
   }
 
   #write(entry: LedgerEntry): void {
+    this.stats = withEntry(this.stats, entry);
     if (this.#ledger === undefined) this.#ledger = [entry];
     else this.#ledger.push(entry);
   }
@@ -140,6 +146,7 @@ export class Draft {
       generation: changes.generation ?? state.generation,
       firstFireTime: changes.firstFireTime === undefined ? state.firstFireTime : changes.firstFireTime,
       runs: this.runs.length === 0 ? NO_RUNS : this.runs,
+      stats: this.stats,
     };
   }
 }

@@ -2,11 +2,13 @@ import type { JobDefinition, JobRecord } from '../model/job.js';
 import { NO_RUNS } from '../model/job.js';
 import type { SkipReason } from '../model/notice.js';
 import type { RunRecord, WaitingRun } from '../model/run.js';
+import { NO_STATS } from '../model/stats.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { Draft, type Decision } from './draft.js';
 import { dueAt, fireRange, lastDue, nextFire } from './fires.js';
 import type { ActContext } from './finish.js';
 import { hasEnded, settle } from './settle.js';
+import { lastLiveFire, takeOver } from './takeover.js';
 
 /** The first record of a job, with its first fire time. @throws what the trigger throws. */
 export function newRecord(id: string, definition: JobDefinition, paused: boolean, now: EpochMs): JobRecord {
@@ -25,6 +27,7 @@ export function newRecord(id: string, definition: JobDefinition, paused: boolean
       generation: now,
       firstFireTime: first,
       runs: NO_RUNS,
+      stats: NO_STATS,
     },
   };
 }
@@ -80,12 +83,20 @@ export function startupFire(record: JobRecord, startedAt: EpochMs, context: ActC
   return draft.write(draft.state({ nextFireTime: fire, nextDueAt: dueAt(id, definition, fire) }));
 }
 
-/** A quarantined record given another try, from its cursor or, without one, from now. @throws what the trigger throws. */
+/**
+ * A quarantined record given another try, from its cursor or, without one, from the last fire time that was dealt with
+ * or from now. @throws what the trigger throws.
+ */
 export function retryQuarantined(record: JobRecord, context: ActContext): Decision | undefined {
   if (record.state.status !== 'quarantined') return undefined;
   const { definition } = record;
   const draft = new Draft(record, context.now, context.node);
-  const next = record.state.nextFireTime ?? nextFire(definition, context.now);
+  // A schedule that waits for a run to end, or has had all its runs, goes on from there.
+  const awaits = definition.trigger.nextAfterCompletion !== undefined;
+  const waits = (awaits && draft.runs.some((run) => !run.manual)) || hasEnded(definition.policy.maxRuns, draft.runCount);
+  const { firstFireTime, lastFireTime } = record.state;
+  const begun = !awaits && firstFireTime !== null && lastFireTime !== null && lastFireTime >= firstFireTime;
+  const next = record.state.nextFireTime ?? (waits ? null : nextFire(definition, begun ? lastFireTime : context.now));
   const nextDueAt = next === null ? null : dueAt(record.id, definition, next);
   return settle(draft, draft.state({ status: 'active', reason: null, nextFireTime: next, nextDueAt }));
 }
@@ -152,7 +163,8 @@ export function removeJob(record: JobRecord, context: ActContext): Decision | un
 /** A new job under the id of a removed one whose last runs still go on: they keep their slots and their verdicts. */
 export function reviveRecord(removed: JobRecord, fresh: JobRecord): JobRecord {
   const fence = Math.max(removed.state.fence + 1, fresh.state.fence);
-  return { ...fresh, state: { ...fresh.state, runs: removed.state.runs, fence, generation: fence } };
+  const { runs } = removed.state;
+  return { ...fresh, state: { ...takeOver(fresh, runs, lastLiveFire(runs)), fence, generation: fence } };
 }
 
 export interface ManualRun {
@@ -160,8 +172,13 @@ export interface ManualRun {
   readonly decision: Decision;
 }
 
-/** A run asked for by name: beside the schedule, in the next free slot. */
-export function requestRun(record: JobRecord, args: readonly unknown[] | null, context: ActContext): ManualRun {
+/**
+ * A run asked for by name: beside the schedule, in the next free slot.
+ *
+ * @param args - its own arguments; `null` for the job's.
+ * @param argsVersion - the version of the task that those are for.
+ */
+export function requestRun(record: JobRecord, args: readonly unknown[] | null, context: ActContext, argsVersion = record.definition.taskVersion): ManualRun {
   const draft = new Draft(record, context.now, context.node);
   draft.fence += 1;
   const run: WaitingRun = {
@@ -176,7 +193,7 @@ export function requestRun(record: JobRecord, args: readonly unknown[] | null, c
     cause: 'queued',
     readyAt: context.now,
   };
-  draft.addRun(run);
+  draft.addRun(args === null || argsVersion === 1 ? run : { ...run, argsVersion });
   return { id: run.id, decision: draft.write(draft.state()) };
 }
 
@@ -194,7 +211,7 @@ function skipOverdue(draft: Draft, reason: SkipReason): EpochMs | null {
 }
 
 /** The same where the old trigger may be the very thing that fails: its one known fire time then stands for all. */
-function skipOverdueSafely(draft: Draft, reason: SkipReason): EpochMs | null {
+export function skipOverdueSafely(draft: Draft, reason: SkipReason): EpochMs | null {
   try {
     return skipOverdue(draft, reason);
   } catch {

@@ -1,11 +1,11 @@
 import { NO_RUNS, type JobRecord } from '../model/job.js';
 import type { RunRef } from '../model/notice.js';
-import type { RunningRun, RunOutcome, RunRecord, WaitingRun } from '../model/run.js';
+import type { ErrorInfo, RunningRun, RunOutcome, RunRecord, WaitingRun } from '../model/run.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { toWaiting } from './decide.js';
 import { Draft, type Decision } from './draft.js';
 import { retryDelay } from './retry.js';
-import { settle } from './settle.js';
+import { quarantine, settle } from './settle.js';
 
 /** Which start of which run: only the holder of this token may change it. */
 export interface RunToken {
@@ -40,7 +40,7 @@ export function finishRun(
   let waiting: WaitingRun | null = null;
   switch (outcome.kind) {
     case 'succeeded':
-      draft.writeRun('succeeded', null, run, null);
+      draft.writeRun('succeeded', null, run, null, outcome.result);
       break;
     case 'cancelled':
       draft.writeRun('cancelled', outcome.reason, run, outcome.error);
@@ -58,11 +58,38 @@ export function finishRun(
       }
       break;
     }
+    case 'refused':
+      return refuseRun(draft, run, outcome.args, outcome.error);
     default:
       outcome satisfies never;
   }
   draft.runs = replaceRun(draft.runs, run, waiting);
   return settle(draft, draft.state());
+}
+
+/**
+ * A run whose task cannot take its arguments. Those of a job stay what they are until somebody mends them: the job goes
+ * into quarantine, and the run waits as if it had never begun. Who asked for a run by name is told at once.
+ */
+function refuseRun(draft: Draft, run: RunningRun, args: readonly unknown[], error: ErrorInfo): Decision {
+  const { definition, state } = draft.record;
+  const { status } = state;
+  let waiting: WaitingRun | null = null;
+  if (run.abort !== null || (status === 'removed' && !run.manual)) {
+    const reason = run.abort ?? 'removed';
+    draft.writeRun('cancelled', reason, run, error);
+    draft.note({ type: 'jobCancelled', reason, ...refTo(run) });
+  } else if (run.manual) {
+    draft.writeRun('failed', 'invalid-arguments', run, error);
+  } else {
+    const attempt = run.attempt - 1;
+    waiting = { ...toWaiting(run, draft.now), attempt, cause: attempt === 0 ? 'queued' : 'retry' };
+  }
+  draft.runs = replaceRun(draft.runs, run, waiting);
+  // A paused job keeps its status, lest it fire once it is mended; it comes to this again when it is resumed. Arguments
+  // that are not the very same may have been mended by now: the run begins again, and it shows.
+  const isAtFault = run.args === null && definition.args === args;
+  return status === 'active' && isAtFault ? quarantine(draft, error.message) : settle(draft, draft.state());
 }
 
 /** The record with the run's lease pushed out; `undefined` when it is no longer this holder's. */
@@ -71,6 +98,20 @@ export function renewRun(record: JobRecord, held: RunToken, leaseUntil: EpochMs)
   if (run === undefined) return undefined;
   const runs = replaceRun(record.state.runs, run, { ...run, leaseUntil });
   return { ...record, state: { ...record.state, runs } };
+}
+
+/**
+ * The record with no lease that ends after `latest`: one was written while the clock was ahead. `undefined` when there
+ * is none. A holder that lives renews it in time; one that does not is found out as late as any other.
+ */
+export function clampLeases(record: JobRecord, latest: EpochMs): JobRecord | undefined {
+  let clamped = false;
+  const runs = record.state.runs.map((run) => {
+    if (run.state !== 'running' || run.leaseUntil === null || run.leaseUntil <= latest) return run;
+    clamped = true;
+    return { ...run, leaseUntil: latest };
+  });
+  return clamped ? { ...record, state: { ...record.state, runs } } : undefined;
 }
 
 /**

@@ -9,6 +9,8 @@ export interface Berth {
   /** Room left in the job's executor on this node. */
   slots: number;
   readonly leaseUntil: EpochMs | null;
+  /** The process behind the node, where its name is one that the next process has too. */
+  readonly process: string | null;
 }
 
 /** Starts one fire time if there is room, and else does what the overlap mode says. Answers whether it became a run. */
@@ -92,8 +94,10 @@ function begin(draft: Draft, berth: Berth, run: WaitingRun): RunningRun {
     startedAt: draft.now,
     abort: null,
   };
-  draft.begin(started);
-  return started;
+  let begun = run.argsVersion === undefined ? started : { ...started, argsVersion: run.argsVersion };
+  if (berth.process !== null) begun = { ...begun, process: berth.process };
+  draft.begin(begun);
+  return begun;
 }
 
 function queued(runs: readonly RunRecord[]): number {

@@ -1,5 +1,6 @@
-import type { JobDefinition, JobState } from '../model/job.js';
-import type { Decision, Draft } from './draft.js';
+import type { JobDefinition, JobRecord, JobState } from '../model/job.js';
+import { Draft, type Decision } from './draft.js';
+import type { ActContext } from './finish.js';
 import { dueAt, fireAfterCompletion } from './fires.js';
 
 /**
@@ -44,4 +45,9 @@ export function quarantine(draft: Draft, error: unknown, state: JobState = draft
   const reason = error instanceof Error ? error.message : String(error);
   draft.note({ type: 'jobQuarantined', reason });
   return draft.write({ ...state, status: 'quarantined', reason });
+}
+
+/** The record as it is, stopped: for one that nothing else could be decided about. */
+export function quarantineRecord(record: JobRecord, error: unknown, context: ActContext): Decision {
+  return quarantine(new Draft(record, context.now, context.node), error);
 }

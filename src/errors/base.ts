@@ -2,12 +2,14 @@
 export type ErrorCode =
   | 'CONFLICTING_JOB_ID'
   | 'EVENT_OVERFLOW'
+  | 'INVALID_ARGUMENTS'
   | 'INVALID_OPTION'
   | 'INVALID_STATE'
   | 'INVALID_TRIGGER'
   | 'JOB_ABORTED'
   | 'JOB_CHANGED'
   | 'JOB_NOT_FOUND'
+  | 'JOB_OWNED'
   | 'JOB_TIMEOUT'
   | 'JOB_UNSTORABLE'
   | 'LEASE_LOST'
@@ -16,7 +18,9 @@ export type ErrorCode =
   | 'SCHEDULER_SHUTDOWN'
   | 'STORE_FAILED'
   | 'STORE_IN_USE'
+  | 'STORE_UNUSABLE'
   | 'UNKNOWN_EXECUTOR'
+  | 'UNKNOWN_FORMAT'
   | 'UNKNOWN_STORE'
   | 'UNKNOWN_TASK'
   | 'UNKNOWN_TIMEZONE'
@@ -57,12 +61,14 @@ export function isPunctualError(error: unknown, code?: ErrorCode): error is Punc
 const CODES: Readonly<Record<ErrorCode, true>> = {
   CONFLICTING_JOB_ID: true,
   EVENT_OVERFLOW: true,
+  INVALID_ARGUMENTS: true,
   INVALID_OPTION: true,
   INVALID_STATE: true,
   INVALID_TRIGGER: true,
   JOB_ABORTED: true,
   JOB_CHANGED: true,
   JOB_NOT_FOUND: true,
+  JOB_OWNED: true,
   JOB_TIMEOUT: true,
   JOB_UNSTORABLE: true,
   LEASE_LOST: true,
@@ -71,7 +77,9 @@ const CODES: Readonly<Record<ErrorCode, true>> = {
   SCHEDULER_SHUTDOWN: true,
   STORE_FAILED: true,
   STORE_IN_USE: true,
+  STORE_UNUSABLE: true,
   UNKNOWN_EXECUTOR: true,
+  UNKNOWN_FORMAT: true,
   UNKNOWN_STORE: true,
   UNKNOWN_TASK: true,
   UNKNOWN_TIMEZONE: true,

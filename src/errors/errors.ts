@@ -8,10 +8,11 @@ export class InvalidOptionError extends PunctualError {
   /** What would have been accepted, in words. */
   readonly allowed: string;
 
-  constructor(option: string, value: unknown, allowed: string, hint?: string) {
+  /** @param message - in place of the usual one, which finds fault with the value. */
+  constructor(option: string, value: unknown, allowed: string, hint?: string, message?: string) {
     super(
       'INVALID_OPTION',
-      `Invalid value for \`${option}\`: expected ${allowed}, got ${inspectValue(value)}.${hint === undefined ? '' : ` ${hint}`}`,
+      `${message ?? `Invalid value for \`${option}\`: expected ${allowed}, got ${inspectValue(value)}.`}${hint === undefined ? '' : ` ${hint}`}`,
     );
     this.option = option;
     this.value = value;

@@ -11,17 +11,49 @@ export class JobNotFoundError extends PunctualError {
   }
 }
 
-/** The id is taken. */
+/** The id is taken, or several are. */
 export class ConflictingJobIdError extends PunctualError {
+  /** The first of them. */
   readonly jobId: string;
+  readonly jobIds: readonly string[];
 
-  constructor(jobId: string) {
+  /** @param advice - what to do about it. */
+  constructor(jobIds: string | readonly [string, ...string[]], advice?: string) {
+    const ids = typeof jobIds === 'string' ? ([jobIds] as const) : jobIds;
+    const subject = ids.length === 1 ? `A job with the id ${inspectValue(ids[0])} exists` : `Jobs with the ids ${ids.map(inspectValue).join(', ')} exist`;
     super(
       'CONFLICTING_JOB_ID',
-      `A job with the id ${inspectValue(jobId)} exists already. ` +
-        'Give another id, or `replaceExisting: true` to take its place (its next fire time is kept when the trigger is the same).',
+      `${subject} already. ` +
+        (advice ?? 'Give another id, or `replaceExisting: true` to take its place (its next fire time is kept when the trigger is the same).'),
     );
-    this.jobId = jobId;
+    this.jobId = ids[0];
+    this.jobIds = ids;
+  }
+}
+
+/** Jobs that are defined by one set of definitions belong to another, or to none. Nothing was changed. */
+export class JobOwnedError extends PunctualError {
+  /** Each of them, and the set it belongs to; `null` for none. */
+  readonly jobs: readonly { readonly id: string; readonly owner: string | null }[];
+
+  constructor(owner: string, jobs: readonly { readonly id: string; readonly owner: string | null }[]) {
+    const list = jobs.map((job) => `${inspectValue(job.id)} (${job.owner === null ? 'no owner' : `of ${inspectValue(job.owner)}`})`).join(', ');
+    super(
+      'JOB_OWNED',
+      `Jobs to be synchronized for ${inspectValue(owner)} exist, and are not its own: ${list}. ` +
+        'Give others ids, or `adopt: true` to take these over.',
+    );
+    this.jobs = jobs;
+  }
+}
+
+/** Exported jobs in a form that this release does not know: no export at all, or that of a newer release. */
+export class UnknownFormatError extends PunctualError {
+  readonly version: unknown;
+
+  constructor(message: string, version: unknown) {
+    super('UNKNOWN_FORMAT', message);
+    this.version = version;
   }
 }
 
@@ -57,6 +89,34 @@ export class JobUnstorableError extends PunctualError {
   constructor(message: string, options?: ErrorOptions) {
     super('JOB_UNSTORABLE', message, options);
   }
+}
+
+/** One thing that is wrong with the arguments of a job. */
+export interface ArgumentIssue {
+  /** Where: the index of the argument, and the keys inside it. Empty for what concerns them all. */
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}
+
+/** The schema of a task refuses the arguments of a job, or they cannot be brought up to the version of the task. */
+export class InvalidArgumentsError extends PunctualError {
+  readonly task: string;
+  readonly issues: readonly ArgumentIssue[];
+
+  constructor(task: string, issues: readonly ArgumentIssue[], options?: ErrorOptions) {
+    const listed = issues.slice(0, 5).map(({ path, message }) => `${formatPath(path)}${message.replace(/\.$/, '')}`);
+    const more = issues.length > 5 ? `; and ${issues.length - 5} more` : '';
+    super('INVALID_ARGUMENTS', `Invalid arguments for task ${inspectValue(task)}: ${listed.join('; ')}${more}.`, options);
+    this.task = task;
+    this.issues = issues;
+  }
+}
+
+function formatPath(path: readonly PropertyKey[]): string {
+  if (path.length === 0) return '';
+  const [index, ...keys] = path;
+  const first = typeof index === 'number' ? `args[${index}]` : `args.${String(index)}`;
+  return `${first}${keys.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('')}: `;
 }
 
 /** A task name that no `defineTask` has registered in this scheduler. */

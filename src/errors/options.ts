@@ -7,20 +7,30 @@ export function requireObject(value: unknown, option: string): asserts value is 
   throw new InvalidOptionError(option, value, 'an object', hint);
 }
 
-/** @throws InvalidOptionError naming the first key that is none of `allowed`, and the one that was probably meant. */
-export function refuseUnknownKeys(options: unknown, path: string, allowed: readonly string[], hint?: string): void {
+/**
+ * @param noun - what the keys are called.
+ * @throws InvalidOptionError naming the first key that is none of `allowed`, and the one that was probably meant.
+ */
+export function refuseUnknownKeys(options: unknown, path: string, allowed: readonly string[], hint?: string, noun = 'option'): void {
   requireObject(options, path === '' ? 'options' : path);
   for (const key of Object.keys(options)) {
     if (allowed.includes(key)) continue;
     const option = path === '' ? key : `${path}.${key}`;
-    const meant = closest(key, allowed);
-    const advice = hint ?? (meant === undefined ? undefined : `There is no option \`${key}\`; did you mean \`${meant}\`?`);
-    throw new InvalidOptionError(option, (options as Record<string, unknown>)[key], `one of the options ${allowed.join(', ')}`, advice);
+    const meant = hint === undefined ? closest(key, allowed) : undefined;
+    const advice = meant === undefined ? '.' : `; did you mean \`${meant}\`?`;
+    const expected = `one of the ${noun}s ${allowed.join(', ')}`;
+    const message = `There is no ${noun} \`${option}\`${advice} Expected ${expected}.`;
+    throw new InvalidOptionError(option, (options as Record<string, unknown>)[key], expected, hint, message);
   }
 }
 
+/** What names are called elsewhere. */
+const ALIASES: Readonly<Record<string, string>> = { dow: 'dayOfWeek', weekday: 'dayOfWeek', dom: 'day', tz: 'timezone', zone: 'timezone' };
+
 /** The name nearest to `key`, if it is near: by letters to add, drop or replace (Levenshtein), whatever the case. */
 function closest(key: string, names: readonly string[]): string | undefined {
+  const alias = ALIASES[key.toLowerCase()];
+  if (alias !== undefined && names.includes(alias)) return alias;
   let best: string | undefined;
   let least = Math.floor(Math.max(key.length, 4) / 2) + 1;
   for (const name of names) {

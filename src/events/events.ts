@@ -46,6 +46,8 @@ export type SchedulerLifecycleEvent = EventBase &
         readonly error: ErrorInfo;
         readonly retryInMs: number;
       }
+    /** Stored jobs refer to tasks that are not defined in this process: they wait for one that has them. */
+    | { readonly type: 'tasksUnknown'; readonly jobStore: string; readonly tasks: readonly string[] }
     | { readonly type: 'storeRecovered'; readonly jobStore: string; readonly downMs: number }
   );
 

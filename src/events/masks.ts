@@ -32,7 +32,8 @@ export const EVENT_LEASE_LOST = 2 ** 26;
 export const EVENT_CLOCK_JUMP = 2 ** 27;
 /** `storeUnavailable` and `storeRecovered`. */
 export const EVENT_STORE_HEALTH = 2 ** 28;
-export const EVENT_ALL = 2 ** 29 - 1;
+export const EVENT_TASKS_UNKNOWN = 2 ** 29;
+export const EVENT_ALL = 2 ** 30 - 1;
 
 /** The bit of each event type. */
 export const EVENT_MASKS: Readonly<Record<SchedulerEventType, number>> = Object.freeze({
@@ -68,4 +69,5 @@ export const EVENT_MASKS: Readonly<Record<SchedulerEventType, number>> = Object.
   clockJump: EVENT_CLOCK_JUMP,
   storeUnavailable: EVENT_STORE_HEALTH,
   storeRecovered: EVENT_STORE_HEALTH,
+  tasksUnknown: EVENT_TASKS_UNKNOWN,
 });

@@ -1,5 +1,6 @@
 import type { EpochMs, Trigger } from '../ports/trigger.js';
 import type { RunRecord } from './run.js';
+import type { JobStats } from './stats.js';
 
 /**
  * One document per job: what it is (`definition`) and where it stands (`state`). Immutable; every change is
@@ -17,6 +18,8 @@ export interface JobDefinition {
   /** A bare function, in a store that is not durable. */
   readonly fn: TaskFunction | null;
   readonly args: readonly unknown[];
+  /** Version of the task its arguments are for. A node whose task is older leaves the job to a newer one. */
+  readonly taskVersion: number;
   readonly trigger: Trigger;
   /** What an interval without a start time counts from. Kept, so that adding the same job again changes nothing. */
   readonly anchor: EpochMs;
@@ -24,6 +27,8 @@ export interface JobDefinition {
   readonly name: string | null;
   readonly tags: readonly string[];
   readonly metadata: Readonly<Record<string, unknown>> | null;
+  /** The set of definitions it belongs to (`sync`), if it belongs to one. */
+  readonly owner: string | null;
 }
 
 /**
@@ -63,6 +68,8 @@ export interface JobPolicy {
   readonly priority: number;
   /** Alias of the executor. */
   readonly executor: string;
+  /** How long a return value is kept in the ledger; `null`: it is not. */
+  readonly resultTtlMs: number | null;
 }
 
 export type CoalesceMode = 'latest' | 'earliest' | 'all';
@@ -81,8 +88,9 @@ export interface RetryPolicy {
 }
 
 /**
- * `active`: it fires. `paused`: it keeps its cursor and does not fire. `quarantined`: it cannot be read or its
- * trigger fails; it is kept as it is. `removed`: gone for its users, kept until its last live run has its verdict.
+ * `active`: it fires. `paused`: it keeps its cursor and does not fire. `quarantined`: it cannot be read, its trigger
+ * fails, or its task refuses its arguments; it is kept as it is. `removed`: gone for its users, kept until its last live
+ * run has its verdict.
  */
 export type JobStatus = 'active' | 'paused' | 'quarantined' | 'removed';
 
@@ -106,6 +114,8 @@ export interface JobState {
   readonly firstFireTime: EpochMs | null;
   /** Runs without a verdict, wherever they are. */
   readonly runs: readonly RunRecord[];
+  /** What its ledger entries add up to, those included that were dropped since. */
+  readonly stats: JobStats;
 }
 
 export const NO_RUNS: readonly RunRecord[] = Object.freeze([]);
@@ -134,13 +144,17 @@ export function wakeAt(record: JobRecord): EpochMs | null {
     let at: EpochMs | null;
     if (run.state === 'running') at = run.leaseUntil;
     // A waiting run without a free slot wakes nobody: the run that frees the slot rewrites the record.
-    else at = hasSlot && mayStart(state.status, run) ? run.readyAt : null;
+    else at = hasSlot && mayStart(record, run) ? run.readyAt : null;
     if (at !== null && (earliest === null || at < earliest)) earliest = at;
   }
   return earliest;
 }
 
-/** Pausing holds back what the schedule made; a run somebody asked for by name goes on. */
-export function mayStart(status: JobStatus, run: RunRecord): boolean {
+/**
+ * Pausing holds back what the schedule made; a run somebody asked for by name goes on. Of what cannot be read nothing is
+ * run: its arguments may be the very thing that is not known.
+ */
+export function mayStart({ definition, state: { status } }: JobRecord, run: RunRecord): boolean {
+  if (definition.trigger.unreadable !== undefined) return false;
   return status === 'active' || (run.manual && status !== 'removed');
 }

@@ -30,6 +30,23 @@ export interface LedgerEntry {
   /** The node that gave the verdict. */
   readonly node: string;
   readonly error: ErrorInfo | null;
+  /** What the task returned; `null` when that was nothing, or is not kept. */
+  readonly result: StoredResult | null;
+}
+
+/** A value as a serializer wrote it. */
+export interface SerializedValue {
+  /** Name of the serializer. */
+  readonly by: string;
+  readonly data: string;
+}
+
+/** A task's return value as it is kept, or the reason why it is not. */
+export interface StoredResult {
+  readonly value: SerializedValue | null;
+  readonly omitted: 'too-large' | 'unserializable' | null;
+  /** When it may be forgotten. */
+  readonly expiresAt: EpochMs;
 }
 
 /** Selects ledger entries. Everything given must hold. */

@@ -1,4 +1,5 @@
 import type { EpochMs } from '../ports/trigger.js';
+import type { StoredResult } from './ledger.js';
 
 interface RunBase {
   /** `<job id>@<fire time>` for a scheduled run, `<job id>#<token>` for a manual one: an idempotency key. */
@@ -14,6 +15,8 @@ interface RunBase {
   readonly crashes: number;
   /** Arguments of a manual run that differ from the job's; `null` for the job's own. */
   readonly args: readonly unknown[] | null;
+  /** Version of the task those are for. Not there for 1. */
+  readonly argsVersion?: number;
 }
 
 /** A run some node executes under a lease. */
@@ -21,6 +24,8 @@ export interface RunningRun extends RunBase {
   readonly state: 'running';
   /** The node that holds it. */
   readonly owner: string;
+  /** The process behind that node, where its name is one that the next process has too. */
+  readonly process?: string;
   /** Fencing token: grows with every start of this job. Only its holder may finish the run. */
   readonly token: number;
   /** When others may take it over. `null` in a store that dies with this process. */
@@ -45,9 +50,11 @@ export type AbortReason = 'replaced' | 'cancelled' | 'removed';
 
 /** How an execution ended, as its node saw it. */
 export type RunOutcome =
-  | { readonly kind: 'succeeded' }
+  | { readonly kind: 'succeeded'; readonly result: StoredResult | null }
   | { readonly kind: 'failed'; readonly error: ErrorInfo; readonly retryable: boolean; readonly timedOut: boolean }
-  | { readonly kind: 'cancelled'; readonly reason: string; readonly error: ErrorInfo | null };
+  | { readonly kind: 'cancelled'; readonly reason: string; readonly error: ErrorInfo | null }
+  /** Its task was not called, since it cannot take the arguments; `args` are those of the job. */
+  | { readonly kind: 'refused'; readonly args: readonly unknown[]; readonly error: ErrorInfo };
 
 /** An error as plain data, so that it can be stored and cross a process. */
 export interface ErrorInfo {

@@ -32,6 +32,12 @@ export interface JobStore {
   /** Whether several schedulers may use the stored jobs at the same time. Then, too, runs are held under leases. */
   readonly shared: boolean;
 
+  /**
+   * Most records to be claimed at a time, where the store has its reasons: one whose calls hold up the event loop keeps
+   * them short.
+   */
+  readonly batchSize?: number | undefined;
+
   /** Called once before anything else. @throws when the store cannot be used; nothing was changed then. */
   open(context: StoreContext): MaybePromise<void>;
   /** Called once, last. Closes what `open` opened, and nothing the user brought. */
@@ -43,7 +49,7 @@ export interface JobStore {
    */
   insert(records: readonly JobRecord[]): MaybePromise<readonly (StoredJob | undefined)[]>;
   get(id: string): MaybePromise<StoredJob | undefined>;
-  /** One page in ascending order of id (by UTF-16 code unit). */
+  /** One page in ascending order of id: by UTF-16 code unit or by code point, always the same. */
   list(query: JobQuery): MaybePromise<JobPage>;
 
   /**
@@ -70,7 +76,17 @@ export interface JobStore {
   /** Calls back when something may have changed. A hint: it may be late, lost or doubled. Answers how to stop. */
   watch?(onChange: () => void): MaybePromise<() => MaybePromise<void>>;
 
+  /** Names of the tasks that stored jobs refer to, where that can be told without looking at every job. */
+  tasks?(): MaybePromise<readonly string[]>;
+
+  /**
+   * Does one small piece of housekeeping (drops old history, expired results), short enough not to hold up what is due.
+   * Called from time to time while a scheduler runs. Answers whether there is more to do at once.
+   */
+  maintain?(now: EpochMs): MaybePromise<boolean>;
+
   readonly ledger: Ledger;
+  readonly leases: Leases;
 }
 
 export interface StoreContext {
@@ -86,8 +102,11 @@ export interface StoreContext {
 export interface ClaimScope {
   /** Executors with room, by alias, and how many runs each still takes. */
   readonly executors: ReadonlyMap<string, number>;
-  /** Tasks defined here. A record with a bare function is always within reach. */
-  readonly tasks: ReadonlySet<string>;
+  /**
+   * Tasks defined here, and the version of each. A record is within reach when its task is here in its `taskVersion` or
+   * a later one; one with a bare function always is.
+   */
+  readonly tasks: ReadonlyMap<string, number>;
 }
 
 export interface ClaimRequest extends ClaimScope {
@@ -111,6 +130,10 @@ export interface JobQuery {
   /** Kind of the trigger. A store of many jobs keeps an index on it: it is asked at each start. */
   readonly triggerKind?: string | undefined;
   readonly statuses?: readonly JobStatus[] | undefined;
+  /** Belongs to this set of definitions. */
+  readonly owner?: string | undefined;
+  /** Has a run that some node holds. A durable store keeps an index on it: it is asked at each start. */
+  readonly running?: true | undefined;
   /** Occurs in the id, the name or the task, whatever the case. */
   readonly text?: string | undefined;
   /** Ids after this one. */
@@ -144,4 +167,35 @@ export interface LedgerPageRequest {
 export interface LedgerPage {
   readonly entries: readonly LedgerEntry[];
   readonly nextCursor: string | null;
+}
+
+/** Rights that expire by themselves: the distributed lock of a store. One key at a time is linearizable. */
+export interface Leases {
+  /**
+   * Takes or renews a lease: when it is free, has run out, is the holder's own, or `force` says so. The token grows each
+   * time the lease changes hands. Answers the lease, or `undefined` when another has it.
+   */
+  acquire(request: LeaseRequest): MaybePromise<Lease | undefined>;
+  /** The lease as it stands, even if it has run out; `undefined` when nobody ever had it, or it was released. */
+  get(key: string): MaybePromise<Lease | undefined>;
+  /** Gives it back, if it is the holder's. A released key keeps its token, so that the next holder's is greater. */
+  release(key: string, holder: string): MaybePromise<void>;
+}
+
+export interface LeaseRequest {
+  readonly key: string;
+  readonly holder: string;
+  /** By the store's clock where it has one. */
+  readonly now: EpochMs;
+  readonly ttlMs: number;
+  /** Take it from whoever has it. */
+  readonly force?: boolean | undefined;
+}
+
+export interface Lease {
+  readonly key: string;
+  readonly holder: string;
+  /** Fencing token: greater than that of every earlier holder. */
+  readonly token: number;
+  readonly expiresAt: EpochMs;
 }

@@ -60,6 +60,12 @@ export interface Trigger {
    */
   withDefaults?(defaults: TriggerDefaults): Trigger;
 
+  /**
+   * Present on what stands for a stored trigger that cannot be read: why not. Its job goes into quarantine, and nothing of
+   * it is run, not even a fire time that is known.
+   */
+  readonly unreadable?: Error | undefined;
+
   /** Upper bound, in ms, of the deterministic delay a scheduler adds to each start. Never moves an instant. */
   readonly jitter?: number | undefined;
 

@@ -32,6 +32,10 @@ export class ActiveRun implements RunRequest, RunContext {
   phase: ActiveRunPhase = 'running';
   timedOut = false;
   timeoutTimer: TimerHandle | undefined;
+  /** Its arguments as the task takes them, where that is not as they are stored. */
+  prepared: readonly unknown[] | null = null;
+  /** Called once, when it is asked to stop, or given back, before its function was called. */
+  onEarlyAbort: (() => void) | null = null;
   /** Monotonic. Past it another node may have the run, even if the store cannot be asked. */
   trustedUntil: number;
   readonly #logger: Logger;
@@ -76,7 +80,11 @@ export class ActiveRun implements RunRequest, RunContext {
     return this.record.definition.task;
   }
   get args(): readonly unknown[] {
-    return this.run.args ?? this.record.definition.args;
+    return this.prepared ?? this.run.args ?? this.record.definition.args;
+  }
+  /** Version of the task its stored arguments are for. */
+  get argsVersion(): number {
+    return this.run.args === null ? this.record.definition.taskVersion : (this.run.argsVersion ?? 1);
   }
   get scheduledFor(): Date {
     return new Date(this.run.scheduledFor);
@@ -130,5 +138,6 @@ export class ActiveRun implements RunRequest, RunContext {
     if (this.#abortReason !== undefined) return;
     this.#abortReason = reason;
     this.#fire?.(reason);
+    this.onEarlyAbort?.();
   }
 }

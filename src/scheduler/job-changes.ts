@@ -3,7 +3,7 @@ import { JobChangedError, JobNotFoundError } from '../errors/job-errors.js';
 import { StoreFailedError } from '../errors/scheduler-errors.js';
 import { wakeAt, type JobRecord } from '../model/job.js';
 import type { Clock } from '../ports/clock.js';
-import type { Revision, StoredJob } from '../ports/job-store.js';
+import type { MaybePromise, Revision, StoredJob } from '../ports/job-store.js';
 import { BackOff } from './back-off.js';
 import { isThenable } from './maybe-promise.js';
 import type { StoreLoop } from './store-loop.js';
@@ -25,6 +25,7 @@ export interface JobChangeResult {
  * Reads a job, changes it, and writes it if nobody else did in the meantime; else does so again.
  *
  * @param change - answers `undefined` when there is nothing to change.
+ * @param check - asked before each attempt, and waited for: what it throws, the caller gets.
  * @param ifRevision - gives up with an error unless the job still has this revision.
  * @throws JobNotFoundError, JobChangedError, StoreFailedError, and what `change` throws.
  */
@@ -34,6 +35,7 @@ export async function changeJob(
   id: string,
   ifRevision: Revision | undefined,
   change: (record: JobRecord) => Decision | undefined,
+  check?: (record: JobRecord) => MaybePromise<void>,
 ): Promise<JobChangeResult> {
   const { access } = loop;
   const backOff = new BackOff(id);
@@ -43,6 +45,8 @@ export async function changeJob(
     if (stored === undefined || stored.record.state.status === 'removed') throw new JobNotFoundError(id, access.alias);
     if (ifRevision !== undefined && stored.revision !== ifRevision) throw new JobChangedError(id);
     const { record } = stored;
+    const checking = check?.(record);
+    if (isThenable(checking)) await checking;
     const decision = change(record);
     if (decision === undefined) return { stored, record, decision };
     const askedAt = clock.monotonic();

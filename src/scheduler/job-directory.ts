@@ -3,9 +3,12 @@ import { StoreFailedError, UnknownStoreError } from '../errors/scheduler-errors.
 import { modifyJob, newRecord, rescheduleJob, reviveRecord } from '../core/edit.js';
 import type { Decision } from '../core/draft.js';
 import { awaitsStart } from '../core/settle.js';
+import { InvalidTriggerError } from '../errors/errors.js';
+import { refuseUnknownKeys } from '../errors/options.js';
 import type { JobDefinition, JobRecord, JobStatus } from '../model/job.js';
 import type { StoredJob } from '../ports/job-store.js';
 import type { NewJob } from './job-factory.js';
+import { nonEmpty } from './policy.js';
 import type { StoreLoop } from './store-loop.js';
 
 /** Selects jobs. Everything given must hold. */
@@ -14,6 +17,8 @@ export interface JobListQuery {
   readonly tags?: readonly string[] | undefined;
   /** Name of the task. */
   readonly task?: string | undefined;
+  /** The set of definitions it belongs to, as given to `sync`. */
+  readonly owner?: string | undefined;
   readonly status?: Exclude<JobStatus, 'removed'> | readonly Exclude<JobStatus, 'removed'>[] | undefined;
   /** Occurs in the id, the name or the task, whatever the case. */
   readonly text?: string | undefined;
@@ -29,6 +34,12 @@ export const VISIBLE: readonly Exclude<JobStatus, 'removed'>[] = ['active', 'pau
 
 /** Attempts to add one job against others who add and remove the same id. */
 const MAX_ATTEMPTS = 20;
+
+/** @throws InvalidOptionError */
+export function checkSelector(id: unknown, options: object, keys: readonly string[]): void {
+  nonEmpty(id, 'id');
+  refuseUnknownKeys(options, '', keys);
+}
 
 /** The loops of a scheduler by alias, and what goes for the jobs in all of them. */
 export class JobDirectory {
@@ -116,11 +127,26 @@ export async function takePlace(loop: StoreLoop, addition: Addition, node: strin
 
 /** @throws NeverFiresError unless it is added paused: a parked job is what such expressions are used for. */
 export function newJobRecord({ id, definition }: NewJob, paused: boolean, now: number): JobRecord {
-  const record = newRecord(id, definition, paused, now);
+  const record = firstRecord(id, definition, paused, now);
   if (!paused && isSpent(record)) {
     throw new NeverFiresError(id, `${definition.trigger.kind} trigger ${JSON.stringify(definition.trigger)}`);
   }
   return record;
+}
+
+/** @throws InvalidTriggerError when what the trigger answers is no fire time. */
+export function firstRecord(id: string, definition: JobDefinition, paused: boolean, now: number): JobRecord {
+  return asking(definition, () => newRecord(id, definition, paused, now));
+}
+
+/** @throws InvalidTriggerError when what the trigger of the definition answers is no fire time. */
+export function asking<T>(definition: JobDefinition, plan: () => T): T {
+  try {
+    return plan();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new InvalidTriggerError(`Invalid trigger: ${error.message}.`, definition.trigger, { cause: error });
+  }
 }
 
 /** Whether nothing is left of a job that could still happen by itself. */
@@ -131,15 +157,18 @@ export function isSpent({ state, definition }: JobRecord): boolean {
 /** The new definition in the old one's place: an unchanged trigger keeps its next fire time, so a restart delays nothing. */
 function replaceRecord(
   record: JobRecord,
-  { fresh: { definition }, paused, remake }: Addition,
+  { fresh, paused, remake }: Addition,
   context: { readonly now: number; readonly node: string },
 ): Decision & { readonly next: JobRecord } {
-  const same = remake(record.definition.anchor);
+  // Whose set it is in is no part of what it is replaced with.
+  const { owner } = record.definition;
+  const definition: JobDefinition = { ...fresh.definition, owner };
+  const same: JobDefinition = { ...remake(record.definition.anchor), owner };
   const unchanged =
     JSON.stringify(same.trigger) === JSON.stringify(record.definition.trigger) && record.state.status !== 'quarantined';
   const decision = unchanged
     ? modifyJob(record, same, context)
-    : rescheduleJob(record, definition, context);
+    : asking(definition, () => rescheduleJob(record, definition, context));
   const { next } = decision;
   const status = paused ? 'paused' : record.state.status === 'quarantined' ? 'active' : record.state.status;
   if (next === null || (status === 'active' && isSpent(next))) {

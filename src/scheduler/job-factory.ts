@@ -1,6 +1,7 @@
 import { InvalidOptionError } from '../errors/errors.js';
 import { JobUnstorableError } from '../errors/job-errors.js';
 import type { JobDefinition, JobPolicy, JobRecord, TaskFunction } from '../model/job.js';
+import type { MaybePromise } from '../ports/job-store.js';
 import type { EpochMs, Trigger } from '../ports/trigger.js';
 import type { ExecutorPool } from './executor-pool.js';
 import type { TriggerInput } from './job.js';
@@ -44,7 +45,7 @@ export class JobFactory {
   create(task: TaskInput, trigger: TriggerInput, options: JobOptions & { readonly args?: readonly unknown[] | undefined }, durable: boolean, now: EpochMs): NewJob {
     checkKeys(options, ADD_KEYS);
     const id = options.id === undefined ? this.#newId(durable) : nonEmpty(options.id, 'id');
-    const { name, fn, policy: taskPolicy } = this.#resolveTask(task, durable);
+    const { name, fn, version, policy: taskPolicy } = this.#resolveTask(task, durable);
     const made = this.#trigger(trigger, now, id);
     if (durable) refuseRetryIf(id, name, options);
     const policy = this.#policyFor(taskPolicy, made, options);
@@ -55,12 +56,14 @@ export class JobFactory {
         task: name,
         fn,
         args: options.args === undefined ? NO_ARGS : checkArgs(options.args),
+        taskVersion: version,
         trigger: made,
         anchor: now,
         policy,
         name: options.name === undefined ? null : nonEmpty(options.name, 'name'),
         tags: options.tags === undefined ? NO_TAGS : checkTags(options.tags),
         metadata: options.metadata === undefined ? null : checkMetadata(options.metadata),
+        owner: null,
       },
     };
   }
@@ -78,12 +81,19 @@ export class JobFactory {
         ...definition,
         policy,
         args: args === undefined ? definition.args : checkArgs(args),
+        taskVersion: args === undefined ? definition.taskVersion : this.#tasks.versionOf(definition),
         name: name === undefined ? definition.name : name === null ? null : nonEmpty(name, 'name'),
         tags: tags === undefined ? definition.tags : checkTags(tags),
         metadata: metadata === undefined ? definition.metadata : metadata === null ? null : checkMetadata(metadata),
       },
       changed: Object.entries(changes).flatMap(([key, value]) => (value === undefined ? [] : [key])),
     };
+  }
+
+  /** Refuses changes whose arguments the task would refuse. @throws as `TaskRegistry.check`. */
+  checkChanges({ definition }: JobRecord, changes: JobChanges): MaybePromise<void> {
+    requireObject(changes, 'changes');
+    return changes.args === undefined ? undefined : this.#tasks.check(definition, checkArgs(changes.args));
   }
 
   /** The definition on another trigger, whose jitter counts unless the job has one of its own. */
@@ -111,7 +121,7 @@ export class JobFactory {
     );
   }
 
-  #resolveTask(task: TaskInput, durable: boolean): { name: string; fn: TaskFunction | null; policy: JobPolicy } {
+  #resolveTask(task: TaskInput, durable: boolean): { name: string; fn: TaskFunction | null; version: number; policy: JobPolicy } {
     if (typeof task === 'function') {
       if (durable) {
         throw new JobUnstorableError(
@@ -120,13 +130,14 @@ export class JobFactory {
             `addJob('${task.name === '' ? 'my-task' : task.name}', trigger, { id }).`,
         );
       }
-      return { name: task.name === '' ? 'anonymous' : task.name, fn: task, policy: this.#policy };
+      return { name: task.name === '' ? 'anonymous' : task.name, fn: task, version: 1, policy: this.#policy };
     }
     const name = typeof task === 'string' ? task : (task as Partial<TaskRef> | null)?.name;
     if (typeof name !== 'string') {
       throw new InvalidOptionError('task', task, 'a function, the name of a task, or what defineTask() answered');
     }
-    return { name, fn: null, policy: this.#tasks.require(name).policy };
+    const { version, policy } = this.#tasks.require(name);
+    return { name, fn: null, version, policy };
   }
 
   #policyFor(base: JobPolicy, trigger: Trigger, options: JobOptions): JobPolicy {

@@ -51,6 +51,8 @@ export interface JobPolicyOptions {
   readonly priority?: number | undefined;
   /** Alias of the executor. Default `'default'`. */
   readonly executor?: string | undefined;
+  /** How long the history keeps what the task returned. `null` or 0: not at all. Default: one day. */
+  readonly resultTtl?: DurationInput | null | undefined;
 }
 
 /** How a failed run is tried again. A retry keeps the run's id, and delays no fire time. */

@@ -1,7 +1,10 @@
 import type { JobPolicy, JobStatus, TaskFunction } from '../model/job.js';
+import type { Verdict } from '../model/ledger.js';
+import type { JobStats } from '../model/stats.js';
 import type { Revision, StoredJob } from '../ports/job-store.js';
 import type { Trigger } from '../ports/trigger.js';
 import type { JobChanges } from './job-options.js';
+import type { RunQuery, RunReport, RunReports } from './ledger-view.js';
 import type { RunHandle } from './run-handles.js';
 
 /** What a job can ask of its scheduler. */
@@ -14,6 +17,7 @@ export interface JobOperations {
   runJob(id: string, options?: RunJobOptions): Promise<RunHandle>;
   nextRunTimes(id: string, count?: number, options?: JobSelector): Promise<Date[]>;
   getJob(id: string, options?: JobSelector): Promise<Job | undefined>;
+  getRuns(query?: RunQuery): Promise<RunReports>;
 }
 
 /** A trigger, a cron expression (in the scheduler's time zone), or the one instant at which to fire. */
@@ -45,6 +49,18 @@ export interface LiveRun {
   readonly node: string | null;
   readonly startedAt: Date | null;
   readonly isManual: boolean;
+}
+
+/** Verdicts on runs, as against those on fire times of which no run was made. */
+const RUN_VERDICTS: readonly Verdict[] = ['succeeded', 'failed', 'cancelled', 'abandoned'];
+
+/** What the history of a job adds up to. Fire times count once each; manual runs count too. */
+export interface JobStatistics extends Omit<JobStats, 'timedRuns' | 'totalDurationMs' | 'lastFinishedAt'> {
+  /** Runs that have their verdict. */
+  readonly runs: number;
+  /** In ms, from the start of the last attempt to the verdict, over all runs that began; `null` before the first. */
+  readonly averageDurationMs: number | null;
+  readonly lastFinishedAt: Date | null;
 }
 
 /**
@@ -102,12 +118,19 @@ export class Job {
   get metadata(): Readonly<Record<string, unknown>> {
     return this.#stored.record.definition.metadata ?? {};
   }
+  /** The set of definitions it belongs to (`sync`), if it belongs to one. */
+  get owner(): string | null {
+    return this.#stored.record.definition.owner;
+  }
+  /** Also `'quarantined'` where it cannot be read here, whatever it is for those who can. */
   get status(): JobStatus {
-    return this.#stored.record.state.status;
+    const { definition, state } = this.#stored.record;
+    return definition.trigger.unreadable !== undefined && state.status !== 'removed' ? 'quarantined' : state.status;
   }
   /** Why it is paused or quarantined, if that is known. */
   get reason(): string | null {
-    return this.#stored.record.state.reason;
+    const { definition, state } = this.#stored.record;
+    return state.reason ?? definition.trigger.unreadable?.message ?? null;
   }
   /** When it fires next. `null` while it is paused or quarantined, and when no fire time is left. */
   get nextRunTime(): Date | null {
@@ -122,6 +145,16 @@ export class Job {
   /** Scheduled runs so far. */
   get runCount(): number {
     return this.#stored.record.state.runCount;
+  }
+  /** What its history adds up to, entries included that were dropped since. */
+  get stats(): JobStatistics {
+    const { timedRuns, totalDurationMs, lastFinishedAt, ...stats } = this.#stored.record.state.stats;
+    return {
+      ...stats,
+      runs: stats.succeeded + stats.failed + stats.cancelled + stats.abandoned,
+      averageDurationMs: timedRuns === 0 ? null : totalDurationMs / timedRuns,
+      lastFinishedAt: lastFinishedAt === null ? null : new Date(lastFinishedAt),
+    };
   }
   /** Runs without a verdict. */
   get runs(): readonly LiveRun[] {
@@ -156,6 +189,12 @@ export class Job {
   run(options: { readonly args?: readonly unknown[] | undefined } = {}): Promise<RunHandle> {
     return this.#scheduler.runJob(this.id, { ...options, jobStore: this.jobStore });
   }
+  /** The latest run that has its verdict by now, with what it returned; `undefined` before the first, or once it is dropped. */
+  async lastRun(): Promise<RunReport | undefined> {
+    const query = { jobStore: this.jobStore, jobId: this.id, verdict: RUN_VERDICTS, newestFirst: true, limit: 1 };
+    const [report] = await this.#scheduler.getRuns(query);
+    return report;
+  }
   nextRunTimes(count?: number): Promise<Date[]> {
     return this.#scheduler.nextRunTimes(this.id, count, { jobStore: this.jobStore });
   }
@@ -170,8 +209,8 @@ export class Job {
   }
 
   toJSON(): Record<string, unknown> {
-    const { id, jobStore, task, name, args, tags, metadata, status, reason, runCount, runs, policy, trigger } = this;
-    const { nextRunTime, lastFireTime } = this;
-    return { id, jobStore, task, name, args, trigger: trigger.toJSON(), status, reason, nextRunTime, lastFireTime, runCount, tags, metadata, runs, policy };
+    const { id, jobStore, task, name, args, tags, metadata, status, reason, runCount, runs, policy, trigger, owner } = this;
+    const { nextRunTime, lastFireTime, stats } = this;
+    return { id, jobStore, task, name, args, trigger: trigger.toJSON(), status, reason, nextRunTime, lastFireTime, runCount, stats, owner, tags, metadata, runs, policy };
   }
 }

@@ -1,6 +1,7 @@
-import { auditLedger, type LedgerAudit, type LedgerProblem as Problem } from '../core/verify.js';
-import type { LedgerEntry, Verdict } from '../model/ledger.js';
+import type { LedgerEntry, StoredResult, Verdict } from '../model/ledger.js';
 import type { ErrorInfo } from '../model/run.js';
+import type { JobCodec } from '../ports/job-codec.js';
+import type { EpochMs } from '../ports/trigger.js';
 import { toInstant, type InstantInput } from '../time/instant.js';
 import { refuseUnknownKeys } from '../errors/options.js';
 import { flag, nonEmpty, oneOf, whole } from './policy.js';
@@ -48,38 +49,20 @@ export interface RunReport {
   readonly durationMs: number | null;
   readonly node: string;
   readonly error: ErrorInfo | null;
+  /** What the task returned, for as long as it is kept (`resultTtl`); else `undefined`. */
+  readonly result: unknown;
+  /** Why the result is not there, if it was left out: larger than `maxResultSize`, or not plain data, or not readable here. */
+  readonly resultOmitted: 'too-large' | 'unserializable' | 'unreadable' | null;
 }
 
 /** A page of reports: an array that knows where the next one begins. */
 export type RunReports = readonly RunReport[] & { readonly nextCursor: string | null };
 
-/** A fire time whose history does not add up. */
-export interface LedgerProblem {
-  readonly jobId: string;
-  readonly scheduledFor: Date;
-  /** `missing`: it has no verdict. `duplicate`: it has more than one. `unexpected`: it is no fire time of the trigger. */
-  readonly problem: 'missing' | 'duplicate' | 'unexpected';
-}
-
-/** What `verifyLedger` found. */
-export interface LedgerReport {
-  /** No problem was found. */
-  readonly ok: boolean;
-  readonly problems: readonly LedgerProblem[];
-  readonly jobs: number;
-  /** Fire times by verdict; ranges count by their `count`. */
-  readonly counts: Readonly<Record<Verdict, number>>;
-  /** Runs without a verdict yet. */
-  readonly pending: number;
-  /** Jobs whose oldest entries the store has dropped to keep the ledger small: those are in no count any more. */
-  readonly prunedJobs: number;
-}
-
-const VERDICTS: readonly Verdict[] = ['succeeded', 'failed', 'missed', 'coalesced', 'skipped', 'cancelled', 'abandoned'];
+export const VERDICTS: readonly Verdict[] = ['succeeded', 'failed', 'missed', 'coalesced', 'skipped', 'cancelled', 'abandoned'];
 const RUN_QUERY_KEYS: readonly (keyof RunQuery)[] = ['jobId', 'runId', 'verdict', 'from', 'to', 'newestFirst', 'limit', 'cursor', 'jobStore'];
 const PAGE = 1_000;
 
-export async function listRuns(loop: StoreLoop, query: RunQuery, timezone: string): Promise<RunReports> {
+export async function listRuns(loop: StoreLoop, query: RunQuery, timezone: string, codec: JobCodec): Promise<RunReports> {
   refuseUnknownKeys(query, '', RUN_QUERY_KEYS);
   const { verdict } = query;
   const verdicts = verdict === undefined ? undefined : (Array.isArray(verdict) ? verdict : [verdict]).map((v) => oneOf(v, 'verdict', VERDICTS));
@@ -93,7 +76,8 @@ export async function listRuns(loop: StoreLoop, query: RunQuery, timezone: strin
     limit: whole(query.limit ?? PAGE, 'limit', 1),
     after: query.cursor === undefined ? undefined : nonEmpty(query.cursor, 'cursor'),
   });
-  return withCursor(page.entries.map(toReport), page.nextCursor);
+  const now = loop.now();
+  return withCursor(page.entries.map((entry) => toReport(entry, codec, now)), page.nextCursor);
 }
 
 /** The cursor beside the list and not among its contents: an array that compares, copies and prints as one. */
@@ -101,7 +85,7 @@ export function withCursor<T>(list: T[], nextCursor: string | null): T[] & { rea
   return Object.defineProperty(list, 'nextCursor', { value: nextCursor }) as T[] & { readonly nextCursor: string | null };
 }
 
-function toReport(entry: LedgerEntry): RunReport {
+function toReport(entry: LedgerEntry, codec: JobCodec, now: EpochMs): RunReport {
   const { startedAt, at } = entry;
   return {
     jobId: entry.jobId,
@@ -116,73 +100,19 @@ function toReport(entry: LedgerEntry): RunReport {
     attempt: entry.attempt,
     startedAt: startedAt === null ? null : new Date(startedAt),
     finishedAt: new Date(at),
-    durationMs: startedAt === null ? null : at - startedAt,
+    durationMs: startedAt === null ? null : Math.max(0, at - startedAt),
     node: entry.node,
     error: entry.error,
+    ...readResult(entry.result, codec, now),
   };
 }
 
-/** Checks the history of one job, or of every job of the store. */
-export async function verifyLedger(loop: StoreLoop, jobId: string | undefined): Promise<LedgerReport> {
-  const { access } = loop;
-  // Jobs first, then their history: a verdict that falls in between is seen as one too many, never as one too few,
-  // so each job is read again right before its entries.
-  const entries = new Map<string, LedgerEntry[]>();
-  if (jobId === undefined) {
-    let after: string | undefined;
-    do {
-      const page = await access.list({ limit: PAGE, after });
-      for (const { record } of page.jobs) entries.set(record.id, []);
-      after = page.nextCursor ?? undefined;
-    } while (after !== undefined);
-  } else {
-    entries.set(jobId, []);
+function readResult(stored: StoredResult | null, codec: JobCodec, now: EpochMs): Pick<RunReport, 'result' | 'resultOmitted'> {
+  if (stored === null || stored.expiresAt <= now) return { result: undefined, resultOmitted: null };
+  if (stored.value === null) return { result: undefined, resultOmitted: stored.omitted };
+  try {
+    return { result: codec.deserialize(stored.value), resultOmitted: null };
+  } catch {
+    return { result: undefined, resultOmitted: 'unreadable' };
   }
-  for (const entry of await readHistory(loop, jobId)) {
-    const same = entries.get(entry.jobId);
-    if (same === undefined) entries.set(entry.jobId, [entry]);
-    else same.push(entry);
-  }
-
-  const problems: Problem[] = [];
-  const counts = { succeeded: 0, failed: 0, missed: 0, coalesced: 0, skipped: 0, cancelled: 0, abandoned: 0 };
-  let pending = 0;
-  let prunedJobs = 0;
-  for (const [id, history] of entries) {
-    const { audit, pruned } = await auditSettled(loop, id, history);
-    problems.push(...audit.problems);
-    for (const verdict of VERDICTS) counts[verdict] += audit.counts[verdict];
-    pending += audit.pending;
-    if (pruned) prunedJobs += 1;
-  }
-  const dated = problems.map((found) => ({ ...found, scheduledFor: new Date(found.scheduledFor) }));
-  return { ok: dated.length === 0, problems: dated, jobs: entries.size, counts, pending, prunedJobs };
-}
-
-/** Audits one job; what looks wrong is read again, because the job may have moved on between the two reads. */
-async function auditSettled(
-  loop: StoreLoop,
-  id: string,
-  given: readonly LedgerEntry[],
-): Promise<{ audit: LedgerAudit; pruned: boolean }> {
-  const { access } = loop;
-  let history = given;
-  for (let attempt = 1; ; attempt++) {
-    const stored = await access.get(id);
-    const prunedThrough = await access.prunedThrough(id);
-    const audit = auditLedger(id, stored?.record, history, prunedThrough);
-    if (audit.problems.length === 0 || attempt === 3) return { audit, pruned: prunedThrough !== null };
-    history = await readHistory(loop, id);
-  }
-}
-
-async function readHistory(loop: StoreLoop, jobId: string | undefined): Promise<LedgerEntry[]> {
-  const history: LedgerEntry[] = [];
-  let after: string | undefined;
-  do {
-    const page = await loop.access.listLedger({ jobId, limit: PAGE, after });
-    history.push(...page.entries);
-    after = page.nextCursor ?? undefined;
-  } while (after !== undefined);
-  return history;
 }

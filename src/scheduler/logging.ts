@@ -59,6 +59,7 @@ const UNHEARD: Partial<Record<SchedulerEvent['type'], 'info' | 'warn' | 'error'>
   clockJump: 'warn',
   storeUnavailable: 'error',
   storeRecovered: 'info',
+  tasksUnknown: 'warn',
 };
 
 /** Whether an event is worth a line in the log when nobody listens for it. */

@@ -5,12 +5,14 @@ import type { Executor } from '../ports/executor.js';
 import type { JobCodec } from '../ports/job-codec.js';
 import type { JobStore } from '../ports/job-store.js';
 import type { Logger } from '../ports/logger.js';
+import type { Serializer } from '../ports/serializer.js';
 import type { Trigger, TriggerReader } from '../ports/trigger.js';
 import { toMs, type DurationInput } from '../time/duration.js';
 import type { BindContext } from './active-run.js';
 import type { JobPolicyOptions } from './job-options.js';
 import { isLogger, toLogger, type FieldsFirstLogger } from './logging.js';
 import { refuseUnknownKeys } from '../errors/options.js';
+import type { ProcessIdentity } from './process-identity.js';
 import { BUILT_IN_POLICY, nonEmpty, POLICY_OPTIONS, resolvePolicy, whole } from './policy.js';
 import type { TaskMap, TaskShapes } from './tasks.js';
 
@@ -26,17 +28,28 @@ export interface SchedulerOptions<T extends TaskShapes = TaskMap> {
   readonly jobDefaults?: JobPolicyOptions | undefined;
   /** Reads stored triggers; a `TriggerRegistry` that knows your own kinds. Default: punctual's own kinds. */
   readonly triggers?: TriggerReader | undefined;
+  /**
+   * Writes arguments, metadata and results of jobs in durable stores, to encrypt them for instance. What other
+   * serializers wrote before is still read. Default: `TaggedSerializer`.
+   */
+  readonly serializer?: Serializer | undefined;
+  /** Longest return value, in characters of its serialized form, that the history keeps. Default 16,384. */
+  readonly maxResultSize?: number | undefined;
   /** IANA zone of cron strings and of triggers made without one. Default: the system's. */
   readonly timezone?: string | undefined;
   /** Where time comes from. Default: the system's clocks. */
   readonly clock?: Clock | undefined;
   /** Where to write what an operator should see. Default: warnings and errors to `console`. */
   readonly logger?: Logger | FieldsFirstLogger | undefined;
-  /** Name of this scheduler in leases, events and the ledger; unique among those that share a store. Default: host, process id, random. */
+  /**
+   * Name of this scheduler in leases, events and the ledger; unique among those that share a store. Give one that the
+   * next process has too, and it takes up at once what was running when this one died, instead of waiting for the leases
+   * to run out. Default: host, process id, random.
+   */
   readonly node?: string | undefined;
   /** Without a sign of life for this long, other nodes take over a run. Default 15 s, at least 1 s. Shared stores only. */
   readonly leaseDuration?: DurationInput | undefined;
-  /** Jobs claimed at a time. Default 500. */
+  /** Jobs claimed at a time. Default 500; less where a store asks for less (SQLite: 32). */
   readonly batchSize?: number | undefined;
   /** Longest sleep, so that a clock that was set, or a hint that was lost, is noticed. Default and maximum 30 s. */
   readonly maxSleep?: DurationInput | undefined;
@@ -55,8 +68,9 @@ export interface Wiring {
   readonly logger: Logger;
   readonly node: string;
   readonly timezone: string;
+  identify(): ProcessIdentity;
   /** Reads stored triggers through `triggers`, or knows punctual's own. */
-  createCodec(triggers: TriggerReader | undefined): JobCodec;
+  createCodec(triggers: TriggerReader | undefined, serializer: Serializer | undefined): JobCodec;
   bindContext: BindContext;
   createJobStore(): JobStore;
   createExecutor(): Executor;
@@ -70,10 +84,14 @@ export interface ResolvedOptions {
   readonly tasks: TaskMap;
   readonly policy: JobPolicy;
   readonly triggers: TriggerReader | undefined;
+  readonly serializer: Serializer | undefined;
+  readonly maxResultSize: number;
   readonly timezone: string;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly node: string;
+  /** The process behind `node`, if that name was given. */
+  readonly process: ProcessIdentity | undefined;
   readonly leaseMs: number;
   readonly batchSize: number;
   readonly maxSleepMs: number;
@@ -87,6 +105,8 @@ const OPTIONS: readonly (keyof SchedulerOptions)[] = [
   'tasks',
   'jobDefaults',
   'triggers',
+  'serializer',
+  'maxResultSize',
   'timezone',
   'clock',
   'logger',
@@ -126,10 +146,13 @@ export function resolveOptions(options: SchedulerOptions, wiring: Wiring): Resol
     tasks: options.tasks ?? {},
     policy: resolvePolicy(BUILT_IN_POLICY, jobDefaults, timezone, 'jobDefaults.'),
     triggers: options.triggers,
+    serializer: options.serializer === undefined ? undefined : checkSerializer(options.serializer),
+    maxResultSize: whole(options.maxResultSize ?? 16_384, 'maxResultSize', 0),
     timezone,
     clock,
     logger: logger === undefined ? wiring.logger : toLogger(logger),
     node: options.node === undefined ? wiring.node : nonEmpty(options.node, 'node'),
+    process: options.node === undefined ? undefined : wiring.identify(),
     leaseMs: toMs(options.leaseDuration ?? 15_000, 'leaseDuration', 1_000),
     batchSize: whole(options.batchSize ?? 500, 'batchSize', 1, 100_000),
     maxSleepMs,
@@ -148,6 +171,12 @@ export function checkExecutor(executor: unknown, option: string): asserts execut
   requireMethods(executor, option, ['execute']);
   const { free } = executor as { readonly free?: unknown };
   if (typeof free !== 'number') throw new InvalidOptionError(`${option}.free`, free, 'the number of runs it still takes');
+}
+
+function checkSerializer(serializer: unknown): Serializer {
+  requireMethods(serializer, 'serializer', ['serialize', 'deserialize']);
+  nonEmpty((serializer as Serializer).name, 'serializer.name');
+  return serializer as Serializer;
 }
 
 function requireMethods(value: unknown, option: string, methods: readonly string[]): void {

@@ -23,6 +23,7 @@ export const BUILT_IN_POLICY: JobPolicy = Object.freeze({
   maxCrashes: 3,
   priority: 0,
   executor: 'default',
+  resultTtlMs: 86_400_000,
 });
 
 /** Most fire times one catch-up may keep in a record, and most that may wait in one. */
@@ -51,6 +52,7 @@ const RULES = {
   maxCrashes: (v, path) => ({ maxCrashes: whole(v, path, 0) }),
   priority: (v, path) => ({ priority: whole(v, path, Number.MIN_SAFE_INTEGER) }),
   executor: (v, path) => ({ executor: nonEmpty(v, path) }),
+  resultTtl: (v, path) => ({ resultTtlMs: v === null ? null : toMs(v, path) || null }),
 } satisfies Record<keyof JobPolicyOptions, Rule>;
 
 export const POLICY_OPTIONS: readonly string[] = Object.keys(RULES);
@@ -133,4 +135,9 @@ export function flag(value: unknown, option: string, otherwise = false): boolean
   if (value === undefined) return otherwise;
   if (typeof value === 'boolean') return value;
   throw new InvalidOptionError(option, value, 'true or false');
+}
+
+/** Without making the items `any`, as the built-in guard does. */
+export function isArray(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value);
 }

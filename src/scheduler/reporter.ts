@@ -69,7 +69,9 @@ export class Reporter {
   }
 
   #publish(event: SchedulerEvent): void {
+    // Before it is told: a listener for one time is gone once it has heard.
+    const isHeard = this.hub.hears(event.type);
     if (this.hub.has(event.type)) this.hub.emit(event);
-    if (!this.hub.hears(event.type)) logUnheard(this.#logger, event);
+    if (!isHeard) logUnheard(this.#logger, event);
   }
 }

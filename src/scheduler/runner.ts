@@ -1,16 +1,19 @@
 import type { Decision } from '../core/draft.js';
 import { JobAbortedError, JobTimeoutError, LeaseLostError } from '../errors/job-errors.js';
 import type { JobRecord, TaskFunction } from '../model/job.js';
-import type { Verdict } from '../model/ledger.js';
-import type { RunningRun, RunOutcome } from '../model/run.js';
-import type { Revision } from '../ports/job-store.js';
+import type { StoredResult, Verdict } from '../model/ledger.js';
+import type { ErrorInfo, RunningRun, RunOutcome } from '../model/run.js';
+import type { MaybePromise, Revision } from '../ports/job-store.js';
 import { ActiveRun } from './active-run.js';
 import { toErrorInfo } from './error-info.js';
 import { FinishWrite, type FinishWriteHost, type RunConclusion } from './finish-write.js';
 import { Heartbeat } from './heartbeat.js';
 import type { HeldJob } from './held-job.js';
 import { isThenable } from './maybe-promise.js';
+import { toStoredResult } from './run-result.js';
 import { RunWriter } from './run-writer.js';
+import { prepareArguments, takesAsStored } from './task-arguments.js';
+import type { Task } from './tasks.js';
 import type { LoopDeps, StoreLoop } from './store-loop.js';
 
 /** How a run ended, for whoever waits for its result. */
@@ -24,7 +27,7 @@ export interface RunEnd {
 export type RunSettled = (runId: string, end: RunEnd) => void;
 
 const NONE: readonly ActiveRun[] = Object.freeze([]);
-const SUCCEEDED: RunOutcome = Object.freeze({ kind: 'succeeded' });
+const SUCCEEDED: RunOutcome = Object.freeze({ kind: 'succeeded', result: null });
 
 /** Executes the runs this node holds in one store, and records what became of them. */
 export class Runner implements FinishWriteHost {
@@ -70,8 +73,9 @@ export class Runner implements FinishWriteHost {
     return this.#find(jobId, run) !== undefined;
   }
 
-  start(record: JobRecord, run: RunningRun, fn: TaskFunction, revision: Revision, askedAt: number): void {
-    const { reporter, executors } = this.#deps;
+  /** @param task - what `fn` was defined as; `undefined` for a bare function. */
+  start(record: JobRecord, run: RunningRun, fn: TaskFunction, task: Task | undefined, revision: Revision, askedAt: number): void {
+    const { reporter } = this.#deps;
     const { policy } = record.definition;
     if (this.#leased && this.#deps.clock.monotonic() >= this.#heartbeat.trustedUntil(askedAt)) {
       // The store's answer took as long as the lease: somebody else may have the run already.
@@ -80,14 +84,80 @@ export class Runner implements FinishWriteHost {
     }
     const active = this.#hold(record, run, fn, revision, this.#heartbeat.trustedUntil(askedAt));
     if (this.#leased) this.#heartbeat.added(active);
+    if (policy.timeoutMs !== null) this.#armTimeout(active, policy.timeoutMs);
+    try {
+      if (this.#loop.access.store.durable && active.args.some(isObject)) active.prepared = this.#copied(active.args);
+    } catch (error) {
+      this.#refuse(active, error);
+      return;
+    }
+    if (task === undefined || takesAsStored(task, active.argsVersion)) this.#execute(active);
+    else this.#prepare(active, task);
+  }
+
+  /** What a task does to its arguments is nothing to the record, which a store may keep in memory and write again. */
+  #copied(args: readonly unknown[]): readonly unknown[] {
+    const { codec } = this.#deps;
+    return codec.deserialize(codec.serialize(args)) as readonly unknown[];
+  }
+
+  /** Makes the arguments of a run, then begins it. Until then its room in the executor is kept, and its lease renewed. */
+  #prepare(active: ActiveRun, task: Task): void {
+    let args: MaybePromise<readonly unknown[]>;
+    try {
+      args = prepareArguments(task, active.args, active.argsVersion);
+    } catch (error) {
+      this.#refuse(active, error);
+      return;
+    }
+    if (!isThenable(args)) {
+      active.prepared = args;
+      this.#execute(active);
+      return;
+    }
+    const { executors } = this.#deps;
+    const { executor } = active.record.definition.policy;
+    executors.promise(executor, 1);
+    let waits = true;
+    const goOn = (next: () => void): void => {
+      if (!waits) return;
+      waits = false;
+      active.onEarlyAbort = null;
+      executors.promise(executor, -1);
+      if (active.phase === 'running') next();
+      else executors.roomMade();
+    };
+    // Nobody can stop a schema: whoever wants the run to end need not wait for it.
+    active.onEarlyAbort = () => {
+      goOn(() => {
+        this.#failed(active, active.abortReason);
+      });
+    };
+    args.then(
+      (prepared) => {
+        goOn(() => {
+          active.prepared = prepared;
+          this.#execute(active);
+        });
+      },
+      (error: unknown) => {
+        goOn(() => {
+          this.#refuse(active, error);
+        });
+      },
+    );
+  }
+
+  #execute(active: ActiveRun): void {
+    const { reporter, executors } = this.#deps;
+    const { record, run } = active;
     if (reporter.wants('jobSubmitted')) {
       reporter.run(record, this.#alias, run, 'jobSubmitted', { latenessMs: run.startedAt - run.scheduledFor });
     }
-    if (policy.timeoutMs !== null) this.#armTimeout(active, policy.timeoutMs);
     if (reporter.wants('jobStarted')) reporter.run(record, this.#alias, run, 'jobStarted', {});
     let answer: unknown;
     try {
-      answer = executors.require(policy.executor).execute(active);
+      answer = executors.require(record.definition.policy.executor).execute(active);
     } catch (error) {
       this.#failed(active, error);
       return;
@@ -147,6 +217,7 @@ export class Runner implements FinishWriteHost {
   #release(active: ActiveRun, reason: string): void {
     active.phase = 'ended';
     active.timeoutTimer?.cancel();
+    active.onEarlyAbort?.();
     this.#writer.push(new FinishWrite(this, active, { kind: 'released', reason }));
   }
 
@@ -185,9 +256,11 @@ export class Runner implements FinishWriteHost {
    */
   async #explainRefusal(active: ActiveRun, current: JobRecord | undefined, conclusion: RunConclusion): Promise<void> {
     const { node, logger } = this.#deps;
-    const waits = current?.state.runs.some(
-      (run) => run.state === 'waiting' && run.id === active.runId && run.attempt === active.attempt && run.cause === 'retry',
-    );
+    const waits = current?.state.runs.some((run) => {
+      if (run.state !== 'waiting' || run.id !== active.runId) return false;
+      // For another attempt, or for the same one, which was refused before it began.
+      return run.attempt === active.attempt ? run.cause === 'retry' : run.attempt === active.attempt - 1;
+    });
     let ours = waits === true;
     try {
       if (!ours) {
@@ -211,7 +284,13 @@ export class Runner implements FinishWriteHost {
 
   #succeeded(active: ActiveRun, result: unknown): void {
     if (active.timedOut) this.#failed(active, active.abortReason);
-    else this.#end(active, SUCCEEDED, result);
+    else this.#end(active, result === undefined ? SUCCEEDED : { kind: 'succeeded', result: this.#toKeep(active, result) }, result);
+  }
+
+  #toKeep(active: ActiveRun, value: unknown): StoredResult | null {
+    const { resultTtlMs } = active.record.definition.policy;
+    if (resultTtlMs === null) return null;
+    return toStoredResult(value, this.#deps.codec, this.#deps.maxResultSize, this.#loop.now() + resultTtlMs);
   }
 
   #failed(active: ActiveRun, thrown: unknown): void {
@@ -229,6 +308,11 @@ export class Runner implements FinishWriteHost {
     const error = active.timedOut ? abortReason : thrown;
     const retryable = this.#isRetryable(active, error);
     this.#end(active, { kind: 'failed', error: toErrorInfo(error), retryable, timedOut: active.timedOut }, error);
+  }
+
+  /** Its task cannot take its arguments. */
+  #refuse(active: ActiveRun, thrown: unknown): void {
+    this.#end(active, { kind: 'refused', args: active.record.definition.args, error: toErrorInfo(thrown) }, thrown);
   }
 
   #end(active: ActiveRun, outcome: RunOutcome, value: unknown): void {
@@ -254,7 +338,7 @@ export class Runner implements FinishWriteHost {
         reporter.run(active.record, this.#alias, active.run, 'jobExecuted', { durationMs, result: value });
       }
       if (active.isManual) settled(active.runId, { verdict: 'succeeded', result: value });
-    } else if (outcome.kind === 'failed' && !decision.notices.some((notice) => notice.type === 'jobRetry')) {
+    } else if (isFailure(outcome, active) && !decision.notices.some(({ type }) => type === 'jobRetry' || type === 'jobCancelled')) {
       reporter.run(active.record, this.#alias, active.run, 'jobError', { durationMs, error: outcome.error, cause: value });
       if (active.isManual) settled(active.runId, { verdict: 'failed', error: value });
     }
@@ -337,4 +421,13 @@ export class Runner implements FinishWriteHost {
       if (run.state === 'running' && run.abort !== null) this.#find(record.id, run)?.abort(new JobAbortedError(run.abort));
     }
   }
+}
+
+/** Whether whoever looks at the run sees it fail. A run of the schedule that was refused waits. */
+function isFailure(outcome: RunOutcome, active: ActiveRun): outcome is RunOutcome & { readonly error: ErrorInfo } {
+  return outcome.kind === 'failed' || (outcome.kind === 'refused' && active.isManual);
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
 }

@@ -95,8 +95,8 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     for (const [name, fn] of Object.entries(resolved.tasks)) this.tasks.define(name, fn, undefined, `tasks.${name}`);
     for (const [alias, executor] of resolved.executors) this.executors.add(alias, executor);
     this.executors.require(resolved.policy.executor);
+    this.codec = wiring.createCodec(resolved.triggers, resolved.serializer);
     for (const [alias, store] of resolved.stores) this.directory.add(this.#newLoop(alias, store));
-    this.codec = wiring.createCodec(resolved.triggers);
     this.factory = new JobFactory(resolved, wiring, this.tasks, this.executors);
   }
 
@@ -210,15 +210,17 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
 
   // ── parts ──
 
-  /** Adds a job store under an alias, while running or before. @throws InvalidOptionError when the alias is taken. */
+  /** Adds a job store under an alias, while running or before. @throws InvalidOptionError when the alias is taken; InvalidStateError while it stops. */
   async addJobStore(alias: string, store: JobStore): Promise<void> {
     if (this.directory.has(nonEmpty(alias, 'alias'))) throw new InvalidOptionError('alias', alias, 'an alias no other job store has');
     checkStore(store, 'store');
     const loop = this.#newLoop(alias, store);
     await loop.open(this.context());
-    if (this.directory.has(alias)) {
+    const isTaken = this.directory.has(alias);
+    if (isTaken || this.#stopping !== undefined) {
       await loop.close();
-      throw new InvalidOptionError('alias', alias, 'an alias no other job store has');
+      if (isTaken) throw new InvalidOptionError('alias', alias, 'an alias no other job store has');
+      throw new InvalidStateError('Cannot add a job store to a scheduler that is stopping.');
     }
     this.directory.add(loop);
     this.reporter.scheduler({ type: 'jobStoreAdded', jobStore: alias });
@@ -257,14 +259,17 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   // ── inside ──
 
   #newLoop(alias: string, store: JobStore): StoreLoop {
-    const { clock, logger, node, leaseMs, batchSize, maxSleepMs, keepAlive, storeTimeoutMs } = this.options;
+    const { clock, logger, node, process, leaseMs, batchSize, maxSleepMs, keepAlive, storeTimeoutMs, maxResultSize } = this.options;
     const deps: LoopDeps = {
       clock,
       clockWatch: this.#clockWatch,
       logger,
       node,
+      process,
       leaseMs,
       batchSize,
+      maxResultSize,
+      codec: this.codec,
       maxSleepMs,
       keepAlive,
       reporter: this.reporter,

@@ -7,20 +7,31 @@ import { InvalidOptionError } from '../errors/errors.js';
 import { JobNotFoundError, NeverFiresError } from '../errors/job-errors.js';
 import { InvalidStateError } from '../errors/scheduler-errors.js';
 import { wakeAt, type JobDefinition, type JobRecord } from '../model/job.js';
-import type { Revision, StoredJob } from '../ports/job-store.js';
+import type { MaybePromise, Revision, StoredJob } from '../ports/job-store.js';
 import { Job, type ChangeOptions, type JobOperations, type JobSelector, type RunJobOptions, type TriggerInput } from './job.js';
+import type { Bulk } from './bulk.js';
+import type { SyncJob } from './defined-set.js';
+import { importJobs, type ImportOptions, type ImportResult } from './import.js';
 import { changeJob, type JobChangeResult } from './job-changes.js';
-import { isSpent, newJobRecord, takePlace, VISIBLE, type Addition, type JobListQuery } from './job-directory.js';
-import { checkTags, type TaskInput } from './job-factory.js';
-import type { AddJobRest, JobChanges, JobOptions, JobPolicyOptions } from './job-options.js';
-import { listRuns, verifyLedger, withCursor, type LedgerReport, type RunQuery, type RunReports } from './ledger-view.js';
+import { asking, checkSelector, isSpent, newJobRecord, takePlace, type Addition, type JobListQuery } from './job-directory.js';
+import type { TaskInput } from './job-factory.js';
+import { listJobs } from './job-list.js';
+import type { AddJobRest, JobChanges, JobOptions } from './job-options.js';
+import { listRuns, withCursor, type RunQuery, type RunReports } from './ledger-view.js';
 import { isThenable } from './maybe-promise.js';
 import type { SchedulerOptions, Wiring } from './options.js';
+import { mayHaveFired, withoutPast } from './past-fires.js';
 import { refuseUnknownKeys, requireObject } from '../errors/options.js';
-import { flag, nonEmpty, oneOf, whole } from './policy.js';
+import { flag, isArray, nonEmpty, whole } from './policy.js';
 import { awaitElsewhere, type RunHandle } from './run-handles.js';
 import type { StoreLoop } from './store-loop.js';
+import { requireReadable, requireRunnable } from './unreadable.js';
+import { verifyLedger, type LedgerReport } from './verify-ledger.js';
+import { syncJobs, type SyncOptions } from './sync.js';
+import type { SyncPlan } from './sync-plan.js';
+import type { ArgumentsSchema, SchemaInput, SchemaOutput, TaskOptions } from './task-options.js';
 import type { TaskMap, TaskShapes, TaskRef } from './tasks.js';
+import { exportListed, type JobExport } from './transfer.js';
 
 /** One of many jobs for `addJobs`. */
 export type JobSpec = JobOptions & {
@@ -33,7 +44,6 @@ type AnyJobOptions = JobOptions & { readonly args?: readonly unknown[] | undefin
 /** The arguments of a task. */
 export type ArgsOf<F> = F extends (...args: infer A) => unknown ? A : never;
 
-const QUERY_KEYS: readonly (keyof JobListQuery)[] = ['tags', 'task', 'status', 'text', 'jobStore', 'limit', 'cursor'];
 const PAGE = 1_000;
 
 /** Jobs, and where the next page begins when there is one. */
@@ -55,13 +65,20 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends SchedulerBase imp
   /**
    * Registers a task under a name that jobs refer to, in this process and in the next.
    *
-   * @param defaults - policies of its jobs that say nothing themselves.
+   * @param options - policies of its jobs that say nothing themselves; a schema of its arguments (`args`), their `version`
+   * and the `upgrades` of those stored for an earlier one.
    * @returns a reference that `addJob` takes in place of the name, and that knows the types of the arguments.
-   * @throws InvalidOptionError on a bad name or default, and when another function has the name.
+   * @throws InvalidOptionError on a bad name or option, and when another function has the name.
    */
-  defineTask<A extends unknown[]>(name: string, fn: (...args: A) => unknown, defaults?: JobPolicyOptions): TaskRef<A> {
-    if (defaults?.executor !== undefined) this.executors.require(defaults.executor);
-    const task = this.tasks.define(name, fn, defaults);
+  defineTask<S extends ArgumentsSchema>(
+    name: string,
+    fn: (...args: SchemaOutput<S>) => unknown,
+    options: TaskOptions & { readonly args: S },
+  ): TaskRef<SchemaInput<S>>;
+  defineTask<A extends unknown[]>(name: string, fn: (...args: A) => unknown, options?: TaskOptions & { readonly args?: undefined }): TaskRef<A>;
+  defineTask(name: string, fn: (...args: never[]) => unknown, options?: TaskOptions): TaskRef {
+    if (options?.executor !== undefined) this.executors.require(options.executor);
+    const task = this.tasks.define(name, fn, options);
     for (const loop of this.directory.loops) loop.wake();
     return { name: task.name };
   }
@@ -85,6 +102,9 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends SchedulerBase imp
     const opening = loop.open(this.context());
     if (isThenable(opening)) await opening;
     const addition = this.#prepare(loop, task, trigger, options);
+    const checking = this.tasks.check(addition.fresh.definition);
+    if (isThenable(checking)) await checking;
+    if (mayHaveFired(loop, addition.fresh)) return this.#addPast(loop, addition);
     const inserted = loop.access.insert([addition.fresh]);
     const [stored] = isThenable(inserted) ? await inserted : inserted;
     return stored === undefined ? this.#settleConflict(loop, addition) : this.#admit(loop, stored, false);
@@ -109,21 +129,27 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends SchedulerBase imp
       const own = byLoop.get(loop);
       if (own === undefined) byLoop.set(loop, [additions.length]);
       else own.push(additions.length);
-      additions.push(this.#prepare(loop, task, trigger, options));
+      const addition = this.#prepare(loop, task, trigger, options);
+      const checking = this.tasks.check(addition.fresh.definition);
+      if (isThenable(checking)) await checking;
+      additions.push(addition);
     }
     const jobs = new Array<Job>(additions.length);
     for (const [loop, indexes] of byLoop) {
       for (let at = 0; at < indexes.length; at += PAGE) {
         const batch = indexes.slice(at, at + PAGE);
-        const answers = await loop.access.insert(batch.map((index) => additions[index]!.fresh));
+        const past = batch.filter((index) => mayHaveFired(loop, additions[index]!.fresh));
+        const others = past.length === 0 ? batch : batch.filter((index) => !past.includes(index));
+        const answers = await loop.access.insert(others.map((index) => additions[index]!.fresh));
         const taken: number[] = [];
-        batch.forEach((index, i) => {
+        others.forEach((index, i) => {
           const stored = answers[i];
           if (stored === undefined) taken.push(index);
           else jobs[index] = this.#admit(loop, stored, false);
         });
         // Last, because one of them may fail the call, and what is in the store has to fire all the same.
         for (const index of taken) jobs[index] = await this.#settleConflict(loop, additions[index]!);
+        for (const index of past) jobs[index] = await this.#addPast(loop, additions[index]!);
       }
     }
     return jobs;
@@ -143,32 +169,8 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends SchedulerBase imp
 
   /** The jobs that match, in order of store and id. @throws InvalidOptionError, UnknownStoreError */
   async getJobs(query: JobListQuery = {}): Promise<JobList> {
-    refuseUnknownKeys(query, '', QUERY_KEYS);
-    const limit = query.limit === undefined ? Number.POSITIVE_INFINITY : whole(query.limit, 'limit', 1);
-    const [fromStore, fromId] = readCursor(query.cursor);
-    if (fromStore !== undefined && !this.directory.has(fromStore)) throw badCursor(query.cursor);
-    const statuses = query.status === undefined ? VISIBLE : [query.status].flat().map((status) => oneOf(status, 'status', VISIBLE));
-    const tags = query.tags === undefined ? undefined : checkTags(query.tags);
-    const task = query.task === undefined ? undefined : nonEmpty(query.task, 'task');
-    const text = query.text === undefined || query.text === '' ? undefined : nonEmpty(query.text, 'text');
-    const jobs: Job[] = [];
-    let reached = fromStore === undefined;
-    for (const loop of query.jobStore === undefined ? this.directory.loops : [this.directory.require(query.jobStore)]) {
-      const { alias } = loop.access;
-      const isFirst = !reached && alias === fromStore;
-      reached ||= isFirst;
-      if (!reached) continue;
-      await loop.open(this.context());
-      let after: string | undefined = isFirst ? fromId : undefined;
-      do {
-        const room = Math.min(PAGE, limit - jobs.length);
-        if (room === 0) return withCursor(jobs, cursorAfter(jobs));
-        const page = await loop.access.list({ tags, task, text, statuses, after, limit: room });
-        for (const stored of page.jobs) jobs.push(new Job(this, alias, stored));
-        after = page.nextCursor ?? undefined;
-      } while (after !== undefined);
-    }
-    return withCursor(jobs, null);
+    const { jobs, nextCursor } = await listJobs(this.directory, this.context(), query);
+    return withCursor(jobs.map(({ alias, stored }) => new Job(this, alias, stored)), nextCursor);
   }
 
   /**
@@ -217,6 +219,7 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends SchedulerBase imp
     checkSelector(id, options, ['jobStore', 'ifRevision']);
     let changed: readonly string[] = [];
     const { loop, result } = await this.#change(id, options, (record, context, { access }) => {
+      requireReadable(record, this.codec);
       const made = this.factory.modify(record, changes, access.store.durable);
       ({ changed } = made);
       if (changed.length === 0) return undefined;
@@ -225,7 +228,7 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends SchedulerBase imp
       // To end a job, it is removed; a change of its policies that leaves nothing of it is most likely a mistake.
       if (next === null || (next.state.status === 'active' && isSpent(next))) throw new NeverFiresError(id, `with ${changed.join(', ')} changed, it`);
       return decision;
-    });
+    }, (record) => this.factory.checkChanges(record, changes));
     this.#modified(loop, result, changed);
     return this.#handle(loop, result);
   }
@@ -234,8 +237,9 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends SchedulerBase imp
   async rescheduleJob(id: string, trigger: TriggerInput, options: ChangeOptions = {}): Promise<Job> {
     checkSelector(id, options, ['jobStore', 'ifRevision']);
     const { loop, result } = await this.#change(id, options, (record, context) => {
+      requireReadable(record, this.codec);
       const definition = this.factory.reschedule(record, trigger, context.now);
-      const decision = rescheduleJob(record, definition, context);
+      const decision = asking(definition, () => rescheduleJob(record, definition, context));
       if (decision.next?.state.nextFireTime === null && record.state.status !== 'paused' && !awaitsStart(definition)) {
         throw new NeverFiresError(id, `${definition.trigger.kind} trigger ${JSON.stringify(definition.trigger)}`);
       }
@@ -281,15 +285,13 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends SchedulerBase imp
     let handle: RunHandle | undefined;
     try {
       const { loop } = await this.#change(id, options, (record, context) => {
-        if (record.state.status === 'quarantined') {
-          throw new InvalidStateError(`Job "${id}" is in quarantine (${record.state.reason ?? 'unknown reason'}). Mend it, then call retryQuarantined("${id}").`);
-        }
-        const requested = requestRun(record, args === undefined ? null : Object.freeze([...args]), context);
+        requireRunnable(record);
+        const requested = requestRun(record, args === undefined ? null : Object.freeze([...args]), context, this.tasks.versionOf(record.definition));
         // Before the write, because the run may be over by the time it returns.
         if (handle !== undefined) this.handles.discard(handle.runId);
         handle = this.handles.create(id, requested.id);
         return requested.decision;
-      });
+      }, ({ definition }) => (args === undefined ? undefined : this.tasks.check(definition, args)));
       if (loop.access.store.shared && handle !== undefined) awaitElsewhere(this.handles, loop, this.options.clock, handle.runId);
     } catch (error) {
       if (handle !== undefined) this.handles.discard(handle.runId);
@@ -325,13 +327,76 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends SchedulerBase imp
     return times;
   }
 
+  // ── many jobs ─────────────────────────────────────────────────────────────
+
+  /**
+   * Makes the stored jobs of an owner those that are defined: adds what is missing, changes what differs, and removes what
+   * is no longer defined. For the start of a program whose jobs are known in its code. An unchanged job is not written,
+   * and keeps its place; a changed trigger begins a new schedule, other changes keep the next fire time. Pauses,
+   * counters and live runs stay. Jobs of other owners, or of none, are left alone. Processes may do so at the same time.
+   *
+   * Of a job in quarantine the definition takes the place. In a store that is not durable, functions are compared by
+   * identity: a new function is a change. A job that has come to its end is gone, and is added again if it is still defined.
+   *
+   * @returns what was done, or with `dryRun` what would be; as text, a line for each job and a summary.
+   * @throws InvalidOptionError, as for an id that is defined twice; JobOwnedError when a job with the id of a definition
+   * is not the owner's and `adopt` was not given; what `addJob` throws. Nothing was changed then, unless the store failed.
+   * @example
+   * ```ts
+   * const plan = await scheduler.sync(
+   *   [
+   *     { id: 'invoices', task: 'sendInvoices', trigger: '0 6 1 * *' },
+   *     { id: 'reminders', task: 'remind', trigger: new IntervalTrigger({ hours: 1 }), args: ['overdue'] },
+   *   ],
+   *   { owner: 'billing' },
+   * );
+   * console.log(String(plan)); // + invoices …
+   * ```
+   */
+  sync(definitions: readonly SyncJob[], options: SyncOptions): Promise<SyncPlan> {
+    return syncJobs(this.#bulk(), definitions, options);
+  }
+
+  /**
+   * Jobs as plain JSON: what each is, and its place in the schedule. All that match, or with `limit` one page of them, which
+   * is a document of its own; `nextCursor` leads on. Live runs stay where they are: for a move, shut down what runs first.
+   *
+   * @throws JobUnstorableError naming every job that has a bare function, or anything else that cannot be written.
+   * @example
+   * ```ts
+   * await writeFile('jobs.json', JSON.stringify(await scheduler.exportJobs(), null, 2));
+   * ```
+   */
+  async exportJobs(query: JobListQuery = {}): Promise<JobExport> {
+    const { jobs, nextCursor } = await listJobs(this.directory, this.context(), query);
+    return exportListed(jobs, nextCursor, this.codec, new Date(this.options.clock.now()));
+  }
+
+  /**
+   * Adds exported jobs, each at its place in the schedule: its cursor, its counters, and the grid of its interval. What came up
+   * since is up to its misfire policies. A job whose task is not defined here waits; one that cannot be read here is
+   * kept as it is, in quarantine. Fire times that a replaced job has dealt with here do not come up again.
+   *
+   * @param data - what `exportJobs` answered, or any page of it.
+   * @throws UnknownFormatError, InvalidOptionError, UnknownStoreError, ConflictingJobIdError naming every id that is taken,
+   * JobUnstorableError. Nothing was imported then, unless another process took an id in the meantime.
+   * @example
+   * ```ts
+   * const data = JSON.parse(await readFile('jobs.json', 'utf8'));
+   * const { added } = await scheduler.importJobs(data, { jobStore: 'sqlite', onConflict: 'keep' });
+   * ```
+   */
+  importJobs(data: unknown, options: ImportOptions = {}): Promise<ImportResult> {
+    return importJobs(this.#bulk(), data, options);
+  }
+
   // ── history ───────────────────────────────────────────────────────────────
 
   /** The history: one line per fire time, or per range of fire times, that has its verdict. */
   async getRuns(query: RunQuery = {}): Promise<RunReports> {
     const loop = this.directory.require(query.jobStore ?? 'default');
     await loop.open(this.context());
-    return listRuns(loop, query, this.options.timezone);
+    return listRuns(loop, query, this.options.timezone, this.codec);
   }
 
   /** Checks that the history adds up: every fire time of an active job has exactly one verdict, or a live run. */
@@ -339,7 +404,7 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends SchedulerBase imp
     refuseUnknownKeys(query, '', ['jobId', 'jobStore']);
     const loop = this.directory.require(query.jobStore ?? 'default');
     await loop.open(this.context());
-    return verifyLedger(loop, query.jobId);
+    return verifyLedger(loop, this.options.clock, query.jobId === undefined ? undefined : nonEmpty(query.jobId, 'jobId'));
   }
 
   // ── inside ────────────────────────────────────────────────────────────────
@@ -348,16 +413,33 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends SchedulerBase imp
     id: string,
     options: { readonly jobStore?: string | undefined; readonly ifRevision?: Revision | undefined },
     change: (record: JobRecord, context: { readonly now: number; readonly node: string }, loop: StoreLoop) => Decision | undefined,
+    check?: (record: JobRecord) => MaybePromise<void>,
   ): Promise<{ loop: StoreLoop; result: JobChangeResult }> {
     for (const loop of options.jobStore === undefined ? this.directory.loops : [this.directory.require(options.jobStore)]) {
       const opening = loop.open(this.context());
       if (isThenable(opening)) await opening;
     }
     const loop = await this.directory.locate(id, options.jobStore);
-    const result = await changeJob(loop, this.options.clock, id, options.ifRevision, (record) =>
-      change(record, { now: loop.now(), node: this.node }, loop),
-    );
+    const changeNow = (record: JobRecord): Decision | undefined => change(record, { now: loop.now(), node: this.node }, loop);
+    const result = await changeJob(loop, this.options.clock, id, options.ifRevision, changeNow, check);
     return { loop, result };
+  }
+
+  #bulk(): Bulk {
+    return {
+      node: this.node,
+      clock: this.options.clock,
+      codec: this.codec,
+      factory: this.factory,
+      reporter: this.reporter,
+      check: (definition) => this.tasks.check(definition),
+      open: async (alias) => {
+        const loop = this.directory.require(alias);
+        await loop.open(this.context());
+        return loop;
+      },
+      admit: (loop, stored, replaced) => { this.#admit(loop, stored, replaced); },
+    };
   }
 
   #handle(loop: StoreLoop, result: JobChangeResult): Job {
@@ -373,6 +455,22 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends SchedulerBase imp
     const fresh = newJobRecord(this.factory.create(task, trigger, options, durable, now), paused, now);
     const remake = (anchor: number): JobDefinition => this.factory.create(task, trigger, options, durable, anchor).definition;
     return { fresh, paused, replaceExisting, remake };
+  }
+
+  /** Adds a job whose first fire time has passed, unless that had its run before and nothing follows. @throws as `addJob`. */
+  async #addPast(loop: StoreLoop, addition: Addition): Promise<Job> {
+    const { access } = loop;
+    const fresh = await withoutPast(loop, addition.fresh);
+    const { id } = fresh;
+    if (isSpent(fresh) && !addition.paused) {
+      const existing = await access.get(id);
+      if (existing !== undefined && existing.record.state.status !== 'removed') return this.#settleConflict(loop, addition);
+      // A program that adds its jobs at each start goes on as it does with those that are still there.
+      if (addition.replaceExisting) return new Job(this, access.alias, { record: fresh, revision: 0 });
+      throw new NeverFiresError(id, `its fire time ${new Date(addition.fresh.state.nextFireTime ?? 0).toISOString()} has its verdict in the history, or lies before what is left of that, and its trigger`);
+    }
+    const [stored] = await access.insert([fresh]);
+    return stored === undefined ? this.#settleConflict(loop, { ...addition, fresh }) : this.#admit(loop, stored, false);
   }
 
   async #settleConflict(loop: StoreLoop, addition: Addition): Promise<Job> {
@@ -396,33 +494,4 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends SchedulerBase imp
     const nextRunTime = result.record.state.nextFireTime;
     this.reporter.job(result.record, loop.access.alias, { type: 'jobModified', changed, nextRunTime });
   }
-}
-
-function checkSelector(id: unknown, options: object, keys: readonly string[]): void {
-  nonEmpty(id, 'id');
-  refuseUnknownKeys(options, '', keys);
-}
-
-function cursorAfter(jobs: readonly Job[]): string | null {
-  const last = jobs.at(-1);
-  return last === undefined ? null : JSON.stringify([last.jobStore, last.id]);
-}
-
-function readCursor(cursor: string | undefined): [string?, string?] {
-  if (cursor === undefined) return [];
-  try {
-    const parsed: unknown = JSON.parse(cursor);
-    if (Array.isArray(parsed) && parsed.length === 2 && parsed.every((part) => typeof part === 'string')) return parsed as [string, string];
-  } catch {
-    // said below
-  }
-  throw badCursor(cursor);
-}
-
-function badCursor(cursor: unknown): InvalidOptionError {
-  return new InvalidOptionError('cursor', cursor, 'the nextCursor of an earlier page');
-}
-
-function isArray(value: unknown): value is readonly unknown[] {
-  return Array.isArray(value);
 }

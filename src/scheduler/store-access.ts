@@ -68,6 +68,8 @@ export class StoreAccess {
   }
 
   async close(): Promise<void> {
+    // What is still opening would be open for good afterwards. That it failed, its caller hears.
+    await this.#opened?.catch(() => undefined);
     if (!this.#ready || this.#closed) return;
     this.#closed = true;
     this.#ready = false;
@@ -112,6 +114,15 @@ export class StoreAccess {
 
   prunedThrough(jobId: string): MaybePromise<EpochMs | null> {
     return this.#call('read the ledger', () => this.store.ledger.prunedThrough(jobId));
+  }
+
+  /** Tasks in use, as far as the store can tell. */
+  tasks(): MaybePromise<readonly string[]> {
+    return this.#call('list tasks', () => this.store.tasks?.() ?? []);
+  }
+
+  maintain(now: EpochMs): MaybePromise<boolean> {
+    return this.#call('keep house', () => this.store.maintain?.(now) ?? false);
   }
 
   /** The store's own time. To be asked only of a store that has one. */

@@ -1,8 +1,10 @@
 import { decide, type PlanContext } from '../core/decide.js';
 import type { Decision } from '../core/draft.js';
+import { quarantineRecord } from '../core/settle.js';
 import { wakeAt, type JobRecord } from '../model/job.js';
 import type { RunningRun } from '../model/run.js';
 import type { Clock, TimerHandle } from '../ports/clock.js';
+import type { JobCodec } from '../ports/job-codec.js';
 import type { ClaimScope, JobChange, MaybePromise, StoreContext, StoredJob } from '../ports/job-store.js';
 import type { Logger } from '../ports/logger.js';
 import type { EpochMs } from '../ports/trigger.js';
@@ -10,11 +12,12 @@ import type { BindContext } from './active-run.js';
 import type { ClockWatch } from './clock-watch.js';
 import type { ExecutorPool } from './executor-pool.js';
 import { isThenable } from './maybe-promise.js';
+import type { ProcessIdentity } from './process-identity.js';
 import type { Reporter } from './reporter.js';
 import { Runner, type RunSettled } from './runner.js';
 import type { StoreAccess } from './store-access.js';
 import { StoreClock } from './store-clock.js';
-import { fireStartupJobs } from './startup.js';
+import { StoreChores } from './store-chores.js';
 import { StoreHealth } from './store-health.js';
 import type { TaskRegistry } from './tasks.js';
 
@@ -27,18 +30,28 @@ export interface LoopDeps {
   readonly tasks: TaskRegistry;
   readonly executors: ExecutorPool;
   readonly node: string;
+  /** The process behind the node's name, where it was given one that its next process has too. */
+  readonly process: ProcessIdentity | undefined;
   readonly leaseMs: number;
   readonly batchSize: number;
+  readonly codec: JobCodec;
+  /** Longest return value kept, in characters of its serialized form. */
+  readonly maxResultSize: number;
   readonly maxSleepMs: number;
   readonly keepAlive: boolean;
   readonly settled: RunSettled;
   readonly bindContext: BindContext;
 }
 
-/** How long a claim hides records from other nodes. If the claimer dies, they are late by this much at worst. */
+/**
+ * How long a claim hides records from other nodes, and no longer than a lease. If the claimer dies, they are late by this
+ * much at worst.
+ */
 const RESERVE_MS = 5_000;
 /** Pause after a batch of which every single claim was lost to others, so that nodes in step fall out of it. */
 const LOST_BATCH_PAUSE_MS = 20;
+/** Pause between two pieces of a store's housekeeping, for everything else that wants its turn. */
+const CHORES_PAUSE_MS = 20;
 
 /**
  * Claims what is due, commits what the planner decided, starts what was won, and sleeps until the next wake-up.
@@ -56,8 +69,8 @@ export class StoreLoop {
   #mode: 'idle' | 'claiming' = 'idle';
   #ticking: Promise<void> | undefined;
   #wakeAgain = false;
-  /** A start that startup jobs have not been given yet. */
-  #startedAt: EpochMs | null = null;
+  readonly #chores: StoreChores;
+  readonly #batchSize: number;
   #timer: TimerHandle | undefined;
   /** When the timer goes off, in wall time. */
   #plannedAt = Number.POSITIVE_INFINITY;
@@ -74,6 +87,8 @@ export class StoreLoop {
     this.health = new StoreHealth(access.alias, deps.clock, deps.reporter);
     this.#storeClock = new StoreClock(access, deps.clock, deps.leaseMs, deps.maxSleepMs);
     this.runner = new Runner(this, deps);
+    this.#chores = new StoreChores(this, deps);
+    this.#batchSize = Math.min(deps.batchSize, access.store.batchSize ?? Number.POSITIVE_INFINITY);
     this.#executes = (jobId, run) => this.runner.executes(jobId, run);
     const canSleepOn = deps.clock.onJump !== undefined && !access.store.shared;
     this.#maxSleepMs = canSleepOn ? Number.POSITIVE_INFINITY : deps.maxSleepMs;
@@ -126,6 +141,7 @@ export class StoreLoop {
   /** Ends for good, once the runner is done. */
   async close(): Promise<void> {
     await this.pause();
+    this.#chores.close();
     this.runner.stop();
     this.#unwatchClock?.();
     this.#unwatchClock = undefined;
@@ -136,6 +152,14 @@ export class StoreLoop {
     } finally {
       await this.access.close();
     }
+  }
+
+  /** In which changes of this node are planned. */
+  planContext(): PlanContext {
+    const { node, leaseMs } = this.#deps;
+    const now = this.now();
+    const leaseUntil = this.access.leased ? now + leaseMs : null;
+    return { now, node, leaseUntil, process: this.#deps.process?.id ?? null, slots: 0, executes: this.#executes };
   }
 
   /** Something may be due. Any number of calls during a tick cause exactly one more. */
@@ -164,22 +188,27 @@ export class StoreLoop {
 
   /** Jobs that fire when a scheduler starts get this start for a fire time, as soon as the store can be asked for them. */
   announceStart(): void {
-    this.#startedAt = this.now();
+    this.#chores.announceStart();
   }
 
   async #tick(): Promise<void> {
     const jumps = this.#deps.clockWatch.check();
-    if (jumps !== this.#jumps) this.#storeClock.forget();
+    if (jumps !== this.#jumps) {
+      this.#storeClock.forget();
+      this.#chores.clockWasSet();
+    }
     this.#jumps = jumps;
     try {
       await this.#storeClock.sync();
+      const takingOver = this.#chores.takeOver();
+      if (takingOver !== undefined) await takingOver;
       let scope = this.#scope();
       for (;;) {
         const answer = this.access.claimDue({
           ...scope,
           now: this.now(),
-          limit: this.#deps.batchSize,
-          reserveMs: RESERVE_MS,
+          limit: this.#batchSize,
+          reserveMs: Math.min(RESERVE_MS, this.#deps.leaseMs),
         });
         const due = isThenable(answer) ? await answer : answer;
         if (due.length === 0 || !this.#isClaiming()) break;
@@ -195,15 +224,13 @@ export class StoreLoop {
         await new Promise<void>((resolve) => { this.#deps.clock.defer(resolve); });
         if (!this.#isClaiming()) break;
       }
-      if (this.#startedAt !== null) {
-        const firing = fireStartupJobs(this, this.#deps.clock, this.#deps.node, this.#startedAt);
-        if (isThenable(firing)) await firing;
-        this.#startedAt = null;
-      }
+      const doing = this.#chores.run();
+      const goesOn = isThenable(doing) ? await doing : doing;
       const wake = this.access.nextWakeAt(scope);
       const next = isThenable(wake) ? await wake : wake;
       this.health.succeeded();
-      this.#sleepUntil(next ?? Number.POSITIVE_INFINITY);
+      const chores = goesOn ? this.now() + CHORES_PAUSE_MS : Number.POSITIVE_INFINITY;
+      this.#sleepUntil(Math.min(next ?? Number.POSITIVE_INFINITY, chores));
     } catch (error) {
       this.#sleepUntil(this.now() + this.health.failed('tick', error));
     }
@@ -211,7 +238,7 @@ export class StoreLoop {
 
   /** Decides on what was claimed, commits it, and starts what was won. Answers how many commits won. */
   #act(due: readonly StoredJob[]): number | Promise<number> {
-    const { clock, node, leaseMs, executors } = this.#deps;
+    const { clock, node, process, leaseMs, executors } = this.#deps;
     const askedAt = clock.monotonic();
     const now = this.now();
     const contexts = new Map<string, { slots: number; starts: number } & PlanContext>();
@@ -222,10 +249,10 @@ export class StoreLoop {
       let context = contexts.get(executor);
       if (context === undefined) {
         const leaseUntil = this.access.leased ? now + leaseMs : null;
-        context = { now, node, leaseUntil, slots: executors.free(executor), starts: 0, executes: this.#executes };
+        context = { now, node, leaseUntil, process: process?.id ?? null, slots: executors.free(executor), starts: 0, executes: this.#executes };
         contexts.set(executor, context);
       }
-      const decision = decide(record, context);
+      const decision = this.#decide(record, context);
       context.slots -= decision.start.length;
       context.starts += decision.start.length;
       decisions.push(decision);
@@ -260,6 +287,16 @@ export class StoreLoop {
     );
   }
 
+  /** One record that nothing can be decided about, whatever the reason, must not hold up the others of its store. */
+  #decide(record: JobRecord, context: PlanContext): Decision {
+    try {
+      return decide(record, context);
+    } catch (error) {
+      this.#deps.logger.error('a job could not be dealt with; it goes into quarantine', { error, jobId: record.id, jobStore: this.access.alias });
+      return quarantineRecord(record, error, context);
+    }
+  }
+
   /** Carries out a decision whose record has been written: events, aborts, starts. */
   apply(before: JobRecord, decision: Decision, revision: StoredJob['revision'], askedAt: number): void {
     const { next, start } = decision;
@@ -288,10 +325,11 @@ export class StoreLoop {
   }
 
   #launch(record: JobRecord, run: RunningRun, revision: StoredJob['revision'], askedAt: number): void {
-    const task = record.definition.fn ?? this.#deps.tasks.get(record.definition.task)?.fn;
+    const task = this.#deps.tasks.of(record.definition);
+    const fn = record.definition.fn ?? task?.fn;
     // The claim asked for known tasks only; a task is never undefined again.
-    if (task === undefined) throw new Error(`task "${record.definition.task}" was claimed without being defined here`);
-    this.runner.start(record, run, task, revision, askedAt);
+    if (fn === undefined) throw new Error(`task "${record.definition.task}" was claimed without being defined here`);
+    this.runner.start(record, run, fn, task, revision, askedAt);
   }
 
   /** A run has ended or was recorded: there may be room, and the record may want attention. */
@@ -307,7 +345,7 @@ export class StoreLoop {
   #scope(): ClaimScope {
     const executors = this.#deps.executors.withRoom();
     if (executors.size < this.#deps.executors.size) this.#deps.executors.onRoom(this.#wakeUp);
-    return { executors, tasks: this.#deps.tasks.names };
+    return { executors, tasks: this.#deps.tasks.versions };
   }
 
   #sleepUntil(at: EpochMs): void {

@@ -1,9 +1,10 @@
 import { InvalidOptionError } from '../errors/errors.js';
 import { UnknownTaskError } from '../errors/job-errors.js';
-import type { JobPolicy, TaskFunction } from '../model/job.js';
-import type { JobPolicyOptions } from './job-options.js';
-import { refuseUnknownKeys } from '../errors/options.js';
-import { nonEmpty, POLICY_OPTIONS, resolvePolicy } from './policy.js';
+import type { JobDefinition, JobPolicy, TaskFunction } from '../model/job.js';
+import type { MaybePromise } from '../ports/job-store.js';
+import { nonEmpty, resolvePolicy } from './policy.js';
+import { checkArguments, type ArgumentRules } from './task-arguments.js';
+import { argumentRules, type TaskOptions } from './task-options.js';
 
 /** Tasks by name, as given to `new AsyncScheduler({ tasks })`. */
 export type TaskMap = Readonly<Record<string, TaskFunction>>;
@@ -20,8 +21,7 @@ export interface TaskRef<A extends readonly unknown[] = readonly unknown[]> {
   readonly bind?: never;
 }
 
-export interface Task {
-  readonly name: string;
+export interface Task extends ArgumentRules {
   readonly fn: TaskFunction;
   /** The policy of its jobs that say nothing. */
   readonly policy: JobPolicy;
@@ -30,7 +30,7 @@ export interface Task {
 /** The tasks this scheduler can run. */
 export class TaskRegistry {
   readonly #tasks = new Map<string, Task>();
-  readonly #names = new Set<string>();
+  readonly #versions = new Map<string, number>();
   readonly #defaults: JobPolicy;
   readonly #timezone: string;
 
@@ -39,26 +39,26 @@ export class TaskRegistry {
     this.#timezone = timezone;
   }
 
-  /** @throws InvalidOptionError on a bad name, function, or default, and when the name is taken by another function. */
-  define(name: unknown, fn: unknown, defaults: JobPolicyOptions | undefined, option = 'fn'): Task {
+  /** @throws InvalidOptionError on a bad name, function, or option, and when the name is taken by another function. */
+  define(name: unknown, fn: unknown, options: TaskOptions = {}, option = 'fn'): Task {
     const valid = nonEmpty(name, 'name');
     if (typeof fn !== 'function') throw new InvalidOptionError(option, fn, 'the function that is the task');
     const known = this.#tasks.get(valid);
     if (known !== undefined && known.fn !== fn) {
       throw new InvalidOptionError('name', name, 'a name no other task has', 'Two tasks under one name would run whichever came last.');
     }
-    if (defaults !== undefined) refuseUnknownKeys(defaults, 'defaults', POLICY_OPTIONS);
-    const policy = resolvePolicy(this.#defaults, defaults ?? {}, this.#timezone, 'defaults.');
-    const task: Task = { name: valid, fn: fn as TaskFunction, policy };
+    const rules = argumentRules(valid, options);
+    const policy = resolvePolicy(this.#defaults, options, this.#timezone, 'defaults.');
+    const task: Task = { ...rules, fn: fn as TaskFunction, policy };
     this.#tasks.set(valid, task);
-    this.#names.add(valid);
+    this.#versions.set(valid, task.version);
     return task;
   }
 
   /** @throws UnknownTaskError */
   require(name: string): Task {
     const task = this.#tasks.get(name);
-    if (task === undefined) throw new UnknownTaskError(name, this.#names);
+    if (task === undefined) throw new UnknownTaskError(name, this.#versions.keys());
     return task;
   }
 
@@ -66,8 +66,30 @@ export class TaskRegistry {
     return this.#tasks.get(name);
   }
 
-  /** A live view. */
-  get names(): ReadonlySet<string> {
-    return this.#names;
+  /** The task of a job; `undefined` for a bare function, and for a task that is not defined here. */
+  of({ fn, task }: JobDefinition): Task | undefined {
+    return fn === null ? this.#tasks.get(task) : undefined;
+  }
+
+  /** The version that arguments given here are for. */
+  versionOf(definition: JobDefinition): number {
+    return this.of(definition)?.version ?? definition.taskVersion;
+  }
+
+  /**
+   * Refuses arguments that the task of a job would refuse. A promise where the schema has to wait.
+   *
+   * @param args - new ones for it, of the present version. Default: those it has.
+   * @throws InvalidArgumentsError, or a promise that rejects with it.
+   */
+  check(definition: JobDefinition, args?: readonly unknown[]): MaybePromise<void> {
+    const task = this.of(definition);
+    if (task === undefined) return undefined;
+    return args === undefined ? checkArguments(task, definition.args, definition.taskVersion) : checkArguments(task, args, task.version);
+  }
+
+  /** The version of each task by name. A live view. */
+  get versions(): ReadonlyMap<string, number> {
+    return this.#versions;
   }
 }

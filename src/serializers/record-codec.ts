@@ -1,58 +1,112 @@
 import { JobUnstorableError } from '../errors/job-errors.js';
-import { NO_RUNS, type JobDefinition, type JobPolicy, type JobRecord, type JobState, type RetryPolicy } from '../model/job.js';
-import type { RunRecord } from '../model/run.js';
+import type { JobDefinition, JobPolicy, JobRecord, JobState, RetryPolicy } from '../model/job.js';
+import type { SerializedValue } from '../model/ledger.js';
 import type { EncodedJob, JobCodec, JsonObject } from '../ports/job-codec.js';
+import type { Serializer } from '../ports/serializer.js';
 import type { Trigger, TriggerJson, TriggerReader } from '../ports/trigger.js';
+import { readState, readStateSafely } from './read-state.js';
+import { Serializers } from './serializers.js';
 import { UnreadableTrigger } from './unreadable-trigger.js';
 
 /** Bumped when the stored form changes; older forms are then brought up step by step when they are read. */
 const VERSION = 1;
 
-/** Records as plain JSON values. */
+/** Records as plain JSON values. What is the user's own (arguments, metadata) goes through a serializer. */
 export class RecordCodec implements JobCodec {
   readonly #triggers: TriggerReader;
-  /** What definitions that could not be read were made from, so that they are written back unchanged. */
-  readonly #raw = new WeakMap<JobDefinition, EncodedJob>();
+  readonly #serializers: Serializers;
+  /** What definitions that could not be read were made from, and the state that was made of theirs, so that they are written back unchanged. */
+  readonly #raw = new WeakMap<JobDefinition, EncodedJob & { readonly shown: JobState }>();
 
-  constructor(triggers: TriggerReader) {
+  /** @param serializer - writes arguments, metadata and results. */
+  constructor(triggers: TriggerReader, serializer?: Serializer) {
     this.#triggers = triggers;
+    this.#serializers = new Serializers(serializer);
   }
 
-  encode({ id, definition, state }: JobRecord): EncodedJob {
+  encode(record: JobRecord): EncodedJob {
+    return { id: record.id, definition: this.encodeDefinition(record), state: this.encodeState(record) };
+  }
+
+  encodeDefinition({ id, definition }: JobRecord): JsonObject {
     const raw = this.#raw.get(definition);
-    if (raw !== undefined) return { id, definition: raw.definition, state: { ...raw.state, ...state } };
-    const { task, fn, args, trigger, anchor, policy, name, tags, metadata } = definition;
+    if (raw !== undefined) return raw.definition;
+    const { fn, args, trigger, policy, metadata, ...rest } = definition;
     if (fn !== null) {
-      throw new JobUnstorableError(`Job "${id}": a function cannot be stored. Register it: defineTask('${task}', fn), and add the job by that name.`);
+      throw new JobUnstorableError(`Job "${id}": a function cannot be stored. Register it: defineTask('${rest.task}', fn), and add the job by that name.`);
     }
-    assertPlain(args, `args of job "${id}"`);
-    assertPlain(metadata, `metadata of job "${id}"`);
-    for (const run of state.runs) assertPlain(run.args, `args of a run of job "${id}"`);
     return {
-      id,
-      definition: { v: VERSION, task, args, trigger: trigger.toJSON(), anchor, policy: encodePolicy(policy), name, tags, metadata },
-      state: { ...state, v: VERSION },
+      v: VERSION,
+      ...rest,
+      args: this.#write(args, `args of job "${id}"`),
+      trigger: trigger.toJSON(),
+      policy: encodePolicy(policy),
+      metadata: metadata === null ? null : this.#write(metadata, `metadata of job "${id}"`),
     };
   }
 
-  decode(encoded: EncodedJob): JobRecord {
+  encodeState({ id, definition, state }: JobRecord): JsonObject {
+    const raw = this.#raw.get(definition);
+    if (raw !== undefined) {
+      // Of a job that cannot be read, what nobody has changed is left as it was: it may be more than could be read.
+      const changed = Object.entries(state).filter(([field, value]) => value !== raw.shown[field as keyof JobState]);
+      return { ...raw.state, ...Object.fromEntries(changed), status: state.status, reason: state.reason };
+    }
+    if (state.runs.every((run) => run.args === null)) return { ...state, v: VERSION };
+    const runs = state.runs.map((run) => (run.args === null ? run : { ...run, args: this.#write(run.args, `args of a run of job "${id}"`) }));
+    return { ...state, v: VERSION, runs };
+  }
+
+  decode(encoded: EncodedJob, known?: JobDefinition): JobRecord {
     const { id, definition, state } = encoded;
     try {
       const newer = [definition, state].find((part) => part['v'] !== VERSION);
       if (newer !== undefined) throw new JobUnstorableError(`the record has version ${String(newer['v'])}, and this release knows ${VERSION}`);
-      return { id, definition: this.#decodeDefinition(definition), state: decodeState(state) };
+      return { id, definition: known ?? this.#decodeDefinition(definition), state: this.#decodeState(state) };
     } catch (error) {
       const record = unreadableRecord(encoded, error);
-      this.#raw.set(record.definition, encoded);
+      this.#raw.set(record.definition, { ...encoded, shown: record.state });
       return record;
     }
   }
 
+  isUnreadable(definition: JobDefinition): boolean {
+    return this.#raw.has(definition);
+  }
+
+  serialize(value: unknown): SerializedValue {
+    return this.#write(value, 'value');
+  }
+
+  deserialize(value: SerializedValue): unknown {
+    return this.#serializers.read(value);
+  }
+
+  /** @throws JobUnstorableError naming the place of the first value that would be lost or changed. */
+  #write(value: unknown, what: string): SerializedValue {
+    try {
+      return this.#serializers.write(value);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new JobUnstorableError(`The ${what} cannot be stored: ${reason}.${this.#serializers.isDefault ? ALLOWED : ''}`, { cause: error });
+    }
+  }
+
   #decodeDefinition(json: JsonObject): JobDefinition {
-    const { v: _version, policy, ...rest } = json as unknown as Omit<JobDefinition, 'fn' | 'trigger'> & { v: unknown; trigger: TriggerJson };
-    const whole = typeof rest.task === 'string' && Array.isArray(rest.args) && Array.isArray(rest.tags);
+    const { v: _version, policy, ...rest } = json as unknown as StoredDefinition;
+    const whole = typeof rest.task === 'string' && typeof rest.args === 'object' && Array.isArray(rest.tags);
     if (!whole) throw new JobUnstorableError('the record has no task, no args or no tags');
-    return { ...rest, fn: null, policy: decodePolicy(policy), trigger: this.#readTrigger(rest.trigger) };
+    const args = this.#serializers.read(rest.args);
+    if (!Array.isArray(args)) throw new JobUnstorableError('the arguments are not a list');
+    return {
+      ...rest,
+      fn: null,
+      // Handles show what the store remembers: a change to it would be written with the next change of the job.
+      args: deepFreeze(args) as unknown[],
+      metadata: rest.metadata === null ? null : (deepFreeze(this.#serializers.read(rest.metadata)) as JobDefinition['metadata']),
+      policy: decodePolicy(policy),
+      trigger: this.#readTrigger(rest.trigger),
+    };
   }
 
   #readTrigger(json: TriggerJson): Trigger {
@@ -62,7 +116,25 @@ export class RecordCodec implements JobCodec {
       return new UnreadableTrigger(json, error);
     }
   }
+
+  #decodeState(json: JsonObject): JobState {
+    const state = readState(json);
+    if (state.runs.every((run) => run.args === null)) return state;
+    const runs = state.runs.map((run) => (run.args === null ? run : { ...run, args: this.#serializers.read(run.args as unknown as SerializedValue) as unknown[] }));
+    return { ...state, runs: Object.freeze(runs) };
+  }
 }
+
+const ALLOWED =
+  ' Allowed is plain data: what JSON has, and Date, Map, Set, BigInt, undefined, RegExp, URL, Buffer, typed arrays. ' +
+  'Pass an id instead of an instance, and look it up in the task; or give the scheduler a `serializer` that knows the class.';
+
+type StoredDefinition = Omit<JobDefinition, 'fn' | 'trigger' | 'args' | 'metadata'> & {
+  readonly v: unknown;
+  readonly trigger: TriggerJson;
+  readonly args: SerializedValue;
+  readonly metadata: SerializedValue | null;
+};
 
 /** Policies of a record that has none that can be read: it goes into quarantine, and none of them comes to bear. */
 const NO_POLICY: JobPolicy = Object.freeze({
@@ -82,45 +154,39 @@ const NO_POLICY: JobPolicy = Object.freeze({
   maxCrashes: 3,
   priority: 0,
   executor: 'default',
+  resultTtlMs: null,
 });
 
 /** As much of a record as can be read. Its trigger fails when asked, or it is in quarantine already. */
 function unreadableRecord({ id, definition, state }: EncodedJob, error: unknown): JobRecord {
-  const { task, args, trigger, anchor, policy, name, tags } = definition as Partial<JobDefinition>;
+  const { task, trigger, anchor, policy, name, tags, taskVersion, owner } = definition as Partial<JobDefinition>;
   return {
     id,
     definition: {
       task: typeof task === 'string' ? task : '',
       fn: null,
-      args: Array.isArray(args) ? (args as unknown[]) : [],
+      args: [],
+      taskVersion: typeof taskVersion === 'number' ? taskVersion : 1,
       trigger: new UnreadableTrigger((trigger ?? { kind: 'unreadable', v: 0 }) as TriggerJson, error),
-      anchor: anchor ?? 0,
-      policy: { ...NO_POLICY, ...policy },
-      name: name ?? null,
-      tags: Array.isArray(tags) ? (tags as string[]) : [],
+      anchor: typeof anchor === 'number' ? anchor : 0,
+      policy: readPolicy(policy),
+      name: typeof name === 'string' ? name : null,
+      tags: Array.isArray(tags) ? (tags as unknown[]).filter((tag) => typeof tag === 'string') : [],
       metadata: null,
+      owner: typeof owner === 'string' ? owner : null,
     },
-    state: stateOrQuarantine(state, error),
+    state: readStateSafely(state, error),
   };
 }
 
-function stateOrQuarantine(json: JsonObject, error: unknown): JobState {
-  try {
-    return decodeState(json);
-  } catch {
-    const reason = error instanceof Error ? error.message : String(error);
-    const { v: _version, ...rest } = json as unknown as Partial<JobState> & { v: unknown };
-    const none = { nextFireTime: null, nextDueAt: null, lastFireTime: null, firstFireTime: null };
-    const runs = Array.isArray(rest.runs) ? (rest.runs as RunRecord[]) : NO_RUNS;
-    return { ...none, runCount: 0, fence: 0, generation: 0, ...rest, runs, status: 'quarantined', reason };
-  }
-}
-
-function decodeState(json: JsonObject): JobState {
-  const { v: _version, ...state } = json as unknown as JobState & { v: unknown };
-  const whole = typeof state.status === 'string' && Array.isArray(state.runs);
-  if (!whole) throw new JobUnstorableError('the record has no state');
-  return { ...state, runs: Object.freeze(state.runs.map((run): RunRecord => ({ ...run }))) };
+/** Those policies that are of the type they have here. */
+function readPolicy(json: unknown): JobPolicy {
+  const given = Object.entries(typeof json === 'object' && json !== null ? json : {});
+  const readable = given.filter(([key, value]) => {
+    const expected: unknown = NO_POLICY[key as keyof JobPolicy];
+    return expected === null || typeof value === typeof expected;
+  });
+  return { ...NO_POLICY, ...Object.fromEntries(readable) };
 }
 
 /** `retryIf` belongs to the task, which is looked up when a run fails. */
@@ -133,33 +199,10 @@ function decodePolicy(json: JobPolicy): JobPolicy {
   return { ...json, retry: json.retry === null ? null : ({ ...json.retry } satisfies RetryPolicy) };
 }
 
-/** @throws JobUnstorableError naming the place of the first value that JSON would lose or change. */
-function assertPlain(value: unknown, path: string, seen: readonly unknown[] = []): void {
-  const refuse = (what: string): never => {
-    throw new JobUnstorableError(`The ${path} cannot be stored: ${what}. Allowed are null, booleans, finite numbers, strings, arrays and plain objects of these.`);
-  };
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-      return;
-    case 'number':
-      if (!Number.isFinite(value)) refuse(`it is ${String(value)}`);
-      return;
-    case 'object':
-      break;
-    default:
-      refuse(`it is of type ${typeof value}`);
-  }
-  if (value === null) return;
-  if (seen.includes(value)) refuse('it contains itself');
-  const inner = [...seen, value];
-  if (Array.isArray(value)) {
-    value.forEach((item, index) => { assertPlain(item, `${path}[${index}]`, inner); });
-    return;
-  }
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== null && prototype !== Object.prototype) refuse(`it is an instance of ${(value as object).constructor.name}`);
-  for (const [key, item] of Object.entries(value as object)) {
-    if (item !== undefined) assertPlain(item, `${path}.${key}`, inner);
-  }
+/** Plain objects and arrays, all the way down. A Date, a Map or a Set cannot be frozen. */
+function deepFreeze(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value) || ArrayBuffer.isView(value)) return value;
+  Object.freeze(value);
+  for (const item of Object.values(value)) deepFreeze(item);
+  return value;
 }

@@ -6,17 +6,17 @@ import type { EpochMs, Trigger, TriggerJson } from '../ports/trigger.js';
  */
 export class UnreadableTrigger implements Trigger {
   readonly kind: string;
+  readonly unreadable: Error;
   readonly #json: TriggerJson;
-  readonly #reason: unknown;
 
   constructor(json: TriggerJson, reason: unknown) {
     this.kind = typeof json.kind === 'string' ? json.kind : 'unreadable';
     this.#json = json;
-    this.#reason = reason;
+    this.unreadable = reason instanceof Error ? reason : new Error(String(reason));
   }
 
   next(_after: EpochMs): EpochMs | null {
-    throw this.#reason;
+    throw this.unreadable;
   }
 
   toJSON(): TriggerJson {

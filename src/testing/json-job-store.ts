@@ -9,6 +9,7 @@ import type {
   JobPage,
   JobQuery,
   JobStore,
+  Leases,
   Ledger,
   LedgerPage,
   LedgerPageRequest,
@@ -54,6 +55,10 @@ export class JsonJobStore implements JobStore {
     };
   }
 
+  get leases(): Leases {
+    return this.#memory.leases;
+  }
+
   async open(context: StoreContext): Promise<void> {
     this.#memory.open(context);
     this.#codec = context.codec;
@@ -94,6 +99,11 @@ export class JsonJobStore implements JobStore {
 
   async nextWakeAt(scope: ClaimScope): Promise<EpochMs | null> {
     return this.#memory.nextWakeAt(scope);
+  }
+
+  async tasks(): Promise<readonly string[]> {
+    const { jobs } = this.#memory.list({ limit: Number.MAX_SAFE_INTEGER });
+    return [...new Set(jobs.map(({ record }) => record.definition.task))];
   }
 
   watch(onChange: () => void): () => void {

@@ -6,6 +6,8 @@ import {
   type JobPage,
   type JobQuery,
   type JobRecord,
+  type Lease,
+  type Leases,
   type Ledger,
   type LedgerEntry,
   type Revision,
@@ -153,14 +155,14 @@ export const brokenStores: Readonly<Record<string, () => MemoryJobStore>> = {
   'a claim asks for everybody’s tasks': () =>
     new (class extends MemoryJobStore {
       override claimDue(request: ClaimRequest): StoredJob[] {
-        return super.claimDue({ ...request, tasks: new Set([...request.tasks, 'elsewhere']) });
+        return super.claimDue({ ...request, tasks: new Map([...request.tasks, ['elsewhere', 1]]) });
       }
     })({ shared: true }),
 
   'what this node cannot run takes up the limit': () =>
     new (class extends MemoryJobStore {
       override claimDue(request: ClaimRequest): StoredJob[] {
-        const all = super.claimDue({ ...request, tasks: new Set([...request.tasks, 'elsewhere']) });
+        const all = super.claimDue({ ...request, tasks: new Map([...request.tasks, ['elsewhere', 1]]) });
         return all.filter(({ record }) => request.tasks.has(record.definition.task));
       }
     })({ shared: true }),
@@ -203,7 +205,7 @@ export const brokenStores: Readonly<Record<string, () => MemoryJobStore>> = {
   'the next wake-up lies in the past while somebody else’s job is due': () =>
     new (class extends MemoryJobStore {
       override nextWakeAt(scope: ClaimScope): number | null {
-        return super.nextWakeAt({ ...scope, tasks: new Set([...scope.tasks, 'elsewhere']) });
+        return super.nextWakeAt({ ...scope, tasks: new Map([...scope.tasks, ['elsewhere', 1]]) });
       }
     })({ shared: true }),
 
@@ -275,4 +277,50 @@ export const brokenStores: Readonly<Record<string, () => MemoryJobStore>> = {
         return () => undefined;
       }
     })({ shared: true }),
+
+  'a lease that has run out goes to nobody': () => withLeases((inner) => ({
+    acquire: (request) => inner.acquire({ ...request, now: Math.min(request.now, T0) }),
+  })),
+  'a renewal is a new tenure': () => withLeases((inner) => ({
+    acquire: (request) => {
+      void inner.release(request.key, request.holder);
+      return inner.acquire(request);
+    },
+  })),
+  'anybody can release a lease': () => withLeases((inner) => ({
+    release: (key) => {
+      const held = inner.get(key) as Lease | undefined;
+      if (held !== undefined) void inner.release(key, held.holder);
+    },
+  })),
+  'every lease is free': () => withLeases((inner) => ({ acquire: (request) => inner.acquire({ ...request, force: true }) })),
+  'tokens begin again': () => withLeases((inner) => ({
+    acquire: (request) => {
+      const lease = inner.acquire(request) as Lease | undefined;
+      return lease && { ...lease, token: 1 };
+    },
+  })),
+  'a node takes what its tasks are too old for': () =>
+    new (class extends MemoryJobStore {
+      override claimDue(request: ClaimRequest): StoredJob[] {
+        return super.claimDue({ ...request, tasks: new Map([...request.tasks].map(([name]) => [name, Number.MAX_SAFE_INTEGER])) });
+      }
+    })({ shared: true }),
+  'nobody can be asked for runs that go on': () =>
+    new (class extends MemoryJobStore {
+      override list({ running: _ignored, ...query }: JobQuery): JobPage {
+        return super.list(query);
+      }
+    })({ shared: true }),
 };
+
+const T0 = Date.UTC(2026, 0, 1);
+
+/** A store whose leases have a fault. */
+function withLeases(faults: (inner: Leases) => Partial<Leases>): MemoryJobStore {
+  const store = new MemoryJobStore({ shared: true });
+  const inner = store.leases;
+  const { acquire, get, release } = { acquire: inner.acquire.bind(inner), get: inner.get.bind(inner), release: inner.release.bind(inner) };
+  return Object.assign(store, { leases: { acquire, get, release, ...faults(inner) } });
+}
+

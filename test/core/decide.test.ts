@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { JobPolicy, JobRecord, LedgerEntry, Trigger } from 'punctual';
 import { decide } from '../../src/core/decide.js';
 import type { Decision } from '../../src/core/draft.js';
+import { retryQuarantined } from '../../src/core/edit.js';
 import { finishRun } from '../../src/core/finish.js';
 import { nextFire } from '../../src/core/fires.js';
 import { auditLedger } from '../../src/core/verify.js';
@@ -70,7 +71,7 @@ function play(makeTrigger: () => Trigger, policy: Partial<JobPolicy>, script: re
     if (ends !== 'not' && held !== undefined) {
       const outcome =
         ends === 'succeeded'
-          ? ({ kind: ends } as const)
+          ? ({ kind: ends, result: null } as const)
           : ends === 'failed'
             ? ({ kind: ends, error: ERROR, retryable: true, timedOut: false } as const)
             : ({ kind: ends, reason: 'test', error: null } as const);
@@ -240,8 +241,33 @@ describe('decide', () => {
     const trigger = Object.assign(new Grid(10), { next: () => { throw new Error('broken'); } });
     const job = record(new Grid(10), {}, { runs: [running()] });
     const { next, notices } = decide({ ...job, definition: { ...job.definition, trigger } }, context(10, { executes: () => true }));
-    expect(next?.state).toMatchObject({ status: 'quarantined', reason: 'broken', nextFireTime: 10, runs: [{ id: 'job@10' }] });
-    expect(notices).toEqual([{ type: 'jobQuarantined', reason: 'broken' }]);
+    expect(next?.state).toMatchObject({ status: 'quarantined', reason: 'broken', runs: [{ id: 'job@10' }] });
+    expect(notices.at(-1)).toEqual({ type: 'jobQuarantined', reason: 'broken' });
+  });
+
+  it('deals with what is due before it puts a job in quarantine whose trigger throws, and goes on from there', () => {
+    const broken = { from: 30 };
+    const trigger = new (class extends TwoWayGrid {
+      override next(after: number): number | null {
+        if (after >= broken.from) throw new Error('broken');
+        return super.next(after);
+      }
+    })(10);
+    const job = record(trigger);
+    const { next, start, ledger, notices } = decide(job, context(30));
+    expect(start).toMatchObject([{ scheduledFor: 30 }]);
+    expect(ledger).toMatchObject([{ verdict: 'coalesced', scheduledFor: 10, scheduledTo: 20 }]);
+    expect(notices.at(-1)).toEqual({ type: 'jobQuarantined', reason: 'broken' });
+    expect(next?.state).toMatchObject({ status: 'quarantined', nextFireTime: null, lastFireTime: 30 });
+
+    const late = decide(record(trigger, { misfireGraceMs: 5 }, { nextFireTime: 30, nextDueAt: 30 }), context(36));
+    expect(late).toMatchObject({ next: { state: { status: 'quarantined', nextFireTime: null } }, ledger: [{ verdict: 'missed', scheduledFor: 30 }] });
+    const ended = decide(record(trigger, { maxRuns: 1 }, { nextFireTime: 30, nextDueAt: 30 }), context(30));
+    expect(ended.next?.state).toMatchObject({ status: 'active', nextFireTime: null, runs: [{ scheduledFor: 30 }] });
+
+    broken.from = Infinity;
+    expect(retryQuarantined(next!, { now: 25, node: 'n1' })?.next?.state).toMatchObject({ status: 'active', nextFireTime: 40 });
+    expect(retryQuarantined(next!, { now: 75, node: 'n1' })?.next?.state).toMatchObject({ status: 'active', nextFireTime: 40 });
   });
 
   it('puts a job in quarantine whose trigger throws where the fire time after a completion is jittered', () => {
@@ -254,7 +280,7 @@ describe('decide', () => {
       },
     });
     const job = record(trigger, { jitterMs: 5 }, { nextFireTime: null, nextDueAt: null, runs: [running()] });
-    const ended = finishRun(job, running(), { kind: 'succeeded' }, { now: 20, node: 'n1' });
+    const ended = finishRun(job, running(), { kind: 'succeeded', result: null }, { now: 20, node: 'n1' });
     expect(ended).toMatchObject({ next: { state: { status: 'quarantined', reason: 'broken' } }, ledger: [{ verdict: 'succeeded' }] });
   });
 
@@ -272,7 +298,7 @@ describe('decide', () => {
 
   it('completes a job without another fire time when its last run is over', () => {
     const { next, start } = decide(record(new Grid(10, 10)), context(10));
-    const ended = finishRun(next ?? record(new Grid(10)), start[0] ?? running(), { kind: 'succeeded' }, { now: 12, node: 'n1' });
+    const ended = finishRun(next ?? record(new Grid(10)), start[0] ?? running(), { kind: 'succeeded', result: null }, { now: 12, node: 'n1' });
     expect(next?.state).toMatchObject({ nextFireTime: null });
     expect(ended).toMatchObject({ next: null, notices: [{ type: 'jobCompleted', reason: 'exhausted', runCount: 1 }] });
   });

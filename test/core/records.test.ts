@@ -17,7 +17,7 @@ describe('fencing: finishRun, renewRun and releaseRun', () => {
         const job = record(new Grid(10), {}, { runs: [running({ token })], fence: 5 });
         const mine = token === held && id === 'job@10';
         const run = { id, token: held };
-        expect(finishRun(job, run, { kind: 'succeeded' }, acting) !== undefined).toBe(mine);
+        expect(finishRun(job, run, { kind: 'succeeded', result: null }, acting) !== undefined).toBe(mine);
         expect(renewRun(job, run, 9_999) !== undefined).toBe(mine);
         expect(releaseRun(job, run, 'shutdown', acting) !== undefined).toBe(mine);
       }),
@@ -26,7 +26,7 @@ describe('fencing: finishRun, renewRun and releaseRun', () => {
 
   it('a run that waits is nobody\'s to finish', () => {
     const job = record(new Grid(10), {}, { runs: [waiting()] });
-    expect(finishRun(job, { id: 'job@10', token: 1 }, { kind: 'succeeded' }, acting)).toBeUndefined();
+    expect(finishRun(job, { id: 'job@10', token: 1 }, { kind: 'succeeded', result: null }, acting)).toBeUndefined();
   });
 
   it('renewing moves the lease and nothing else', () => {
@@ -62,7 +62,7 @@ describe('wakeAt', () => {
 describe('auditLedger', () => {
   const entry = (from: number, to = from, more: Partial<LedgerEntry> = {}): LedgerEntry => ({
     jobId: 'job', runId: null, verdict: 'succeeded', reason: null, scheduledFor: from, scheduledTo: to, count: (to - from) / 10 + 1,
-    exact: true, manual: false, generation: 0, attempt: 1, startedAt: null, at: to, node: 'n1', error: null, ...more,
+    exact: true, manual: false, generation: 0, attempt: 1, startedAt: null, at: to, node: 'n1', error: null, result: null, ...more,
   });
   const job = record(new Grid(10), {}, { lastFireTime: 60, nextFireTime: 70, nextDueAt: 70 });
   const audit = (entries: LedgerEntry[], pruned: number | null = null): unknown[] =>

@@ -62,6 +62,8 @@ export function definition(trigger: Trigger, policy: Partial<JobPolicy> = {}): J
     name: null,
     tags: [],
     metadata: null,
+    taskVersion: 1,
+    owner: null,
   };
 }
 
@@ -71,7 +73,7 @@ export function record(trigger: Trigger, policy: Partial<JobPolicy> = {}, state:
 }
 
 export function context(now: EpochMs, more: Partial<PlanContext> = {}): PlanContext {
-  return { now, node: 'n1', leaseUntil: now + 1_000, slots: 100, executes: () => false, ...more };
+  return { now, node: 'n1', leaseUntil: now + 1_000, process: null, slots: 100, executes: () => false, ...more };
 }
 
 const RUN = { id: 'job@10', scheduledFor: 10, manual: false, catchUp: false, crashes: 0, args: null } as const;

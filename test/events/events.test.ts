@@ -290,3 +290,14 @@ describe('trouble that nobody listens for', () => {
     expect(error.message).toMatch(/`logger`.*console or pino/);
   });
 });
+
+it('an event that a listener for one time hears is not logged as unheard', async () => {
+  const { clock, scheduler, logger } = quietWorld();
+  await scheduler.addJob(() => { throw new Error('no'); }, every(1));
+  scheduler.once('jobError', noop);
+  await scheduler.start();
+  await clock.advance(SECOND);
+  expect(logger.messages('error')).toEqual([]);
+  await clock.advance(SECOND);
+  expect(logger.messages('error')).toHaveLength(1);
+});

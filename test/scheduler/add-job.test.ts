@@ -524,12 +524,12 @@ describe('a durable job store', () => {
   });
 
   it.each([
-    ['a function', (): void => {}, 'type function'],
-    ['a Date', new Date(0), 'instance of Date'],
-    ['a Map', new Map(), 'instance of Map'],
-    ['NaN', Number.NaN, 'NaN'],
-    ['a bigint', 1n, 'bigint'],
-  ])('refuses %s deep in the arguments and names the place', async (_, value, message) => {
+    ['a function', noop, 'the function "noop"'],
+    ['a symbol', Symbol('s'), 'a symbol'],
+    ['an instance', new FaultyStore(), 'an instance of FaultyStore'],
+    ['a promise', Promise.resolve(), 'an instance of Promise'],
+    ['an error', new Error('x'), 'an instance of Error'],
+  ] as readonly [string, unknown, string][])('refuses %s deep in the arguments and names the place', async (_, value, message) => {
     const { scheduler } = makeWorld({ jobStores: { default: new DurableStore() } });
     const ref = scheduler.defineTask('report', (_options: unknown) => undefined);
     const error = await failure(scheduler.addJob(ref, every(10), { id: 'x', args: [{ a: [1, value] }] }));
@@ -538,10 +538,23 @@ describe('a durable job store', () => {
     expect(await scheduler.getJobs()).toEqual([]);
   });
 
+  it('keeps what JSON has no words for', async () => {
+    const { clock, scheduler } = makeWorld({ jobStores: { default: new DurableStore() } });
+    const seen: unknown[][] = [];
+    const ref = scheduler.defineTask('report', (...args: unknown[]) => void seen.push(args));
+    const shared = { n: 1 };
+    const args = [new Date(5), new Map([[{ k: 1 }, new Set([1n])]]), undefined, Number.NaN, -0, new Uint8Array([1, 2]), /x/gi, new URL('https://a.b/c'), [shared, shared]];
+    const job = await scheduler.addJob(ref, every(10), { id: 'x', args, metadata: { since: new Date(7) } });
+    await scheduler.start();
+    await clock.advance({ seconds: 10 });
+    expect(seen).toEqual([args]);
+    expect((await job.refresh())?.metadata).toEqual({ since: new Date(7) });
+  });
+
   it('tells an unstorable value apart from a store that fails', async () => {
     const { scheduler } = makeWorld({ jobStores: { default: new DurableStore() } });
     const ref = scheduler.defineTask('report', (_value: unknown) => undefined);
-    const error = await failure(scheduler.addJob(ref, every(10), { id: 'x', args: [new Map()] }));
+    const error = await failure(scheduler.addJob(ref, every(10), { id: 'x', args: [new WeakMap()] }));
     expect(isPunctualError(error, 'JOB_UNSTORABLE')).toBe(true);
     const broken = new FaultyStore();
     broken.faults.set('insert', 'fail');
@@ -574,4 +587,14 @@ describe('a durable job store', () => {
     expect(recorder.of('jobExecuted')).toHaveLength(2);
     expect(await scheduler.getJob('x')).toMatchObject({ fn: null, metadata: { a: 1 }, tags: ['t'], runCount: 2 });
   });
+});
+
+it('what a handle shows of a durable job cannot be changed behind the scheduler’s back', async () => {
+  const { scheduler } = makeWorld({ jobStores: { default: new DurableStore() }, tasks: { t: (..._args: unknown[]) => undefined } });
+  await scheduler.addJob('t', every(10), { id: 'x', args: [{ n: 1, list: [1] }], metadata: { k: { deep: 1 } } });
+  const job = (await scheduler.getJob('x'))!;
+  const [first] = job.args as [{ n: number; list: number[] }];
+  expect(() => { first.n = 2; }).toThrow(TypeError);
+  expect(() => { first.list.push(2); }).toThrow(TypeError);
+  expect(() => { (job.metadata['k'] as { deep: number }).deep = 2; }).toThrow(TypeError);
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CronTrigger, currentRun, DateTrigger, IntervalTrigger, isPunctualError, MemoryJobStore, type JobChanges } from 'punctual';
+import { SQLiteJobStore } from 'punctual/sqlite';
 import { DurableStore, FaultyStore } from './support/stores.js';
 import { failure, gate, HOUR, iso, makeWorld, MINUTE, SECOND, START_MS } from './support/world.js';
 
@@ -735,7 +736,7 @@ describe('runJob', () => {
   it('refuses arguments a durable store cannot keep', async () => {
     const { scheduler } = makeWorld({ jobStores: { default: new DurableStore() }, tasks: { t: (_: unknown) => undefined } });
     await scheduler.addJob('t', every(10), { id: 'x', args: [1] });
-    expect(isPunctualError(await failure(scheduler.runJob('x', { args: [new Map()] })), 'JOB_UNSTORABLE')).toBe(true);
+    expect(isPunctualError(await failure(scheduler.runJob('x', { args: [new WeakMap()] })), 'JOB_UNSTORABLE')).toBe(true);
   });
 
   it('several at once each get a run of their own', async () => {
@@ -772,4 +773,18 @@ describe('a job under the same id as an earlier one', () => {
     expect(offsets(recorder.of('jobExecuted'))).toEqual([10, 20, 30, 60]);
     expect(await scheduler.verifyLedger()).toMatchObject({ ok: true });
   });
+});
+
+it('what a task does to its arguments changes neither its next run nor what a durable store keeps', async () => {
+  const jobStore = new SQLiteJobStore(':memory:');
+  const { clock, scheduler } = makeWorld({ jobStores: { default: jobStore } });
+  const seen: number[] = [];
+  scheduler.defineTask('count', (box: { n: number }) => { seen.push(box.n++); });
+  await scheduler.addJob('count', every(10), { id: 'x', args: [{ n: 0 }] });
+  await scheduler.start();
+  await clock.advance({ seconds: 35 });
+  await scheduler.modifyJob('x', { name: 'renamed' });
+  expect(seen).toEqual([0, 0, 0]);
+  expect((await scheduler.getJob('x'))?.args).toEqual([{ n: 0 }]);
+  await scheduler.shutdown();
 });

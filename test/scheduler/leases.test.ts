@@ -194,3 +194,68 @@ it('prefers the store’s quick answers about the time to its slow ones', async 
   await clock.advance(2_000);
   await scheduler.shutdown();
 });
+
+it('waits no longer for what a dead process has claimed than for what it ran', async () => {
+  const clock = new VirtualClock(START);
+  const store = new MemoryJobStore({ shared: true });
+  // It dies between the claim and the commit: nothing of it arrives any more.
+  let isDead = false;
+  const dying = new Proxy(store, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key, target);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]): unknown => {
+        isDead ||= key === 'commit';
+        return isDead ? new Promise(() => undefined) : (value as (...args: unknown[]) => unknown).apply(target, args);
+      };
+    },
+  });
+  const startedAt: number[] = [];
+  const [dead, alive] = [dying, store].map((jobStore, index) => {
+    const node = schedulerOn(clock, jobStore, { node: `node ${index}`, leaseDuration: { seconds: 1 } });
+    node.defineTask('work', () => startedAt.push(clock.now() - START));
+    return node;
+  }) as [AsyncScheduler, AsyncScheduler];
+  await alive.addJob('work', new Date(START + 10_000), { id: 'job' });
+  await dead.start();
+  await clock.advance(10_000);
+  expect(isDead).toBe(true);
+  await alive.start();
+  await clock.advance(20_000);
+  expect(startedAt).toHaveLength(1);
+  expect(startedAt[0]).toBeLessThanOrEqual(10_000 + 1_000 + 100);
+});
+
+it.each([
+  ['lives on meanwhile', true],
+  ['starts later', false],
+])('a lease that was written while the clock was ahead lasts no longer, where another node %s', async (_, lives) => {
+  const AHEAD = 3_600_000;
+  const clock = new VirtualClock(START);
+  const jobStore = new JsonJobStore();
+  const attempts: string[] = [];
+  const node = (name: string): AsyncScheduler => {
+    const scheduler = schedulerOn(clock, jobStore, { node: name });
+    scheduler.defineTask('work', () => {
+      attempts.push(`${name}/${currentRun().attempt}`);
+      return name === 'dying' ? clock.sleep({ hours: 1 }, currentRun().signal) : undefined;
+    });
+    return scheduler;
+  };
+  const dying = node('dying');
+  await dying.addJob('work', new Date(START + AHEAD + 5_000), { id: 'job' });
+  await dying.start();
+  clock.jump(AHEAD);
+  await clock.advance(5_000);
+  const { record } = (await jobStore.get('job'))!;
+  await dying.shutdown({ wait: false });
+  // As if it had died instead, with its lease as it was.
+  await jobStore.commit([{ id: 'job', expected: (await jobStore.get('job'))!.revision, next: record, ledger: [] }]);
+  const other = node('other');
+  if (lives) await other.start();
+  clock.jump(-AHEAD);
+  if (!lives) await other.start();
+  await clock.advance(16_000);
+  expect(attempts).toEqual(['dying/1', 'other/2']);
+  await other.shutdown();
+});

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AsyncScheduler, IntervalTrigger, MemoryJobStore, currentRun, isPunctualError } from 'punctual';
+import { AsyncScheduler, IntervalTrigger, MemoryJobStore, currentRun, isPunctualError, type StoreContext } from 'punctual';
 import { VirtualClock } from 'punctual/testing';
 import { failure, gate, makeWorld, SECOND, START, whileTimePasses } from './support/world.js';
 import { FaultyStore } from './support/stores.js';
@@ -397,5 +397,53 @@ describe('health', () => {
     work.open();
     await scheduler.shutdown();
     expect(scheduler.health()).toMatchObject({ ok: false, state: 'stopped', jobStores: { other: { activeRuns: 0 } } });
+  });
+});
+
+describe('a job store that opens slowly', () => {
+  class SlowToOpen extends MemoryJobStore {
+    readonly #opening: Promise<void>;
+    isOpen = false;
+
+    constructor(opening: Promise<void>) {
+      super();
+      this.#opening = opening;
+    }
+    override open(context: StoreContext): void {
+      super.open(context);
+      this.isOpen = true;
+      return this.#opening as unknown as undefined;
+    }
+    override close(): void {
+      super.close();
+      this.isOpen = false;
+    }
+  }
+
+  it('is closed by a shutdown that comes while it opens', async () => {
+    const opened = gate();
+    const store = new SlowToOpen(opened.promise);
+    const { scheduler } = makeWorld({ jobStores: { default: store } });
+    const adding = scheduler.addJob(() => undefined, every(10));
+    const stopping = scheduler.shutdown();
+    opened.open();
+    await adding;
+    await stopping;
+    expect(store.isOpen).toBe(false);
+  });
+
+  it('is not taken on by a scheduler that has begun to stop, and is closed again', async () => {
+    const { clock, scheduler } = makeWorld();
+    await scheduler.addJob(() => clock.sleep({ seconds: 5 }), every(10));
+    await scheduler.start();
+    await clock.advance({ seconds: 10 });
+    const opened = gate();
+    const store = new SlowToOpen(opened.promise);
+    const adding = failure(scheduler.addJobStore('late', store));
+    const stopping = scheduler.shutdown();
+    opened.open();
+    expect(isPunctualError(await adding, 'INVALID_STATE')).toBe(true);
+    await whileTimePasses(clock, stopping);
+    expect(store.isOpen).toBe(false);
   });
 });

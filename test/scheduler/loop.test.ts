@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AsyncExecutor, AsyncScheduler, DateTrigger, IntervalTrigger, isPunctualError, MemoryJobStore, type SchedulerEvent, type SchedulerOptions, type Trigger } from 'punctual';
+import { AsyncExecutor, AsyncScheduler, DateTrigger, IntervalTrigger, isPunctualError, MemoryJobStore, type ClaimRequest, type JobPolicy, type SchedulerEvent, type SchedulerOptions, type StoredJob, type Trigger } from 'punctual';
 import { VirtualClock } from 'punctual/testing';
 import { FaultyStore, PlainClock } from './support/stores.js';
 import { DAY, failure, gate, HOUR, makeWorld, MemoryLogger, Recorder, SECOND, START, START_MS, whileTimePasses } from './support/world.js';
@@ -193,8 +193,8 @@ describe('a trigger that throws', () => {
     trigger.broken = false;
     expect(await scheduler.retryQuarantined('bad')).toMatchObject({ status: 'active', reason: null });
     await clock.settle();
-    expect(recorder.of('jobExecuted')).toMatchObject([{ scheduledFor: ms(30), isCatchUp: true }]);
-    expect(await scheduler.verifyLedger()).toMatchObject({ ok: true, counts: { succeeded: 1, coalesced: 2 } });
+    expect(recorder.of('jobExecuted')).toMatchObject([{ scheduledFor: ms(10) }, { scheduledFor: ms(30), isCatchUp: true }]);
+    expect(await scheduler.verifyLedger()).toMatchObject({ ok: true, counts: { succeeded: 2, coalesced: 1 } });
     const again = await failure(scheduler.retryQuarantined('bad'));
     expect(isPunctualError(again, 'INVALID_STATE')).toBe(true);
     expect(again.message).toContain('active');
@@ -222,7 +222,7 @@ describe('a trigger that throws', () => {
     await scheduler.rescheduleJob('b', every(5));
     await scheduler.retryQuarantined('b');
     await clock.advance({ seconds: 5 });
-    expect(recorder.of('jobExecuted').map((event) => event.jobId)).toEqual(['b']);
+    expect(recorder.of('jobExecuted').map((event) => event.jobId)).toEqual(['a', 'b', 'b']);
   });
 
   it('is refused when it is added', async () => {
@@ -479,4 +479,26 @@ describe('job stores', () => {
     await worker.clock.advance({ seconds: 7 });
     expect(worker.recorder.of('jobExecuted')).toMatchObject([{ at: ms(7), node: 'worker' }] satisfies Partial<SchedulerEvent>[]);
   });
+});
+
+it('a record about which nothing can be decided goes into quarantine and holds up no other', async () => {
+  class Damaged extends MemoryJobStore {
+    override claimDue(request: ClaimRequest): StoredJob[] {
+      return super.claimDue(request).map((stored) => {
+        if (stored.record.id !== 'bad' || stored.record.state.status !== 'active') return stored;
+        // What no codec would let through: a policy that is none.
+        return { ...stored, record: { ...stored.record, definition: { ...stored.record.definition, policy: { executor: 'default' } as unknown as JobPolicy, trigger: null as unknown as Trigger } } };
+      });
+    }
+  }
+  const store = new Damaged();
+  const { clock, scheduler, logger } = makeWorld({ jobStores: { default: store } });
+  const runs: string[] = [];
+  await scheduler.addJob(() => void runs.push('bad'), every(10), { id: 'bad' });
+  await scheduler.addJob(() => void runs.push('good'), every(10), { id: 'good' });
+  await scheduler.start();
+  await clock.advance({ seconds: 20 });
+  expect(runs).toEqual(['good', 'good']);
+  expect(store.get('bad')?.record.state.status).toBe('quarantined');
+  expect(logger.messages('error')).toContain('a job could not be dealt with; it goes into quarantine');
 });

@@ -32,6 +32,30 @@ it('says where the arguments of a task go, and which option was meant', async ()
   await expect(scheduler.addJob(() => undefined, '@daily', { retry_: 3 } as never)).rejects.toThrow(/did you mean `retry`/);
 });
 
+it.each<[unknown, RegExp]>([
+  ['@every 5m', /new IntervalTrigger\(/],
+  ['every 5 minutes', /new IntervalTrigger\(/],
+  ['PT5M', /new IntervalTrigger\(/],
+  ['2026-05-01T09:00:00Z', /a Date or a DateTrigger/],
+  [{ hour: 9 }, /new CronTrigger\(\{ hour: 9 \}\)/],
+])('says which trigger %j may mean', async (trigger, hint) => {
+  await expect(new AsyncScheduler().addJob(() => undefined, trigger as never)).rejects.toThrow(hint);
+});
+
+it.each<[string, (after: number) => unknown]>([
+  ['NaN', () => NaN],
+  ['nothing', () => undefined],
+  ['a Date', (after) => new Date(after + 1)],
+  ['a promise', async (after) => Promise.resolve(after + 1)],
+  ['an earlier instant', (after) => after - 1],
+])('refuses a trigger that answers %s', async (_, next) => {
+  const trigger = { kind: 'own', next, toJSON: () => ({ kind: 'own', v: 1 }) } as never;
+  const scheduler = new AsyncScheduler();
+  await expect(scheduler.addJob(() => undefined, trigger)).rejects.toMatchObject({ code: 'INVALID_TRIGGER' });
+  await scheduler.addJob(() => undefined, '@daily', { id: 'job' });
+  await expect(scheduler.rescheduleJob('job', trigger)).rejects.toMatchObject({ code: 'INVALID_TRIGGER' });
+});
+
 it('takes milliseconds and ISO 8601 for an interval as well', () => {
   expect(new IntervalTrigger(5_000).every).toBe(5_000);
   expect(new IntervalTrigger('PT5M').every).toBe(300_000);

@@ -1,13 +1,16 @@
 import { IntervalTrigger, TriggerRegistry, type EncodedJob } from 'punctual';
 import { describe, expect, it } from 'vitest';
 import { decide } from '../../src/core/decide.js';
+import { NO_STATS } from '../../src/model/stats.js';
 import { RecordCodec } from '../../src/serializers/record-codec.js';
 
 const codec = new RecordCodec(new TriggerRegistry());
 const DEFINITION = {
   v: 1,
   task: 'work',
-  args: [1],
+  args: { by: 'devalue', data: '[[1],1]' },
+  taskVersion: 2,
+  owner: 'set',
   trigger: { ...new IntervalTrigger({ seconds: 1 }).toJSON() },
   anchor: 0,
   policy: { executor: 'default', jitterMs: 0, retry: null, maxRuns: null, startTime: null, endTime: null },
@@ -27,6 +30,7 @@ const STATE = {
   generation: 1,
   firstFireTime: 1_000,
   runs: [],
+  stats: NO_STATS,
 };
 const without = (object: object, key: string): Record<string, unknown> => Object.fromEntries(Object.entries(object).filter(([name]) => name !== key));
 
@@ -39,13 +43,16 @@ const BROKEN: Readonly<Record<string, EncodedJob>> = {
   'a newer version of another shape': { id: 'a', definition: { v: 2, job: DEFINITION }, state: STATE },
   'a newer version with more in it': { id: 'a', definition: { ...DEFINITION, v: 2, more: [1] }, state: { ...STATE, v: 2, more: 2 } },
   'no runs': { id: 'a', definition: DEFINITION, state: without(STATE, 'runs') },
+  'args of a serializer that is not here': { id: 'a', definition: { ...DEFINITION, args: { by: 'secret', data: 'xyz' } }, state: STATE },
+  'args nobody can read': { id: 'a', definition: { ...DEFINITION, args: { by: 'devalue', data: '[[1' } }, state: STATE },
+  'args that are no list': { id: 'a', definition: { ...DEFINITION, args: { by: 'devalue', data: '[1]' } }, state: STATE },
   'no state': { id: 'a', definition: DEFINITION, state: { v: 1 } },
 };
 
 describe('a stored record that cannot be read', () => {
   it.each(Object.entries(BROKEN))('goes into quarantine and loses nothing: %s', (_what, encoded) => {
     const record = codec.decode(encoded);
-    const { next } = decide(record, { now: 5_000, node: 'n', leaseUntil: null, slots: 1, executes: () => false });
+    const { next } = decide(record, { now: 5_000, node: 'n', leaseUntil: null, process: null, slots: 1, executes: () => false });
     expect(next?.state).toMatchObject({ status: 'quarantined', reason: expect.any(String) as string });
     const written = codec.encode(next!);
     expect(without(written.definition, 'metadata')).toEqual(without(encoded.definition, 'metadata'));
@@ -54,6 +61,10 @@ describe('a stored record that cannot be read', () => {
 
   it('leaves what can be read alone', () => {
     const encoded = { id: 'a', definition: DEFINITION, state: STATE };
-    expect(codec.encode(codec.decode(encoded))).toEqual(encoded);
+    const record = codec.decode(encoded);
+    expect(record.definition).toMatchObject({ args: [1], taskVersion: 2, owner: 'set' });
+    expect(record.definition.trigger).toBeInstanceOf(IntervalTrigger);
+    expect(codec.encode(record)).toEqual(encoded);
+    expect(codec.decode(encoded, record.definition).definition).toBe(record.definition);
   });
 });

@@ -87,8 +87,8 @@ export async function runSnippet(snippet: Snippet, limitMs = 30_000): Promise<st
   try {
     const file = join(folder, 'snippet.mts');
     await writeFile(file, snippet.code);
-    const child = spawn(process.execPath, ['--import', 'tsx', file], {
-      cwd: root,
+    const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), file], {
+      cwd: folder, // where it may leave files
       env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined, TSX_TSCONFIG_PATH: join(root, 'tsconfig.json') },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -1,7 +1,7 @@
 import { InvalidOptionError } from '../../errors/errors.js';
 import { refuseUnknownKeys } from '../../errors/options.js';
 import { StoreInUseError } from '../../errors/scheduler-errors.js';
-import type { JobRecord } from '../../model/job.js';
+import { runningCount, type JobRecord } from '../../model/job.js';
 import type {
   ClaimRequest,
   ClaimScope,
@@ -9,12 +9,14 @@ import type {
   JobPage,
   JobQuery,
   JobStore,
+  Leases,
   Ledger,
   Revision,
   StoreContext,
   StoredJob,
 } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
+import { MemoryLeases } from './memory-leases.js';
 import { MemoryLedger } from './memory-ledger.js';
 import { WakeIndex, type Entry } from './wake-index.js';
 
@@ -47,6 +49,7 @@ export class MemoryJobStore implements JobStore {
   readonly #entries = new Map<string, Entry>();
   readonly #index = new WakeIndex();
   readonly #ledger: MemoryLedger;
+  readonly leases: Leases = new MemoryLeases();
   readonly #watchers = new Set<() => void>();
   #sortedIds: string[] | null = null;
   #revision = 0;
@@ -117,7 +120,7 @@ export class MemoryJobStore implements JobStore {
 
   /** What is asked of few jobs, at each start, must not cost the sorting of all. */
   #idsInOrder(query: JobQuery): readonly string[] {
-    if (this.#sortedIds === null && query.triggerKind !== undefined) {
+    if (this.#sortedIds === null && (query.triggerKind ?? query.running) !== undefined) {
       return [...this.#entries.values()].flatMap(({ record }) => (matches(record, query) ? record.id : [])).sort();
     }
     return (this.#sortedIds ??= [...this.#entries.keys()].sort());
@@ -181,6 +184,8 @@ function matches({ id, definition, state }: JobRecord, query: JobQuery): boolean
   if (query.task !== undefined && definition.task !== query.task) return false;
   if (query.triggerKind !== undefined && definition.trigger.kind !== query.triggerKind) return false;
   if (query.statuses !== undefined && !query.statuses.includes(state.status)) return false;
+  if (query.owner !== undefined && definition.owner !== query.owner) return false;
+  if (query.running && runningCount(state.runs) === 0) return false;
   if (query.tags?.every((tag) => definition.tags.includes(tag)) === false) return false;
   if (query.text === undefined) return true;
   const text = query.text.toLowerCase();

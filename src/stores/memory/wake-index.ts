@@ -1,4 +1,4 @@
-import { wakeAt, type JobRecord } from '../../model/job.js';
+import { wakeAt, type JobDefinition, type JobRecord } from '../../model/job.js';
 import type { ClaimRequest, ClaimScope, Revision, StoredJob } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
 import { Heap } from './heap.js';
@@ -31,7 +31,7 @@ interface Lane {
   readonly executor: string;
   readonly later: TimeHeap<Entry>;
   readonly due: Heap<Entry>;
-  /** By task: due records whose task the last claimer did not have. */
+  /** By task and version: due records whose task the last claimer did not have. */
   readonly stranded: Map<string, Set<Entry>>;
   /** Some job had a priority, so that what is due has to be put in order. Without, time is order enough. */
   prioritised: boolean;
@@ -131,8 +131,10 @@ export class WakeIndex {
       const lane = this.#lanes.get(executor);
       if (lane === undefined || free <= 0) continue;
       next = Math.min(next, headWithTask(lane, lane.due, scope.tasks)?.at ?? Number.POSITIVE_INFINITY);
-      for (const [task, entries] of lane.stranded) {
-        if (scope.tasks.has(task)) for (const entry of entries) next = Math.min(next, entry.at);
+      for (const entries of lane.stranded.values()) {
+        const [first] = entries;
+        if (first === undefined || !isServable(first.record.definition, scope.tasks)) continue;
+        for (const entry of entries) next = Math.min(next, entry.at);
       }
       // Whether this node has the task of what comes later is seen when it is due: a wake-up too many is harmless.
       next = Math.min(next, lane.later.peek()?.at ?? Number.POSITIVE_INFINITY);
@@ -199,16 +201,17 @@ function headOf(lane: Lane, request: ClaimRequest): Entry | undefined {
 function headWithTask(
   lane: Lane,
   heap: { peek(): Entry | undefined },
-  tasks: ReadonlySet<string>,
+  tasks: ReadonlyMap<string, number>,
   now: EpochMs = Number.POSITIVE_INFINITY,
 ): Entry | undefined {
   for (let entry = heap.peek(); entry !== undefined && entry.at <= now; entry = heap.peek()) {
     const { definition } = entry.record;
-    if (definition.fn !== null || tasks.has(definition.task)) return entry;
+    if (isServable(definition, tasks)) return entry;
     take(lane, entry);
     entry.place = 'stranded';
-    const same = lane.stranded.get(definition.task);
-    if (same === undefined) lane.stranded.set(definition.task, new Set([entry]));
+    const key = strandedKey(definition);
+    const same = lane.stranded.get(key);
+    if (same === undefined) lane.stranded.set(key, new Set([entry]));
     else same.add(entry);
   }
   return undefined;
@@ -228,10 +231,11 @@ function gatherDue(lane: Lane, now: EpochMs): void {
   }
 }
 
-function reclaimStranded(lane: Lane, tasks: ReadonlySet<string>): void {
-  for (const [task, entries] of lane.stranded) {
-    if (!tasks.has(task)) continue;
-    lane.stranded.delete(task);
+function reclaimStranded(lane: Lane, tasks: ReadonlyMap<string, number>): void {
+  for (const [key, entries] of lane.stranded) {
+    const [first] = entries;
+    if (first !== undefined && !isServable(first.record.definition, tasks)) continue;
+    lane.stranded.delete(key);
     for (const entry of entries) {
       entry.place = 'later';
       lane.later.push(entry.at, entry);
@@ -240,10 +244,10 @@ function reclaimStranded(lane: Lane, tasks: ReadonlySet<string>): void {
 }
 
 function unstrand(lane: Lane, entry: Entry): void {
-  const { task } = entry.record.definition;
-  const same = lane.stranded.get(task);
+  const key = strandedKey(entry.record.definition);
+  const same = lane.stranded.get(key);
   same?.delete(entry);
-  if (same?.size === 0) lane.stranded.delete(task);
+  if (same?.size === 0) lane.stranded.delete(key);
 }
 
 function isHidden({ entry, revision }: Hidden): boolean {
@@ -252,4 +256,12 @@ function isHidden({ entry, revision }: Hidden): boolean {
 
 function priorityOf(entry: Entry): number {
   return entry.record.definition.policy.priority;
+}
+
+function strandedKey({ task, taskVersion }: JobDefinition): string {
+  return `${taskVersion} ${task}`;
+}
+
+function isServable({ fn, task, taskVersion }: JobDefinition, tasks: ReadonlyMap<string, number>): boolean {
+  return fn !== null || (tasks.get(task) ?? 0) >= taskVersion;
 }

@@ -1,5 +1,6 @@
 import { claimCases } from './job-store/claim-cases.js';
 import { commitCases, ledgerCases } from './job-store/commit-cases.js';
+import { leaseCases } from './job-store/lease-cases.js';
 import { mapCases } from './job-store/map-cases.js';
 import type { JobStoreCase } from './job-store/subject.js';
 
@@ -24,4 +25,4 @@ import type { JobStoreCase } from './job-store/subject.js';
  * }
  * ```
  */
-export const jobStoreContract: readonly JobStoreCase[] = [...mapCases, ...claimCases, ...commitCases, ...ledgerCases];
+export const jobStoreContract: readonly JobStoreCase[] = [...mapCases, ...claimCases, ...commitCases, ...ledgerCases, ...leaseCases];

@@ -7,6 +7,8 @@ import type {
   JobQuery,
   JobStore,
   Ledger,
+  Lease,
+  Leases,
   MaybePromise,
   Revision,
   StoredJob,
@@ -56,6 +58,7 @@ export class Connection implements JobStore {
   readonly shared: boolean;
   readonly now?: () => MaybePromise<EpochMs>;
   readonly ledger: Ledger;
+  readonly leases: Leases;
   /** Cut off until this world time. */
   cutOffUntil = 0;
   /** Faults are over: from now on the network is as good as networks get. */
@@ -70,6 +73,11 @@ export class Connection implements JobStore {
     this.ledger = {
       list: (query) => this.#call(() => memory.ledger.list(query) as Awaited<ReturnType<Ledger['list']>>),
       prunedThrough: (jobId) => this.#call(() => memory.ledger.prunedThrough(jobId) as number | null),
+    };
+    this.leases = {
+      acquire: (request) => this.#call(() => memory.leases.acquire(request) as Lease | undefined),
+      get: (key) => this.#call(() => memory.leases.get(key) as Lease | undefined),
+      release: (key, holder) => this.#call(() => memory.leases.release(key, holder) as undefined),
     };
     if (parts.ownClock) this.now = () => this.#call(() => parts.server.now());
   }

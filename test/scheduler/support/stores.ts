@@ -10,6 +10,7 @@ import {
   type JobQuery,
   type JobRecord,
   type JobStore,
+  type Leases,
   type Ledger,
   type LedgerPage,
   type MaybePromise,
@@ -58,6 +59,7 @@ export class FaultyStore implements JobStore {
   readonly faults = new Map<Operation, Fault>();
   readonly calls: Operation[] = [];
   readonly ledger: Ledger;
+  readonly leases: Leases;
   readonly watch?: (onChange: () => void) => MaybePromise<() => MaybePromise<void>>;
   /** Opens one answer that `delay` holds back. */
   readonly held: (() => void)[] = [];
@@ -65,6 +67,7 @@ export class FaultyStore implements JobStore {
   constructor(inner: MemoryJobStore = new MemoryJobStore(), { watches = false } = {}) {
     this.inner = inner;
     this.shared = inner.shared;
+    this.leases = inner.leases;
     this.ledger = {
       list: (query): MaybePromise<LedgerPage> => this.#through('ledger', () => inner.ledger.list(query)),
       prunedThrough: (id): MaybePromise<number | null> => this.#through('ledger', () => inner.ledger.prunedThrough(id)),

@@ -75,7 +75,19 @@ export const claimCases: readonly JobStoreCase[] = [
       await store.insert([...Array.from({ length: 20 }, (_, i) => other(`o${i}`)), jobRecord('mine', T0)]);
       assert.deepEqual(await claimed(store, claim(T0, { limit: 5 })), ['mine']);
       assert.deepEqual(await claimed(store, claim(T0, { limit: 5 })), []);
-      assert.equal((await store.claimDue(claim(T0, { tasks: new Set(['elsewhere']) }))).length, 20);
+      assert.equal((await store.claimDue(claim(T0, { tasks: new Map([['elsewhere', 1]]) }))).length, 20);
+    },
+  },
+  {
+    name: 'records for a later version of a task are left for nodes that have it; those for an earlier one are not',
+    async run({ store }) {
+      const of = (id: string, taskVersion: number): JobRecord => jobRecord(id, T0 - 9, { definition: { taskVersion } });
+      await store.insert([of('v1', 1), of('v2', 2), of('v3', 3)]);
+      const at = (version: number): { tasks: Map<string, number> } => ({ tasks: new Map([['work', version]]) });
+      assert.deepEqual((await claimed(store, claim(T0, at(2)))).sort(), ['v1', 'v2']);
+      const next = await store.nextWakeAt(scope(at(2)));
+      assert.ok(next === null || next > T0, 'a node would wake for what it cannot serve');
+      assert.deepEqual(await claimed(store, claim(T0, at(3))), ['v3']);
     },
   },
   {

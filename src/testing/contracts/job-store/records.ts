@@ -3,6 +3,7 @@ import { NO_RUNS } from '../../../model/job.js';
 import type { LedgerEntry } from '../../../model/ledger.js';
 import type { RunningRun, WaitingRun } from '../../../model/run.js';
 import type { ClaimRequest, ClaimScope } from '../../../ports/job-store.js';
+import { NO_STATS } from '../../../model/stats.js';
 import type { EpochMs, TriggerJson } from '../../../ports/trigger.js';
 import { IntervalTrigger } from '../../../triggers/interval.js';
 
@@ -26,6 +27,7 @@ const POLICY: JobPolicy = Object.freeze({
   maxCrashes: 3,
   priority: 0,
   executor: 'default',
+  resultTtlMs: null,
 });
 
 export interface RecordParts {
@@ -48,6 +50,8 @@ export function jobRecord(id: string, at: EpochMs | null = T0, { definition, pol
       name: null,
       tags: [],
       metadata: null,
+      taskVersion: 1,
+      owner: null,
       ...definition,
     },
     state: {
@@ -61,6 +65,7 @@ export function jobRecord(id: string, at: EpochMs | null = T0, { definition, pol
       generation: T0,
       firstFireTime: at,
       runs: NO_RUNS,
+      stats: NO_STATS,
       ...state,
     },
   };
@@ -126,13 +131,14 @@ export function ledgerEntry(jobId: string, scheduledFor: EpochMs, parts: Partial
     at: scheduledFor + 5,
     node: 'contract',
     error: null,
+    result: null,
     ...parts,
   };
 }
 
 /** What a node can do that has the task `work` and room in its default executor. */
 export function scope(parts: Partial<ClaimScope> = {}): ClaimScope {
-  return { executors: new Map([['default', 100]]), tasks: new Set(['work']), ...parts };
+  return { executors: new Map([['default', 100]]), tasks: new Map([['work', 1]]), ...parts };
 }
 
 export function claim(now: EpochMs, parts: Partial<ClaimRequest> = {}): ClaimRequest {

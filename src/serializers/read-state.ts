@@ -1,0 +1,77 @@
+import { JobUnstorableError } from '../errors/job-errors.js';
+import { NO_RUNS, type JobState } from '../model/job.js';
+import type { RunRecord } from '../model/run.js';
+import { NO_STATS, type JobStats } from '../model/stats.js';
+import type { JsonObject } from '../ports/job-codec.js';
+
+type Check = (value: unknown) => boolean;
+
+const isNumber: Check = (value) => typeof value === 'number';
+const isText: Check = (value) => typeof value === 'string';
+const isInstant: Check = (value) => value === null || isNumber(value);
+const isReason: Check = (value) => value === null || isText(value);
+
+/** What the planner reckons with. Of another shape it would make it throw, or write what a store refuses. */
+const STATE: Readonly<Record<keyof JobState, Check>> = {
+  status: isText,
+  reason: isReason,
+  nextFireTime: isInstant,
+  nextDueAt: isInstant,
+  lastFireTime: isInstant,
+  runCount: isNumber,
+  fence: isNumber,
+  generation: isNumber,
+  firstFireTime: isInstant,
+  runs: (value) => Array.isArray(value) && value.every(isRun),
+  stats: isStats,
+};
+
+const COUNTERS = Object.keys(NO_STATS).filter((field) => !field.startsWith('last'));
+
+const NONE: JobState = Object.freeze({
+  status: 'quarantined',
+  reason: null,
+  nextFireTime: null,
+  nextDueAt: null,
+  lastFireTime: null,
+  runCount: 0,
+  fence: 0,
+  generation: 0,
+  firstFireTime: null,
+  runs: NO_RUNS,
+  stats: NO_STATS,
+});
+
+/** @throws JobUnstorableError naming a field that cannot be read. */
+export function readState(json: JsonObject): JobState {
+  const { v: _version, ...state } = json as unknown as JobState & { v: unknown };
+  for (const field in STATE) {
+    if (!STATE[field as keyof JobState](json[field])) throw new JobUnstorableError(`the record has no state, or none with a readable \`${field}\``);
+  }
+  return { ...state, runs: state.runs.length === 0 ? NO_RUNS : Object.freeze([...state.runs]) };
+}
+
+/** As much of a state as can be read, in quarantine where that is not all of it. */
+export function readStateSafely(json: JsonObject, error: unknown): JobState {
+  try {
+    return readState(json);
+  } catch {
+    const { v: _version, ...rest } = json;
+    const readable = Object.entries(rest).filter(([field, value]) => !Object.hasOwn(STATE, field) || STATE[field as keyof JobState](value));
+    const reason = error instanceof Error ? error.message : String(error);
+    return { ...NONE, ...Object.fromEntries(readable), status: 'quarantined', reason };
+  }
+}
+
+function isRun(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const run = value as Record<keyof RunRecord | 'leaseUntil' | 'readyAt', unknown>;
+  const { state, id, scheduledFor, attempt } = run;
+  const isWhole = isText(id) && isNumber(scheduledFor) && isNumber(attempt) && run.args !== undefined;
+  return isWhole && (state === 'running' ? isInstant(run.leaseUntil) : state === 'waiting' && isNumber(run.readyAt));
+}
+
+function isStats(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return COUNTERS.every((field) => isNumber((value as Record<keyof JobStats, unknown>)[field as keyof JobStats]));
+}

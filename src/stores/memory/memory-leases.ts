@@ -1,0 +1,28 @@
+import type { Lease, LeaseRequest, Leases } from '../../ports/job-store.js';
+
+/** Leases of a store in memory. */
+export class MemoryLeases implements Leases {
+  readonly #leases = new Map<string, Lease>();
+
+  acquire({ key, holder, now, ttlMs, force = false }: LeaseRequest): Lease | undefined {
+    const held = this.#leases.get(key);
+    const isOwn = held?.holder === holder;
+    if (held !== undefined && !isOwn && !force && held.expiresAt > now) return undefined;
+    const lease = { key, holder, token: (held?.token ?? 0) + (isOwn ? 0 : 1), expiresAt: now + ttlMs };
+    this.#leases.set(key, lease);
+    return lease;
+  }
+
+  get(key: string): Lease | undefined {
+    const lease = this.#leases.get(key);
+    return lease?.expiresAt === RELEASED ? undefined : lease;
+  }
+
+  release(key: string, holder: string): void {
+    const held = this.#leases.get(key);
+    if (held?.holder === holder) this.#leases.set(key, { ...held, holder: '', expiresAt: RELEASED });
+  }
+}
+
+/** Stands for a lease that nobody has, and that keeps its token. */
+const RELEASED = Number.NEGATIVE_INFINITY;

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import type { Lease, LeaseRequest } from '../../../ports/job-store.js';
+import { T0 } from './records.js';
+import type { JobStoreCase } from './subject.js';
+
+const request = (holder: string, now: number, more: Partial<LeaseRequest> = {}): LeaseRequest => ({ key: 'k', holder, now, ttlMs: 100, ...more });
+
+export const leaseCases: readonly JobStoreCase[] = [
+  {
+    name: 'a lease has one holder until it runs out, and is another one’s then, with a greater token',
+    async run({ store: { leases } }) {
+      assert.equal(await leases.get('k'), undefined);
+      const first = await leases.acquire(request('a', T0));
+      assert.deepEqual([first?.key, first?.holder, first?.expiresAt], ['k', 'a', T0 + 100]);
+      assert.equal(await leases.acquire(request('b', T0 + 99)), undefined);
+      assert.deepEqual(await leases.get('k'), first);
+      const second = await leases.acquire(request('b', T0 + 100));
+      assert.equal(second?.holder, 'b');
+      assert.ok(second.token > first!.token, 'the token did not grow');
+      assert.equal(await leases.acquire(request('a', T0 + 101)), undefined);
+      assert.equal((await leases.acquire(request('a', T0 + 101, { key: 'other' })))?.holder, 'a', 'keys have to do with one another');
+    },
+  },
+  {
+    name: 'its holder renews a lease and keeps the token, even when it had run out unnoticed',
+    async run({ store: { leases } }) {
+      const first = await leases.acquire(request('a', T0));
+      const renewed = await leases.acquire(request('a', T0 + 50));
+      assert.deepEqual([renewed?.token, renewed?.expiresAt], [first?.token, T0 + 150]);
+      const late = await leases.acquire(request('a', T0 + 999));
+      assert.deepEqual([late?.token, late?.expiresAt], [first?.token, T0 + 1_099]);
+    },
+  },
+  {
+    name: 'a lease that has run out is still there to be read, until somebody takes it',
+    async run({ store: { leases } }) {
+      const lease = await leases.acquire(request('a', T0));
+      await leases.acquire(request('b', T0 + 500, { key: 'other' }));
+      assert.deepEqual(await leases.get('k'), lease);
+    },
+  },
+  {
+    name: 'a released lease is free at once, its next token greater; only the holder can release it',
+    async run({ store: { leases } }) {
+      const first = await leases.acquire(request('a', T0));
+      await leases.release('k', 'b');
+      assert.equal((await leases.get('k'))?.holder, 'a');
+      await leases.release('k', 'a');
+      await leases.release('k', 'a');
+      await leases.release('nobody has it', 'a');
+      assert.equal(await leases.get('k'), undefined);
+      const second = await leases.acquire(request('b', T0 + 1));
+      assert.ok(second !== undefined && second.token > first!.token, 'the token did not grow');
+      await leases.release('k', 'b');
+      const third = await leases.acquire(request('b', T0 + 2));
+      assert.ok(third !== undefined && third.token > second.token, 'a token was used for two tenures');
+    },
+  },
+  {
+    name: 'force takes a lease from whoever has it, with a greater token',
+    async run({ store: { leases } }) {
+      const first = await leases.acquire(request('a', T0));
+      const second = await leases.acquire(request('b', T0 + 1, { force: true }));
+      assert.equal(second?.holder, 'b');
+      assert.ok(second.token > first!.token, 'the token did not grow');
+      await leases.release('k', 'a');
+      assert.equal((await leases.get('k'))?.holder, 'b');
+    },
+  },
+  {
+    name: 'of many who ask for a lease at one time exactly one gets it, over all connections',
+    requires: ['connect'],
+    async run({ store, connect }) {
+      const other = await connect!();
+      const asked = Array.from({ length: 20 }, async (_, i) => (i % 2 === 0 ? store : other).leases.acquire(request(`n${i}`, T0)));
+      const got = (await Promise.all(asked)).filter((lease): lease is Lease => lease !== undefined);
+      assert.equal(got.length, 1);
+      for (const { leases } of [store, other]) assert.deepEqual(await leases.get('k'), got[0]);
+    },
+  },
+  {
+    name: 'leases are there after reopening',
+    requires: ['reopen'],
+    async run({ store, reopen }) {
+      const lease = await store.leases.acquire(request('a', T0, { holder: 'a "quoted" holder', ttlMs: 3e12 }));
+      assert.deepEqual(await (await reopen!()).leases.get('k'), lease);
+    },
+  },
+];
