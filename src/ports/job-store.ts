@@ -87,6 +87,8 @@ export interface JobStore {
 
   readonly ledger: Ledger;
   readonly leases: Leases;
+  /** The nodes that use the store, where several may. */
+  readonly members?: Members | undefined;
 }
 
 export interface StoreContext {
@@ -197,5 +199,36 @@ export interface Lease {
   readonly holder: string;
   /** Fencing token: greater than that of every earlier holder. */
   readonly token: number;
+  readonly expiresAt: EpochMs;
+}
+
+/**
+ * The nodes that use a store, as each tells of itself. For people and for `getNodes`; nothing that has to be right rests
+ * on it. What a node last said is forgotten once its time is up, so that one that died needs nobody to clear it away.
+ */
+export interface Members {
+  /** Says that a node is there, in place of what it said before. In a store with its own clock, by that. */
+  announce(request: AnnounceRequest): MaybePromise<void>;
+  /** Nodes whose time is not up at `now`, in order of their names. */
+  list(now: EpochMs): MaybePromise<readonly Member[]>;
+  /** The node leaves. Unknown names are fine. */
+  withdraw(node: string): MaybePromise<void>;
+}
+
+export interface AnnounceRequest {
+  /** Unique among those that share the store. */
+  readonly node: string;
+  /** What it has to say, as text. Some hundred characters; a store must take 64 kB. */
+  readonly about: string;
+  /** By the store's clock where it has one. */
+  readonly now: EpochMs;
+  readonly ttlMs: number;
+}
+
+export interface Member {
+  readonly node: string;
+  readonly about: string;
+  /** When it was last heard of. By the store's clock where it has one. */
+  readonly seenAt: EpochMs;
   readonly expiresAt: EpochMs;
 }
