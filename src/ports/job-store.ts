@@ -207,16 +207,19 @@ export interface Lease {
  * on it. What a node last said is forgotten once its time is up, so that one that died needs nobody to clear it away.
  */
 export interface Members {
-  /** Says that a node is there, in place of what it said before. In a store with its own clock, by that. */
+  /**
+   * Says that a node is there, in place of what it said before. It is said every few seconds by each node: it wakes nobody
+   * who watches the store for changes, and costs one small write.
+   */
   announce(request: AnnounceRequest): MaybePromise<void>;
-  /** Nodes whose time is not up at `now`, in order of their names. */
+  /** Nodes whose time is not up at `now` (by the store's clock where it has one), in order of their names. */
   list(now: EpochMs): MaybePromise<readonly Member[]>;
   /** The node leaves. Unknown names are fine. */
   withdraw(node: string): MaybePromise<void>;
 }
 
 export interface AnnounceRequest {
-  /** Unique among those that share the store. */
+  /** Unique among those that share the store. Any text. */
   readonly node: string;
   /** What it has to say, as text. Some hundred characters; a store must take 64 kB. */
   readonly about: string;

@@ -13,6 +13,7 @@ import type {
   Ledger,
   LedgerPage,
   LedgerPageRequest,
+  Members,
   Revision,
   StoreContext,
   StoredJob,
@@ -57,6 +58,10 @@ export class JsonJobStore implements JobStore {
 
   get leases(): Leases {
     return this.#memory.leases;
+  }
+
+  get members(): Members {
+    return this.#memory.members;
   }
 
   async open(context: StoreContext): Promise<void> {

@@ -7,6 +7,8 @@ import {
   type JobQuery,
   type JobRecord,
   type Lease,
+  type Member,
+  type Members,
   type Leases,
   type Ledger,
   type LedgerEntry,
@@ -312,6 +314,16 @@ export const brokenStores: Readonly<Record<string, () => MemoryJobStore>> = {
         return super.list(query);
       }
     })({ shared: true }),
+  'a node that died is there for ever': () => withMembers((inner) => ({ list: () => inner.list(0) })),
+  'a node that leaves stays': () => withMembers(() => ({ withdraw: () => undefined })),
+  'the first word of a node is its last': () => withMembers((inner) => ({
+    announce: (request) => {
+      if ((inner.list(request.now) as Member[]).every(({ node }) => node !== request.node)) void inner.announce(request);
+    },
+  })),
+  'nodes are in order of arrival': () => withMembers((inner) => ({
+    list: (now) => [...(inner.list(now) as Member[])].sort((a, b) => a.seenAt - b.seenAt),
+  })),
 };
 
 const T0 = Date.UTC(2026, 0, 1);
@@ -324,3 +336,10 @@ function withLeases(faults: (inner: Leases) => Partial<Leases>): MemoryJobStore 
   return Object.assign(store, { leases: { acquire, get, release, ...faults(inner) } });
 }
 
+/** A store whose knowledge of its nodes has a fault. */
+function withMembers(faults: (inner: Members) => Partial<Members>): MemoryJobStore {
+  const store = new MemoryJobStore({ shared: true });
+  const inner = store.members;
+  const { announce, list, withdraw } = { announce: inner.announce.bind(inner), list: inner.list.bind(inner), withdraw: inner.withdraw.bind(inner) };
+  return Object.assign(store, { members: { announce, list, withdraw, ...faults(inner) } });
+}

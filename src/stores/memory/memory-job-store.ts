@@ -11,6 +11,7 @@ import type {
   JobStore,
   Leases,
   Ledger,
+  Members,
   Revision,
   StoreContext,
   StoredJob,
@@ -18,6 +19,7 @@ import type {
 import type { EpochMs } from '../../ports/trigger.js';
 import { MemoryLeases } from './memory-leases.js';
 import { MemoryLedger } from './memory-ledger.js';
+import { MemoryMembers } from './memory-members.js';
 import { WakeIndex, type Entry } from './wake-index.js';
 
 export interface MemoryJobStoreOptions {
@@ -50,6 +52,7 @@ export class MemoryJobStore implements JobStore {
   readonly #index = new WakeIndex();
   readonly #ledger: MemoryLedger;
   readonly leases: Leases = new MemoryLeases();
+  readonly members: Members = new MemoryMembers();
   readonly #watchers = new Set<() => void>();
   #sortedIds: string[] | null = null;
   #revision = 0;

@@ -108,6 +108,15 @@ export const SCHEMA: readonly string[] = [
     expires_at REAL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- What each node last said of itself, and until when that counts.
+  CREATE TABLE {members} (
+    node TEXT PRIMARY KEY,
+    about TEXT NOT NULL,
+    seen_at REAL NOT NULL,
+    expires_at REAL NOT NULL
+  ) STRICT;
+  `,
 ];
 
 /**

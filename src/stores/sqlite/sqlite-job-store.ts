@@ -9,6 +9,7 @@ import type {
   JobStore,
   Leases,
   Ledger,
+  Members,
   Revision,
   StoreContext,
   StoredJob,
@@ -27,6 +28,7 @@ import { readSettings, type Settings, type SQLiteJobStoreOptions } from './optio
 import { migrate } from './schema.js';
 import { SQLiteLeases } from './sqlite-leases.js';
 import { SQLiteLedger } from './sqlite-ledger.js';
+import { SQLiteMembers } from './sqlite-members.js';
 
 /** What there is while the store is open. */
 interface Parts {
@@ -38,6 +40,7 @@ interface Parts {
   readonly claims: Claims;
   readonly ledger: SQLiteLedger;
   readonly leases: SQLiteLeases;
+  readonly members: SQLiteMembers;
   readonly housekeeping: Housekeeping;
   readonly changes: ChangeWatch;
 }
@@ -84,6 +87,11 @@ export class SQLiteJobStore implements JobStore {
 
   get leases(): Leases {
     return this.#open.leases;
+  }
+
+  /** Of nodes on one machine: the file tells of no other. `undefined` before it is open. */
+  get members(): Members | undefined {
+    return this.#parts?.members;
   }
 
   /**
@@ -137,6 +145,7 @@ export class SQLiteJobStore implements JobStore {
       claims: new Claims(connection, jobs, lanes),
       ledger,
       leases: new SQLiteLeases(connection),
+      members: new SQLiteMembers(connection),
       housekeeping: new Housekeeping(connection, ledger, lanes, { perJob, maxAgeMs }),
       changes: new ChangeWatch(database, clock, pollMs, () => lanes.takeForeign()),
     };

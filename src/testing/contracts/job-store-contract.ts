@@ -2,6 +2,7 @@ import { claimCases } from './job-store/claim-cases.js';
 import { commitCases, ledgerCases } from './job-store/commit-cases.js';
 import { leaseCases } from './job-store/lease-cases.js';
 import { mapCases } from './job-store/map-cases.js';
+import { memberCases } from './job-store/member-cases.js';
 import type { JobStoreCase } from './job-store/subject.js';
 
 /**
@@ -25,4 +26,11 @@ import type { JobStoreCase } from './job-store/subject.js';
  * }
  * ```
  */
-export const jobStoreContract: readonly JobStoreCase[] = [...mapCases, ...claimCases, ...commitCases, ...ledgerCases, ...leaseCases];
+export const jobStoreContract: readonly JobStoreCase[] = [
+  ...mapCases,
+  ...claimCases,
+  ...commitCases,
+  ...ledgerCases,
+  ...leaseCases,
+  ...memberCases,
+];

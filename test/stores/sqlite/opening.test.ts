@@ -7,7 +7,7 @@ import { storeContext } from 'punctual/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Connection } from '../../../src/stores/sqlite/connection.js';
 import { errorFromLoading, errorFromOpening } from '../../../src/stores/sqlite/errors.js';
-import { migrate } from '../../../src/stores/sqlite/schema.js';
+import { migrate, SCHEMA } from '../../../src/stores/sqlite/schema.js';
 import { claim, jobRecord, T0 } from '../../../src/testing/contracts/job-store/records.js';
 import { openStore, temporaryFile, temporaryFolder } from './support.js';
 
@@ -257,6 +257,18 @@ describe('versions of the tables', () => {
       expect(connection.prepare('SELECT x, y FROM {a}').all()).toEqual([{ x: 1, y: 2 }]);
       expect(connection.prepare(`SELECT value FROM {meta} WHERE key = 'schema'`).get()).toEqual({ value: '3' });
     }
+  });
+
+  it('a file of the release before this one keeps its jobs, and learns to keep its nodes', async () => {
+    const path = temporaryFile();
+    const before = new Database(path);
+    migrate(new Connection(before, 'punctual_'), SCHEMA.slice(0, 1));
+    before.close();
+    const store = await openStore(path);
+    store.insert([jobRecord('job')]);
+    await store.members!.announce({ node: 'n', about: '', now: T0, ttlMs: 1 });
+    expect(store.members!.list(T0)).toHaveLength(1);
+    expect(store.get('job')).toBeDefined();
   });
 
   it('a step that fails leaves the version before it', () => {

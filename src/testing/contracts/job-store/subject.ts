@@ -16,7 +16,7 @@ export interface JobStoreSubject {
 }
 
 /** What a store may lack, so that a case does not apply to it. */
-export type JobStoreTrait = 'connect' | 'reopen' | 'watch' | 'now';
+export type JobStoreTrait = 'connect' | 'reopen' | 'watch' | 'now' | 'members';
 
 /** One obligation of the `JobStore` port. */
 export interface JobStoreCase {
@@ -34,6 +34,7 @@ export function missingTraits(subject: JobStoreSubject, required: readonly JobSt
     reopen: subject.reopen !== undefined,
     watch: subject.store.watch !== undefined,
     now: subject.store.now !== undefined,
+    members: subject.store.members !== undefined,
   };
   return required.filter((trait) => !has[trait]);
 }
