@@ -488,7 +488,9 @@ describe('keep the laws', () => {
   const instants = [-1, 0, 0.5, at('2026-01-01T00:00:00Z'), ...gridAround('Europe/Berlin', 2026, 2027)];
 
   test.each(Object.entries(combined))('%s', (name, trigger) => {
-    const asked = name === 'nested' ? instants : [-8.64e15, ...instants, 8.64e15];
+    // To see that nothing ever comes is a long search each time, and the same from everywhere.
+    const chosen = name in NEVER ? instants.filter((_, i) => i % 8 === 0) : instants;
+    const asked = name === 'nested' ? instants : [-8.64e15, ...chosen, 8.64e15];
     const around = asked.flatMap((t) => [trigger.next(t) ?? t]).flatMap((t) => [t - 1, t, t + 1]);
     for (const law of triggerLaws) law.run(trigger, { instants: [...asked, ...around.slice(0, 60)], read });
   });
