@@ -109,7 +109,7 @@ export const folders = {
     drivers: {
       sqlite: ['better-sqlite3'],
       postgres: ['pg'],
-      redis: ['ioredis'],
+      redis: ['ioredis', 'redis'],
       nats: ['@nats-io/transport-node', '@nats-io/jetstream', '@nats-io/kv'],
     },
     bans: ['ambientTime'],

@@ -3,7 +3,7 @@ import type { JobCodec, JsonObject } from '../../ports/job-codec.js';
 import type { JobChange, Revision, StoredJob } from '../../ports/job-store.js';
 import { parseObject } from '../../serializers/parse-object.js';
 import type { Database, Row } from './database.js';
-import { DefinitionCache, type KnownDefinition } from './definition-cache.js';
+import { DefinitionCache, type KnownDefinition } from '../shared/definition-cache.js';
 import type { PostgresLedger } from './postgres-ledger.js';
 import { requireKey, storable } from './texts.js';
 

@@ -4,8 +4,8 @@ import type { Logger } from '../../ports/logger.js';
 import type { Database } from './database.js';
 import type { PostgresClient } from './driver.js';
 import { translate } from './errors.js';
-import { inTime } from './in-time.js';
-import { Throttle } from './throttle.js';
+import { inTime } from '../shared/in-time.js';
+import { Throttle } from '../shared/throttle.js';
 
 /** Most often that others are told, and that others are listened to. */
 const TELL_EVERY_MS = 20;

@@ -19,7 +19,7 @@ import { Database } from './database.js';
 import { clientsLike, loadDriver, type OwnPool, type PostgresClient, type PostgresPool } from './driver.js';
 import { PostgresStoreError, translate } from './errors.js';
 import { Housekeeping } from './housekeeping.js';
-import { inTime } from './in-time.js';
+import { inTime } from '../shared/in-time.js';
 import { JobList } from './job-list.js';
 import { JobTable } from './job-table.js';
 import { MOST_END_MS, Notices } from './notices.js';

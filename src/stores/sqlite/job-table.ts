@@ -7,7 +7,7 @@ import type { SQLiteStatement } from './driver.js';
 import type { Lanes } from './lanes.js';
 import { RecordCache, type Entry } from './record-cache.js';
 import { parseObject } from '../../serializers/parse-object.js';
-import { readState, writeState } from './state-text.js';
+import { readState, writeState } from '../shared/state-text.js';
 import type { SQLiteLedger } from './sqlite-ledger.js';
 
 const CACHED_RECORDS = 10_000;

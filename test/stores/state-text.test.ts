@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { NO_STATS } from '../../../src/model/stats.js';
-import { parseObject } from '../../../src/serializers/parse-object.js';
-import { readState, writeState } from '../../../src/stores/sqlite/state-text.js';
+import { NO_STATS } from '../../src/model/stats.js';
+import { parseObject } from '../../src/serializers/parse-object.js';
+import { readState, writeState } from '../../src/stores/shared/state-text.js';
 
 const instant = fc.option(fc.oneof(fc.integer({ min: -8.64e15, max: 8.64e15 }), fc.constant(0.5)), { nil: null });
 const text = fc.option(fc.string({ unit: 'binary' }), { nil: null });
