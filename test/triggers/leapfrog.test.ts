@@ -489,9 +489,9 @@ describe('keep the laws', () => {
 
   test.each(Object.entries(combined))('%s', (name, trigger) => {
     // To see that nothing ever comes is a long search each time, and the same from everywhere.
-    const chosen = name in NEVER ? instants.filter((_, i) => i % 8 === 0) : instants;
+    const chosen = name in NEVER ? instants.filter((_, i) => i % 16 === 0) : instants;
     const asked = name === 'nested' ? instants : [-8.64e15, ...chosen, 8.64e15];
     const around = asked.flatMap((t) => [trigger.next(t) ?? t]).flatMap((t) => [t - 1, t, t + 1]);
-    for (const law of triggerLaws) law.run(trigger, { instants: [...asked, ...around.slice(0, 60)], read });
+    for (const law of triggerLaws) law.run(trigger, { instants: [...asked, ...around.slice(0, name in NEVER ? 6 : 60)], read });
   });
 });
