@@ -12,6 +12,7 @@ import type { BindContext } from './active-run.js';
 import type { JobPolicyOptions } from './job-options.js';
 import { isLogger, toLogger, type FieldsFirstLogger } from './logging.js';
 import { refuseUnknownKeys } from '../errors/options.js';
+import { resolveSignals } from './signals.js';
 import type { ProcessIdentity } from './process-identity.js';
 import { BUILT_IN_POLICY, nonEmpty, POLICY_OPTIONS, resolvePolicy, whole } from './policy.js';
 import type { TaskMap, TaskShapes } from './tasks.js';
@@ -60,6 +61,12 @@ export interface SchedulerOptions<T extends TaskShapes = TaskMap> {
   readonly storeTimeout?: DurationInput | undefined;
   /** Whether a started scheduler keeps the process running. Default `true`. */
   readonly keepAlive?: boolean | undefined;
+  /**
+   * Signals that shut the scheduler down while it runs: `true` for SIGTERM and SIGINT, or their names. The first one
+   * lets running tasks come to their end, as `shutdown()` does; one more aborts them. Then the process ends by the signal,
+   * unless somebody else listens for it. Default `false`: no handler is installed.
+   */
+  readonly signals?: boolean | readonly NodeJS.Signals[] | undefined;
 }
 
 /** What the core is put together with. The composition root supplies it, so that the core depends on no adapter. */
@@ -97,6 +104,7 @@ export interface ResolvedOptions {
   readonly maxSleepMs: number;
   readonly storeTimeoutMs: number;
   readonly keepAlive: boolean;
+  readonly signals: readonly NodeJS.Signals[];
 }
 
 const OPTIONS: readonly (keyof SchedulerOptions)[] = [
@@ -116,6 +124,7 @@ const OPTIONS: readonly (keyof SchedulerOptions)[] = [
   'maxSleep',
   'storeTimeout',
   'keepAlive',
+  'signals',
 ];
 
 const MAX_SLEEP_MS = 30_000;
@@ -158,6 +167,7 @@ export function resolveOptions(options: SchedulerOptions, wiring: Wiring): Resol
     maxSleepMs,
     storeTimeoutMs: toMs(options.storeTimeout ?? 15_000, 'storeTimeout', 1),
     keepAlive,
+    signals: resolveSignals(options.signals),
   };
 }
 

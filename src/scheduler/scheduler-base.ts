@@ -18,7 +18,8 @@ import { refuseUnknownKeys } from '../errors/options.js';
 import { flag, nonEmpty } from './policy.js';
 import { Reporter } from './reporter.js';
 import { RunHandles } from './run-handles.js';
-import { windDown } from './shutdown.js';
+import { DrainTime, windDown } from './shutdown.js';
+import { SignalWatch } from './signals.js';
 import { StoreAccess } from './store-access.js';
 import { StoreLoop, type LoopDeps } from './store-loop.js';
 import { TaskRegistry } from './tasks.js';
@@ -44,9 +45,11 @@ export interface SchedulerHealth {
 }
 
 /** @throws InvalidOptionError */
-function drainTime(wait: boolean, timeout: DurationInput): number {
-  if (!flag(wait, 'wait')) return 0;
-  return timeout === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : toMs(timeout, 'timeout');
+function drainTime(options: ShutdownOptions): DrainTime {
+  refuseUnknownKeys(options, '', ['wait', 'timeout']);
+  const { wait = true, timeout = DRAIN_MS } = options;
+  if (!flag(wait, 'wait')) return new DrainTime(0);
+  return new DrainTime(timeout === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : toMs(timeout, 'timeout'));
 }
 
 const DRAIN_MS = 25_000;
@@ -81,6 +84,8 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   #aliveTimer: TimerHandle | undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
+  #draining: DrainTime | undefined;
+  readonly #signals: SignalWatch | undefined;
 
   /** @internal */
   protected constructor(options: SchedulerOptions, wiring: Wiring) {
@@ -98,6 +103,9 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     this.codec = wiring.createCodec(resolved.triggers, resolved.serializer);
     for (const [alias, store] of resolved.stores) this.directory.add(this.#newLoop(alias, store));
     this.factory = new JobFactory(resolved, wiring, this.tasks, this.executors);
+    if (resolved.signals.length > 0) {
+      this.#signals = new SignalWatch(resolved.signals, resolved.clock, (force) => this.shutdown({ wait: !force }));
+    }
   }
 
   get state(): SchedulerState {
@@ -125,12 +133,14 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
 
   async #start(paused: boolean): Promise<void> {
     this.lifecycle.to('starting');
+    this.#signals?.open();
     try {
       for (const loop of this.directory.loops) await loop.open(this.context());
       for (const loop of this.directory.loops) loop.announceStart();
     } catch (error) {
       this.lifecycle.to('stopping');
       this.lifecycle.to('stopped');
+      this.#signals?.close();
       throw error;
     }
     this.lifecycle.to(paused ? 'paused' : 'running');
@@ -157,26 +167,31 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
 
   /**
    * Claims nothing more, lets running tasks end, aborts those that take too long, hands back what does not stop, and
-   * closes what it opened. Never rejects because of a task. Repeated calls wait for the same shutdown.
+   * closes what it opened. Never rejects because of a task. Repeated calls wait for the same shutdown; one with
+   * `wait: false` ends the time it gives to running tasks.
    */
   async shutdown(options: ShutdownOptions = {}): Promise<void> {
-    refuseUnknownKeys(options, '', ['wait', 'timeout']);
-    const { wait = true, timeout = DRAIN_MS } = options;
-    const drainMs = drainTime(wait, timeout);
-    this.#stopping ??= this.#shutdown(drainMs).finally(() => {
-      this.#stopping = undefined;
-    });
+    const time = drainTime(options);
+    if (this.#stopping === undefined) {
+      this.#draining = time;
+      this.#stopping = this.#shutdown(time).finally(() => {
+        this.#stopping = undefined;
+        this.#signals?.close();
+      });
+    } else if (time.ms === 0) {
+      this.#draining?.end();
+    }
     await this.#stopping;
   }
 
-  async #shutdown(drainMs: number): Promise<void> {
+  async #shutdown(time: DrainTime): Promise<void> {
     await this.#starting?.catch(() => undefined);
     const wasStarted = this.lifecycle.canBecome('stopping');
     if (wasStarted) this.lifecycle.to('stopping');
     this.#aliveTimer?.cancel();
     const { clock, logger } = this.options;
     const { loops } = this.directory;
-    const handedBack = await windDown(loops, clock, drainMs, logger);
+    const handedBack = await windDown(loops, clock, time, logger);
     const closing = [
       ...loops.map((loop) => loop.close()),
       ...[...this.executors.entries()].map(async ([, executor]) => executor.close?.()),
@@ -230,10 +245,9 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
 
   /** Takes a job store out, after its runs have come to an end as in `shutdown`. Its jobs stay in it. @throws UnknownStoreError */
   async removeJobStore(alias: string, options: ShutdownOptions = {}): Promise<void> {
-    refuseUnknownKeys(options, '', ['wait', 'timeout']);
+    const time = drainTime(options);
     const loop = this.directory.require(alias);
-    const { wait = true, timeout = DRAIN_MS } = options;
-    await windDown([loop], this.options.clock, drainTime(wait, timeout), this.options.logger);
+    await windDown([loop], this.options.clock, time, this.options.logger);
     this.directory.delete(alias);
     await loop.close();
     this.reporter.scheduler({ type: 'jobStoreRemoved', jobStore: alias });

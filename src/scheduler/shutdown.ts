@@ -5,15 +5,31 @@ import type { StoreLoop } from './store-loop.js';
 /** Time for aborted tasks to come to an end, and for what they leave to be written. */
 const GRACE_MS = 1_000;
 
+/** How long a shutdown lets tasks come to their end; a later call may cut that short. */
+export class DrainTime {
+  readonly ms: number;
+  #hurry: () => void = () => undefined;
+  /** Resolves when there is no more time. */
+  readonly isOver = new Promise<void>((resolve) => { this.#hurry = resolve; });
+
+  constructor(ms: number) {
+    this.ms = ms;
+  }
+
+  end(): void {
+    this.#hurry();
+  }
+}
+
 /**
- * Takes the runs of all loops to an end: drain until `drainMs` are over, abort the rest, give back what does not
+ * Takes the runs of all loops to an end: drain until the time is over, abort the rest, give back what does not
  * stop. Answers how many were given back.
  */
-export async function windDown(loops: readonly StoreLoop[], clock: Clock, drainMs: number, logger: Logger): Promise<number> {
+export async function windDown(loops: readonly StoreLoop[], clock: Clock, time: DrainTime, logger: Logger): Promise<number> {
   await Promise.all(loops.map((loop) => loop.pause()));
   const drained = Promise.all(loops.map((loop) => loop.runner.drain()));
   // Without time to drain there is nothing to wait for: the clock need not move for an abort.
-  if (drainMs > 0 && (await settledWithin(drained, drainMs, clock))) return 0;
+  if (time.ms > 0 && (await settledWithin(drained, time.ms, clock, time.isOver))) return 0;
   for (const loop of loops) loop.runner.abortAll('shutdown');
   if (await settledWithin(drained, GRACE_MS, clock)) return 0;
   const handedBack = loops.reduce((sum, loop) => sum + loop.runner.release('shutdown'), 0);
@@ -24,13 +40,11 @@ export async function windDown(loops: readonly StoreLoop[], clock: Clock, drainM
   return handedBack;
 }
 
-async function settledWithin(work: Promise<unknown>, ms: number, clock: Clock): Promise<boolean> {
-  if (ms === Number.POSITIVE_INFINITY) {
-    await work;
-    return true;
-  }
+async function settledWithin(work: Promise<unknown>, ms: number, clock: Clock, isOver?: Promise<void>): Promise<boolean> {
   let cancel = (): void => undefined;
   const timeUp = new Promise<false>((resolve) => {
+    void isOver?.then(() => { resolve(false); });
+    if (ms === Number.POSITIVE_INFINITY) return;
     const timer = clock.setTimer(ms, () => { resolve(false); });
     cancel = () => { timer.cancel(); };
   });

@@ -257,6 +257,19 @@ describe('shutdown', () => {
     expect(await scheduler.getRuns({ jobId: 'deaf' })).toMatchObject([{ verdict: 'cancelled', reason: 'shutdown' }]);
   });
 
+  it('is cut short by one that does not wait', async () => {
+    const { clock, scheduler, recorder } = makeWorld();
+    await scheduler.addJob(() => clock.sleep({ days: 1 }, currentRun().signal), new Date(clock.now()), { id: 'slow' });
+    await scheduler.start();
+    await clock.advance(1);
+    const stopped = scheduler.shutdown({ timeout: Number.POSITIVE_INFINITY });
+    await clock.advance({ hours: 1 });
+    expect(recorder.of('jobCancelled')).toEqual([]);
+    await Promise.all([stopped, scheduler.shutdown({ wait: false })]);
+    expect(recorder.of('jobCancelled')).toMatchObject([{ jobId: 'slow', reason: 'shutdown' }]);
+    expect(scheduler.state).toBe('stopped');
+  });
+
   it('is idempotent: repeated and concurrent calls wait for one shutdown', async () => {
     const { clock, scheduler, recorder } = makeWorld();
     await scheduler.addJob(() => clock.sleep(5 * SECOND), every(10));
