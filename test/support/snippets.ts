@@ -80,7 +80,8 @@ export function typeErrors(snippets: readonly Snippet[]): string[] {
 
 /**
  * Runs a snippet in a process of its own, against the sources, and answers what is wrong with it: an exit code, or
- * another output than it promises. One that speaks of SIGINT is sent it once its output is there.
+ * another output than it promises. One that listens for signals is sent SIGINT once its output
+ * is there.
  */
 export async function runSnippet(snippet: Snippet, limitMs = 30_000): Promise<string | null> {
   const folder = await mkdtemp(join(tmpdir(), 'punctual-snippet-'));
@@ -96,9 +97,10 @@ export async function runSnippet(snippet: Snippet, limitMs = 30_000): Promise<st
     let stderr = '';
     const seen = (): string[] => stdout.split('\n').slice(0, -1);
     let grace: NodeJS.Timeout | undefined;
+    const listens = /\bsignals: true\b|SIGINT/.test(snippet.code);
     child.stdout.on('data', (data: Buffer) => {
       stdout += data.toString();
-      if (!snippet.code.includes('SIGINT') || seen().length < snippet.output.length) return;
+      if (!listens || seen().length < snippet.output.length) return;
       grace ??= setTimeout(() => child.kill('SIGINT'), 500); // more than it promises may still come
     });
     child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
@@ -110,7 +112,7 @@ export async function runSnippet(snippet: Snippet, limitMs = 30_000): Promise<st
     });
     clearTimeout(limit);
     clearTimeout(grace);
-    if (ending !== 'exit code 0') return `${snippet.title}: ended with ${ending}\n${stdout}${stderr}`;
+    if (ending !== 'exit code 0' && !(listens && ending === 'SIGINT')) return `${snippet.title}: ended with ${ending}\n${stdout}${stderr}`;
     const expected = snippet.output.join('\n');
     const actual = seen().join('\n');
     return actual === expected ? null : `${snippet.title}: promised\n${expected}\nbut printed\n${actual}\n${stderr}`;
