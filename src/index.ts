@@ -8,7 +8,7 @@ export type { JobListQuery } from './scheduler/job-directory.js';
 export type { SyncJob } from './scheduler/defined-set.js';
 export type { ImportOptions, ImportResult } from './scheduler/import.js';
 export type { TaskInput } from './scheduler/job-factory.js';
-export type { AddJobOptions, AddJobRest, JobChanges, JobOptions, JobPolicyOptions, RetryOptions } from './scheduler/job-options.js';
+export type { AddJobOptions, AddJobRest, InTransaction, JobChanges, JobOptions, JobPolicyOptions, RetryOptions } from './scheduler/job-options.js';
 export type { RunQuery, RunReport, RunReports } from './scheduler/ledger-view.js';
 export type { LedgerProblem, LedgerReport } from './scheduler/verify-ledger.js';
 export type { FieldsFirstLogger } from './scheduler/logging.js';

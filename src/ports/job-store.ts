@@ -49,6 +49,16 @@ export interface JobStore {
    */
   insert(records: readonly JobRecord[]): MaybePromise<readonly (StoredJob | undefined)[]>;
   get(id: string): MaybePromise<StoredJob | undefined>;
+
+  /**
+   * The same writes inside a transaction that the user began on a connection of the user's: there once that commits, and not
+   * before. Watchers are told at the commit, those of this store included; a store that cannot promise that is looked at again from
+   * time to time. A store without it takes part in no transactions.
+   *
+   * @throws InvalidOptionError when `client` is no such connection; the writes themselves do when it has no transaction.
+   */
+  within?(client: unknown): JobWriter;
+
   /** One page in ascending order of id: by UTF-16 code unit or by code point, always the same. */
   list(query: JobQuery): MaybePromise<JobPage>;
 
@@ -90,6 +100,9 @@ export interface JobStore {
   /** The nodes that use the store, where several may. */
   readonly members?: Members | undefined;
 }
+
+/** The writes of a store that add a job, or put it in the place of another. */
+export type JobWriter = Pick<JobStore, 'insert' | 'get' | 'commit'>;
 
 export interface StoreContext {
   readonly clock: Clock;

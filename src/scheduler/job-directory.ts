@@ -6,7 +6,7 @@ import { awaitsStart } from '../core/settle.js';
 import { InvalidTriggerError } from '../errors/errors.js';
 import { refuseUnknownKeys } from '../errors/options.js';
 import type { JobDefinition, JobRecord, JobStatus } from '../model/job.js';
-import type { StoredJob } from '../ports/job-store.js';
+import type { JobWriter, StoredJob } from '../ports/job-store.js';
 import type { NewJob } from './job-factory.js';
 import { nonEmpty } from './policy.js';
 import type { StoreLoop } from './store-loop.js';
@@ -98,15 +98,20 @@ export interface Addition {
  *
  * @throws ConflictingJobIdError, NeverFiresError, StoreFailedError
  */
-export async function takePlace(loop: StoreLoop, addition: Addition, node: string): Promise<{ stored: StoredJob; replaced: boolean }> {
+export async function takePlace(
+  loop: StoreLoop,
+  addition: Addition,
+  node: string,
+  writer: JobWriter = loop.access,
+): Promise<{ stored: StoredJob; replaced: boolean }> {
   const { access } = loop;
   const { fresh, replaceExisting } = addition;
   const { id } = fresh;
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
-    const existing = await access.get(id);
+    const existing = await writer.get(id);
     if (existing === undefined) {
       // It went away in the meantime.
-      const [stored] = await access.insert([fresh]);
+      const [stored] = await writer.insert([fresh]);
       if (stored !== undefined) return { stored, replaced: false };
       continue;
     }
@@ -117,9 +122,10 @@ export async function takePlace(loop: StoreLoop, addition: Addition, node: strin
       ? { next: reviveRecord(record, fresh), start: [], ledger: [], notices: [] }
       : replaceRecord(record, addition, { now: loop.now(), node });
     const { next } = decision;
-    const [revision] = await access.commit([{ id, expected: existing.revision, next, ledger: decision.ledger }]);
+    const [revision] = await writer.commit([{ id, expected: existing.revision, next, ledger: decision.ledger }]);
     if (revision === undefined) continue;
-    loop.publish(next, decision);
+    // What is in a transaction of the user's may never come true.
+    if (writer === access) loop.publish(next, decision);
     return { stored: { record: next, revision }, replaced: !isTombstone };
   }
   throw new StoreFailedError('add a job', access.alias, new Error(`${MAX_ATTEMPTS} attempts to add job "${id}" met other changes of it`));

@@ -88,8 +88,18 @@ export interface JobOptions extends JobPolicyOptions {
   readonly replaceExisting?: boolean | undefined;
 }
 
+/** For what is added together with data of yours. */
+export interface InTransaction {
+  /**
+   * A connection of yours to the database of the job store, inside a transaction that you began: the jobs are there
+   * exactly when it commits. With a `PostgresJobStore`, a client of `pg`.
+   */
+  readonly client?: object | undefined;
+}
+
 /** Options of `addJob`, with the arguments of the task: required exactly when it has required parameters. */
 export type AddJobOptions<A extends readonly unknown[]> = JobOptions &
+  InTransaction &
   ([] extends A ? { readonly args?: A | undefined } : { readonly args: A });
 
 /** `options` may be left out exactly when nothing in it is required. */

@@ -9,6 +9,8 @@ import type { StoreHealth } from './store-health.js';
 
 /** Conflicts in a row after which the next attempt waits a little. */
 const CONFLICTS_BEFORE_WAIT = 3;
+/** Longest such wait: the results of other runs wait behind it. */
+const LONGEST_CONFLICT_WAIT_MS = 250;
 
 /**
  * Writes what became of runs. Changes that come up together go to the store as one batch, several on one job as one
@@ -78,7 +80,7 @@ export class RunWriter {
       }
       this.#queue = [...again, ...this.#queue];
       const delay = conflicts.next();
-      if (conflicts.failures > CONFLICTS_BEFORE_WAIT) await this.#wait(delay);
+      if (conflicts.failures > CONFLICTS_BEFORE_WAIT) await this.#wait(Math.min(delay, LONGEST_CONFLICT_WAIT_MS));
     }
     this.#flushing = false;
   }

@@ -6,21 +6,21 @@ import { nextFire } from '../core/fires.js';
 import { InvalidOptionError } from '../errors/errors.js';
 import { JobNotFoundError, NeverFiresError } from '../errors/job-errors.js';
 import { InvalidStateError } from '../errors/scheduler-errors.js';
-import { wakeAt, type JobDefinition, type JobRecord } from '../model/job.js';
-import type { MaybePromise, Revision, StoredJob } from '../ports/job-store.js';
+import type { JobRecord } from '../model/job.js';
+import type { JobWriter, MaybePromise, Revision } from '../ports/job-store.js';
 import { Job, type ChangeOptions, type JobOperations, type JobSelector, type RunJobOptions, type TriggerInput } from './job.js';
 import type { Bulk } from './bulk.js';
 import type { SyncJob } from './defined-set.js';
 import { importJobs, type ImportOptions, type ImportResult } from './import.js';
 import { changeJob, type JobChangeResult } from './job-changes.js';
-import { asking, checkSelector, isSpent, newJobRecord, takePlace, type Addition, type JobListQuery } from './job-directory.js';
+import { JobAdder, type AnyJobOptions } from './job-adder.js';
+import { asking, checkSelector, isSpent, type Addition, type JobListQuery } from './job-directory.js';
 import type { TaskInput } from './job-factory.js';
 import { listJobs } from './job-list.js';
-import type { AddJobRest, JobChanges, JobOptions } from './job-options.js';
+import type { AddJobRest, InTransaction, JobChanges, JobOptions } from './job-options.js';
 import { listRuns, withCursor, type RunQuery, type RunReports } from './ledger-view.js';
 import { isThenable } from './maybe-promise.js';
 import type { SchedulerOptions, Wiring } from './options.js';
-import { mayHaveFired, withoutPast } from './past-fires.js';
 import { refuseUnknownKeys, requireObject } from '../errors/options.js';
 import { flag, isArray, nonEmpty, whole } from './policy.js';
 import { awaitElsewhere, type RunHandle } from './run-handles.js';
@@ -40,7 +40,6 @@ export type JobSpec = JobOptions & {
   readonly args?: readonly unknown[] | undefined;
 };
 
-type AnyJobOptions = JobOptions & { readonly args?: readonly unknown[] | undefined };
 /** The arguments of a task. */
 export type ArgsOf<F> = F extends (...args: infer A) => unknown ? A : never;
 
@@ -55,9 +54,12 @@ export type JobList = Job[] & { readonly nextCursor: string | null };
  * @typeParam T - the tasks given to the constructor, from which `addJob` knows the arguments.
  */
 export class Scheduler<T extends TaskShapes = TaskMap> extends SchedulerBase implements JobOperations {
+  readonly #adder: JobAdder;
+
   /** @internal */
   protected constructor(options: SchedulerOptions<T>, wiring: Wiring) {
     super(options as SchedulerOptions, wiring);
+    this.#adder = new JobAdder(this.node, this.factory, this.reporter);
   }
 
   // ── tasks ─────────────────────────────────────────────────────────────────
@@ -90,66 +92,61 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends SchedulerBase imp
    *
    * @param task - a bare function (not in a durable store), the name of a task, or what `defineTask` answered.
    * @param trigger - a trigger, a cron expression in the scheduler's time zone, or one instant.
+   * @param options - with `client`, the job is added in a transaction that you began on it: it is there when you commit, and
+   * not if you roll back. No `jobAdded` is published for it. A database error (`error.cause`) ends the transaction.
    * @throws InvalidOptionError, InvalidTriggerError, UnknownTaskError, UnknownStoreError, UnknownExecutorError,
    * ConflictingJobIdError, NeverFiresError, JobUnstorableError, StoreFailedError. Nothing was changed then.
    */
   addJob<N extends Extract<keyof T, string>>(task: N, trigger: TriggerInput, ...rest: AddJobRest<ArgsOf<T[N]>>): Promise<Job>;
   addJob<A extends unknown[]>(task: TaskRef<A>, trigger: TriggerInput, ...rest: AddJobRest<NoInfer<A>>): Promise<Job>;
   addJob<A extends unknown[]>(task: (...args: A) => unknown, trigger: TriggerInput, ...rest: AddJobRest<A>): Promise<Job>;
-  async addJob(task: TaskInput, trigger: TriggerInput, options: AnyJobOptions = {}): Promise<Job> {
+  async addJob(task: TaskInput, trigger: TriggerInput, options: AnyJobOptions & InTransaction = {}): Promise<Job> {
     requireObject(options, 'options');
     const loop = this.directory.require(options.jobStore ?? 'default');
     const opening = loop.open(this.context());
     if (isThenable(opening)) await opening;
-    const addition = this.#prepare(loop, task, trigger, options);
+    const { client, ...given } = options;
+    const writer = client === undefined ? loop.access : loop.access.within(client);
+    const addition = this.#adder.prepare(loop, task, trigger, given);
     const checking = this.tasks.check(addition.fresh.definition);
     if (isThenable(checking)) await checking;
-    if (mayHaveFired(loop, addition.fresh)) return this.#addPast(loop, addition);
-    const inserted = loop.access.insert([addition.fresh]);
-    const [stored] = isThenable(inserted) ? await inserted : inserted;
-    return stored === undefined ? this.#settleConflict(loop, addition) : this.#admit(loop, stored, false);
+    const added = this.#adder.add(loop, addition, writer);
+    return new Job(this, loop.access.alias, isThenable(added) ? await added : added);
   }
 
   /**
    * Adds many jobs, in one batch per store. All are checked before the first is added; an id that is taken fails the
-   * call unless `replaceExisting` says otherwise, and jobs that were added by then stay added.
+   * call unless `replaceExisting` says otherwise, and jobs that were added by then stay added (with `client`: until you
+   * roll back).
    *
    * @throws as `addJob`.
    */
-  async addJobs(specs: readonly JobSpec[]): Promise<Job[]> {
+  async addJobs(specs: readonly JobSpec[], { client, ...rest }: InTransaction = {}): Promise<Job[]> {
     if (!isArray(specs)) throw new InvalidOptionError('jobs', specs, 'an array of jobs, each with task and trigger');
+    refuseUnknownKeys(rest, '', ['client']);
     const additions: Addition[] = [];
-    const byLoop = new Map<StoreLoop, number[]>();
+    const batches = new Map<StoreLoop, { writer: JobWriter; indexes: number[] }>();
     for (const spec of specs) {
       requireObject(spec, 'a job');
       const { task, trigger, ...options } = spec;
       const loop = this.directory.require(options.jobStore ?? 'default');
       const opening = loop.open(this.context());
       if (isThenable(opening)) await opening;
-      const own = byLoop.get(loop);
-      if (own === undefined) byLoop.set(loop, [additions.length]);
-      else own.push(additions.length);
-      const addition = this.#prepare(loop, task, trigger, options);
+      const own = batches.get(loop);
+      if (own === undefined) batches.set(loop, { writer: client === undefined ? loop.access : loop.access.within(client), indexes: [additions.length] });
+      else own.indexes.push(additions.length);
+      const addition = this.#adder.prepare(loop, task, trigger, options);
       const checking = this.tasks.check(addition.fresh.definition);
       if (isThenable(checking)) await checking;
       additions.push(addition);
     }
     const jobs = new Array<Job>(additions.length);
-    for (const [loop, indexes] of byLoop) {
+    for (const [loop, { writer, indexes }] of batches) {
       for (let at = 0; at < indexes.length; at += PAGE) {
         const batch = indexes.slice(at, at + PAGE);
-        const past = batch.filter((index) => mayHaveFired(loop, additions[index]!.fresh));
-        const others = past.length === 0 ? batch : batch.filter((index) => !past.includes(index));
-        const answers = await loop.access.insert(others.map((index) => additions[index]!.fresh));
-        const taken: number[] = [];
-        others.forEach((index, i) => {
-          const stored = answers[i];
-          if (stored === undefined) taken.push(index);
-          else jobs[index] = this.#admit(loop, stored, false);
+        await this.#adder.addBatch(loop, batch.map((index) => additions[index]!), writer, (i, stored) => {
+          jobs[batch[i]!] = new Job(this, loop.access.alias, stored);
         });
-        // Last, because one of them may fail the call, and what is in the store has to fire all the same.
-        for (const index of taken) jobs[index] = await this.#settleConflict(loop, additions[index]!);
-        for (const index of past) jobs[index] = await this.#addPast(loop, additions[index]!);
       }
     }
     return jobs;
@@ -438,55 +435,13 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends SchedulerBase imp
         await loop.open(this.context());
         return loop;
       },
-      admit: (loop, stored, replaced) => { this.#admit(loop, stored, replaced); },
+      admit: (loop, { record }, replaced) => { this.#adder.announce(loop, record, replaced); },
     };
   }
 
   #handle(loop: StoreLoop, result: JobChangeResult): Job {
     if (result.stored === undefined) throw new JobNotFoundError(result.record.id, loop.access.alias);
     return new Job(this, loop.access.alias, result.stored);
-  }
-
-  #prepare(loop: StoreLoop, task: TaskInput, trigger: TriggerInput, options: AnyJobOptions): Addition {
-    const paused = flag(options.paused, 'paused');
-    const replaceExisting = flag(options.replaceExisting, 'replaceExisting');
-    const now = loop.now();
-    const { durable } = loop.access.store;
-    const fresh = newJobRecord(this.factory.create(task, trigger, options, durable, now), paused, now);
-    const remake = (anchor: number): JobDefinition => this.factory.create(task, trigger, options, durable, anchor).definition;
-    return { fresh, paused, replaceExisting, remake };
-  }
-
-  /** Adds a job whose first fire time has passed, unless that had its run before and nothing follows. @throws as `addJob`. */
-  async #addPast(loop: StoreLoop, addition: Addition): Promise<Job> {
-    const { access } = loop;
-    const fresh = await withoutPast(loop, addition.fresh);
-    const { id } = fresh;
-    if (isSpent(fresh) && !addition.paused) {
-      const existing = await access.get(id);
-      if (existing !== undefined && existing.record.state.status !== 'removed') return this.#settleConflict(loop, addition);
-      // A program that adds its jobs at each start goes on as it does with those that are still there.
-      if (addition.replaceExisting) return new Job(this, access.alias, { record: fresh, revision: 0 });
-      throw new NeverFiresError(id, `its fire time ${new Date(addition.fresh.state.nextFireTime ?? 0).toISOString()} has its verdict in the history, or lies before what is left of that, and its trigger`);
-    }
-    const [stored] = await access.insert([fresh]);
-    return stored === undefined ? this.#settleConflict(loop, { ...addition, fresh }) : this.#admit(loop, stored, false);
-  }
-
-  async #settleConflict(loop: StoreLoop, addition: Addition): Promise<Job> {
-    const { stored, replaced } = await takePlace(loop, addition, this.node);
-    return this.#admit(loop, stored, replaced);
-  }
-
-  /** A job was added: say so, and see that it fires. */
-  #admit(loop: StoreLoop, stored: StoredJob, replaced: boolean): Job {
-    const { record } = stored;
-    const { alias } = loop.access;
-    if (this.reporter.wants('jobAdded')) {
-      this.reporter.job(record, alias, { type: 'jobAdded', nextRunTime: record.state.nextFireTime, replaced });
-    }
-    loop.expect(wakeAt(record));
-    return new Job(this, alias, stored);
   }
 
   #modified(loop: StoreLoop, result: JobChangeResult, changed: readonly string[]): void {

@@ -1,4 +1,5 @@
 import { isPunctualError } from '../errors/base.js';
+import { InvalidOptionError } from '../errors/errors.js';
 import { StoreFailedError } from '../errors/scheduler-errors.js';
 import type { JobRecord } from '../model/job.js';
 import type { LedgerQuery } from '../model/ledger.js';
@@ -10,6 +11,7 @@ import type {
   JobPage,
   JobQuery,
   JobStore,
+  JobWriter,
   LedgerPage,
   LedgerPageRequest,
   MaybePromise,
@@ -83,6 +85,21 @@ export class StoreAccess {
 
   get(id: string): MaybePromise<StoredJob | undefined> {
     return this.#call('read', () => this.store.get(id));
+  }
+
+  /** Writes inside a transaction of the user's. @throws InvalidOptionError when the store takes part in none, or the client is not one. */
+  within(client: unknown): JobWriter {
+    const { store, alias } = this;
+    if (store.within === undefined) {
+      const hint = `The job store "${alias}" takes part in no transactions of yours; a PostgresJobStore does.`;
+      throw new InvalidOptionError('client', Object(client).constructor?.name, 'nothing', hint);
+    }
+    const writer = store.within(client);
+    return {
+      insert: (records) => this.#call('insert', () => writer.insert(records)),
+      get: (id) => this.#call('read', () => writer.get(id)),
+      commit: (changes) => this.#call('commit', () => writer.commit(changes)),
+    };
   }
 
   list(query: JobQuery): MaybePromise<JobPage> {

@@ -50,6 +50,10 @@ export interface LoopDeps {
 const RESERVE_MS = 5_000;
 /** Pause after a batch of which every single claim was lost to others, so that nodes in step fall out of it. */
 const LOST_BATCH_PAUSE_MS = 20;
+/** Longest pause before what is due, and could not be claimed, is asked for again. */
+const LONGEST_OVERLOOKED_PAUSE_MS = 200;
+/** First pause before a transaction of the user's is thought to be over. */
+const FIRST_COMMIT_PAUSE_MS = 25;
 /** Pause between two pieces of a store's housekeeping, for everything else that wants its turn. */
 const CHORES_PAUSE_MS = 20;
 
@@ -69,6 +73,8 @@ export class StoreLoop {
   #mode: 'idle' | 'claiming' = 'idle';
   #ticking: Promise<void> | undefined;
   #wakeAgain = false;
+  /** Claims in a row that came back empty while something was due. */
+  #overlooked = 0;
   readonly #chores: StoreChores;
   readonly #batchSize: number;
   #timer: TimerHandle | undefined;
@@ -78,6 +84,7 @@ export class StoreLoop {
   readonly #maxSleepMs: number;
   readonly #storeClock: StoreClock;
   readonly #wakeUp = (): void => { this.wake(); };
+  #commitTimer: TimerHandle | undefined;
   #unwatch: (() => MaybePromise<void>) | undefined;
   #unwatchClock: (() => void) | undefined;
 
@@ -134,6 +141,7 @@ export class StoreLoop {
   /** Takes on nothing more, and resolves once nothing more can start. What runs goes on. */
   async pause(): Promise<void> {
     this.#mode = 'idle';
+    this.#commitTimer?.cancel();
     this.#sleep(Number.POSITIVE_INFINITY);
     await this.#ticking;
   }
@@ -186,6 +194,28 @@ export class StoreLoop {
     else if (at < this.#plannedAt) this.#sleepUntil(at);
   }
 
+  /**
+   * A record was written in a transaction of the user's, who commits it some time. The store tells of that where it can;
+   * where it cannot, this looks for it, less and less often, until polling comes round.
+   */
+  expectCommit(): void {
+    this.#commitTimer?.cancel();
+    let pauseMs = FIRST_COMMIT_PAUSE_MS;
+    const look = (): void => {
+      this.#commitTimer = this.#deps.clock.setTimer(
+        pauseMs,
+        () => {
+          this.#commitTimer = undefined;
+          this.wake();
+          pauseMs *= 2;
+          if (pauseMs < this.#maxSleepMs) look();
+        },
+        false,
+      );
+    };
+    if (this.#mode === 'claiming') look();
+  }
+
   /** Jobs that fire when a scheduler starts get this start for a fire time, as soon as the store can be asked for them. */
   announceStart(): void {
     this.#chores.announceStart();
@@ -203,6 +233,7 @@ export class StoreLoop {
       const takingOver = this.#chores.takeOver();
       if (takingOver !== undefined) await takingOver;
       let scope = this.#scope();
+      let claimed = 0;
       for (;;) {
         const answer = this.access.claimDue({
           ...scope,
@@ -212,6 +243,7 @@ export class StoreLoop {
         });
         const due = isThenable(answer) ? await answer : answer;
         if (due.length === 0 || !this.#isClaiming()) break;
+        claimed += due.length;
         const acted = this.#act(due);
         const won = isThenable(acted) ? await acted : acted;
         if (won === 0) {
@@ -230,10 +262,22 @@ export class StoreLoop {
       const next = isThenable(wake) ? await wake : wake;
       this.health.succeeded();
       const chores = goesOn ? this.now() + CHORES_PAUSE_MS : Number.POSITIVE_INFINITY;
-      this.#sleepUntil(Math.min(next ?? Number.POSITIVE_INFINITY, chores));
+      this.#sleepUntil(Math.min(this.#wakeTime(next, claimed), chores));
     } catch (error) {
       this.#sleepUntil(this.now() + this.health.failed('tick', error));
     }
+  }
+
+  /**
+   * When to look again. What is due and was not answered is being claimed or written by somebody else: it is asked for again
+   * at once, and then less and less often, because a transaction of the user's may go on for long.
+   */
+  #wakeTime(next: EpochMs | null, claimed: number): EpochMs {
+    if (next === null) return Number.POSITIVE_INFINITY;
+    const now = this.now();
+    this.#overlooked = claimed === 0 && next <= now ? this.#overlooked + 1 : 0;
+    if (this.#overlooked < 2) return next;
+    return now + Math.min(LONGEST_OVERLOOKED_PAUSE_MS, 2 ** Math.min(this.#overlooked, 10));
   }
 
   /** Decides on what was claimed, commits it, and starts what was won. Answers how many commits won. */

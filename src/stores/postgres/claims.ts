@@ -24,10 +24,8 @@ const LANES = `
  * and set back, hides nothing for long. To lose it in a crash of the server harms nobody, so nobody waits for the disk.
  */
 const CLAIM = `
-  WITH RECURSIVE ${LANES}, unsynced AS MATERIALIZED (
-    SELECT set_config('synchronous_commit', 'off', true) AS was
-  ), locked AS MATERIALIZED (
-    SELECT j.id, j.wake_at, s.priority, s.executor, s.free FROM unsynced u JOIN servable s ON u.was IS NOT NULL CROSS JOIN LATERAL (
+  WITH RECURSIVE ${LANES}, locked AS MATERIALIZED (
+    SELECT j.id, j.wake_at, s.priority, s.executor, s.free FROM servable s CROSS JOIN LATERAL (
       SELECT id, wake_at FROM {jobs}
       WHERE lane = s.lane AND wake_at <= $5 AND (claimed_until IS NULL OR claimed_until <= $5 OR claimed_until > $7)
       ORDER BY wake_at LIMIT s.free FOR UPDATE SKIP LOCKED
@@ -56,6 +54,7 @@ const NEXT = `
 const WAKE_COLUMN = RECORD.split(',').length + 1;
 const PRIORITY_COLUMN = WAKE_COLUMN - 1;
 const MOST = 100_000;
+const UNSYNCED = 'SET LOCAL synchronous_commit = off; ';
 
 /**
  * Finds what is due, and hides it in the same round trip. Somebody who asks at the same moment gets what comes after,
@@ -75,7 +74,7 @@ export class Claims {
     const limit = Math.min(request.limit, MOST);
     const able = abilities(request, limit);
     if (able === undefined || limit <= 0) return [];
-    const rows = await this.#database.query(CLAIM, [...able, now, now + reserveMs, now + 2 * reserveMs, limit]);
+    const rows = await this.#database.query(CLAIM, [...able, now, now + reserveMs, now + 2 * reserveMs, limit], UNSYNCED);
     const column = (place: number) => (a: typeof rows[number], b: typeof rows[number]) => Number(a[place]) - Number(b[place]);
     const byPriority = column(PRIORITY_COLUMN);
     const byWake = column(WAKE_COLUMN);

@@ -2,12 +2,15 @@ import { runningCount, wakeAt, type JobDefinition, type JobRecord } from '../../
 import type { JobCodec, JsonObject } from '../../ports/job-codec.js';
 import type { JobChange, Revision, StoredJob } from '../../ports/job-store.js';
 import { parseObject } from '../../serializers/parse-object.js';
-import type { Database, Row } from './database.js';
 import { DefinitionCache, type KnownDefinition } from '../shared/definition-cache.js';
+import type { Database, Row, Run } from './database.js';
+import { PostgresStoreError, fieldsOf } from './errors.js';
 import type { PostgresLedger } from './postgres-ledger.js';
 import { requireKey, storable } from './texts.js';
 
 const CACHED_DEFINITIONS = 10_000;
+/** PostgreSQL, "Error Codes". */
+const LOCK_NOT_AVAILABLE = '55P03';
 
 /** Columns of a record, in the order in which `read` takes them. */
 export const RECORD = 'id, revision, definition, state, body';
@@ -50,18 +53,24 @@ const INSERT = `
   RETURNING id, revision`;
 
 /**
+ * How long rows that others have locked are waited for, once the rest of the batch is written. A claim or a commit takes
+ * less; a transaction of the user's may take as long as it likes, and must not hold up the runs of other jobs.
+ */
+const WAIT_FOR_LOCKED = `SET LOCAL lock_timeout = 250; `;
+
+/**
  * All changes of a batch at once. Rows are locked in the order of their ids, so that no two batches wait for each other
- * in a circle. A definition that is not sent must be the one that is stored; one that is the same text leaves its columns
+ * in a circle. With `SKIP LOCKED`, those that others have locked come back without a revision. A definition that is not sent must be the one that is stored; one that is the same text leaves its columns
  * alone: somebody may have written it who could not read it.
  */
-const commitSql = (ledger: string): string => `
+const commitSql = (ledger: string, locking: '' | 'SKIP LOCKED'): string => `
   WITH given AS MATERIALIZED (
     SELECT * FROM json_to_recordset($1::json)
       AS c (i int, id text, expected bigint, known bigint, gone boolean, lines int, ${STATE_COLUMNS}, ${DEFINITION_COLUMNS})
   ), held AS MATERIALIZED (
     SELECT j.id, c.i FROM {jobs} j JOIN given c ON c.id = j.id
     WHERE j.revision = c.expected AND (c.gone OR c.body IS NOT NULL OR j.definition = c.known)
-    ORDER BY j.id FOR UPDATE OF j
+    ORDER BY j.id FOR UPDATE OF j ${locking}
   ), updated AS (
     UPDATE {jobs} j SET
       revision = n.revision, claimed_until = NULL, lines = j.lines + c.lines,
@@ -87,7 +96,18 @@ const commitSql = (ledger: string): string => `
   ), won AS (
     SELECT * FROM updated UNION ALL SELECT * FROM deleted
   )${ledger}
-  SELECT i, revision, lines FROM won`;
+  SELECT i, revision, lines FROM won${
+    locking === ''
+      ? ''
+      : `
+  UNION ALL SELECT c.i, NULL, NULL FROM given c JOIN {jobs} j ON j.id = c.id WHERE j.revision = c.expected AND NOT EXISTS (SELECT 1 FROM held h WHERE h.i = c.i)`
+  }`;
+
+/** The statements of a commit: passing over what others have locked, or waiting for it. */
+interface CommitSql {
+  readonly passing: string;
+  readonly waiting: string;
+}
 
 /** The records, and the revisions that decide who may write them. */
 export class JobTable {
@@ -97,8 +117,9 @@ export class JobTable {
   readonly #known = new DefinitionCache(CACHED_DEFINITIONS);
   /** The text of definitions that could not be read: they are written back as they were found. */
   readonly #unreadable = new WeakMap<JsonObject, string>();
-  readonly #commit: string;
-  readonly #commitWithLedger: string;
+  readonly #commit: CommitSql;
+  readonly #commitWithLedger: CommitSql;
+  readonly #run: Run = (text, values) => this.#database.query(text, values);
   /** Told after each write that changed something. */
   onWritten: () => void = () => undefined;
 
@@ -106,19 +127,25 @@ export class JobTable {
     this.#database = database;
     this.#codec = codec;
     this.#ledger = ledger;
-    this.#commit = commitSql('');
-    this.#commitWithLedger = commitSql(ledger.appendSql);
+    const both = (lines: string): CommitSql => ({ passing: commitSql(lines, 'SKIP LOCKED'), waiting: commitSql(lines, '') });
+    this.#commit = both('');
+    this.#commitWithLedger = both(ledger.appendSql);
   }
 
   async insert(records: readonly JobRecord[]): Promise<(StoredJob | undefined)[]> {
+    const answers = await this.insertWith(this.#run, records);
+    if (answers.some((stored) => stored !== undefined)) this.onWritten();
+    return answers;
+  }
+
+  async insertWith(run: Run, records: readonly JobRecord[]): Promise<(StoredJob | undefined)[]> {
     if (records.length === 0) return [];
     const rows = records.map((record, i) => {
       requireKey(record.id, 'job id');
       return { i, id: record.id, ...this.#stateColumns(record), ...this.#definitionColumns(record) };
     });
     const added = new Map<string, number>();
-    for (const [id, revision] of await this.#database.query(INSERT, [JSON.stringify(rows)])) added.set(id!, Number(revision));
-    if (added.size > 0) this.onWritten();
+    for (const [id, revision] of await run(INSERT, [JSON.stringify(rows)])) added.set(id!, Number(revision));
     return records.map((record) => {
       const revision = added.get(record.id);
       // Of one id given twice, the first was added.
@@ -126,8 +153,8 @@ export class JobTable {
     });
   }
 
-  async get(id: string): Promise<StoredJob | undefined> {
-    const [row] = await this.#database.query(`SELECT ${RECORD} FROM {jobs} WHERE id = $1`, [storable(id)]);
+  async get(id: string, run: Run = this.#run): Promise<StoredJob | undefined> {
+    const [row] = await run(`SELECT ${RECORD} FROM {jobs} WHERE id = $1`, [storable(id)]);
     // What is no text of PostgreSQL's is nobody's id, and not that of the job it would be made into.
     return row?.[0] === id ? this.read(row) : undefined;
   }
@@ -154,23 +181,50 @@ export class JobTable {
   }
 
   async commit(changes: readonly JobChange[]): Promise<(Revision | undefined)[]> {
-    if (changes.length === 0) return [];
-    const given = changes.map((change, i) => this.#draft(change, i));
-    const lines = changes.flatMap(({ ledger }, i) => ledger.map((entry) => this.#ledger.columns(entry, i)));
+    const answers = changes.map((): Revision | undefined => undefined);
+    let locked = await this.#write(this.#run, 'passing', changes, changes.map((_, i) => i), answers);
+    if (locked.length > 0) {
+      try {
+        locked = await this.#write((text, values) => this.#database.query(text, values, WAIT_FOR_LOCKED), 'waiting', changes, locked, answers);
+      } catch (error) {
+        if (!(error instanceof PostgresStoreError) || fieldsOf(error.cause).code !== LOCK_NOT_AVAILABLE) throw error;
+        // Those that were only in bad company. The others have to be asked for again.
+        await this.#write(this.#run, 'passing', changes, locked, answers);
+      }
+    }
+    if (answers.some((revision) => revision !== undefined)) this.onWritten();
+    return answers;
+  }
+
+  /** Waits for what others have locked. */
+  async commitWith(run: Run, changes: readonly JobChange[]): Promise<(Revision | undefined)[]> {
+    const answers = changes.map((): Revision | undefined => undefined);
+    await this.#write(run, 'waiting', changes, changes.map((_, i) => i), answers);
+    return answers;
+  }
+
+  /** Writes the changes at these places, and notes the new revisions. Answers the places of those that others have locked. */
+  async #write(run: Run, mode: keyof CommitSql, changes: readonly JobChange[], places: readonly number[], answers: (Revision | undefined)[]): Promise<number[]> {
+    if (places.length === 0) return [];
+    const given = places.map((i) => this.#draft(changes[i]!, i));
+    const lines = places.flatMap((i) => changes[i]!.ledger.map((entry) => this.#ledger.columns(entry, i)));
     const rows =
       lines.length === 0
-        ? await this.#database.query(this.#commit, [JSON.stringify(given)])
-        : await this.#database.query(this.#commitWithLedger, [JSON.stringify(given), JSON.stringify(lines.map((line, n) => ({ ...line, n })))]);
-    const answers = changes.map((): Revision | undefined => undefined);
+        ? await run(this.#commit[mode], [JSON.stringify(given)])
+        : await run(this.#commitWithLedger[mode], [JSON.stringify(given), JSON.stringify(lines.map((line, n) => ({ ...line, n })))]);
+    const locked: number[] = [];
     for (const [i, revision, count] of rows) {
       const index = Number(i);
+      if (revision === null) {
+        locked.push(index);
+        continue;
+      }
       const { id, ledger, next } = changes[index]!;
       answers[index] = Number(revision);
       if (next === null) this.#known.delete(id);
       if (ledger.length > 0) this.#ledger.grown(id, count === null ? Number.POSITIVE_INFINITY : Number(count));
     }
-    if (rows.length > 0) this.onWritten();
-    return answers;
+    return locked;
   }
 
   #draft({ id, expected, next, ledger }: JobChange, i: number): object {

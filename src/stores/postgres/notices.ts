@@ -57,6 +57,11 @@ export class Notices {
     });
   }
 
+  /** What everybody hears, this store included: of what is not there before somebody else commits. */
+  get toAll(): readonly [channel: string, payload: string] {
+    return [this.#channel, 'committed'];
+  }
+
   /** Something was written. */
   changed(): void {
     this.#tell.ask();

@@ -7,8 +7,10 @@ import type {
   JobPage,
   JobQuery,
   JobStore,
+  JobWriter,
   Leases,
   Ledger,
+  Members,
   Revision,
   StoreContext,
   StoredJob,
@@ -26,7 +28,9 @@ import { MOST_END_MS, Notices } from './notices.js';
 import { readSettings, type PostgresJobStoreOptions, type Settings } from './options.js';
 import { PostgresLeases } from './postgres-leases.js';
 import { PostgresLedger } from './postgres-ledger.js';
+import { PostgresMembers } from './postgres-members.js';
 import { migrate } from './schema.js';
+import { UserTransactions } from './user-transaction.js';
 
 /** What there is while the store is open. */
 interface Parts {
@@ -36,6 +40,8 @@ interface Parts {
   readonly claims: Claims;
   readonly ledger: PostgresLedger;
   readonly leases: PostgresLeases;
+  readonly members: PostgresMembers;
+  readonly transactions: UserTransactions;
   readonly housekeeping: Housekeeping;
   readonly notices: Notices | undefined;
   readonly connections: Connections;
@@ -87,6 +93,20 @@ export class PostgresJobStore implements JobStore {
     return this.#open.leases;
   }
 
+  get members(): Members {
+    return this.#open.members;
+  }
+
+  /**
+   * Writes inside a transaction of yours; `addJob(…, { client })` does so.
+   *
+   * @param client - a `Client` of pg, or one of a pool's, after `BEGIN`.
+   * @throws InvalidOptionError
+   */
+  within(client: unknown): JobWriter {
+    return this.#open.transactions.writer(client);
+  }
+
   /**
    * @throws PostgresStoreError when the database cannot be used; its `reason` says why.
    * @throws StoreInUseError when a scheduler has this store already.
@@ -125,6 +145,8 @@ export class PostgresJobStore implements JobStore {
       claims: new Claims(database, jobs),
       ledger,
       leases: new PostgresLeases(database),
+      members: new PostgresMembers(database),
+      transactions: new UserTransactions(database, jobs, notices?.toAll),
       housekeeping: new Housekeeping(database, ledger, { perJob, maxAgeMs }),
       notices,
       connections,

@@ -69,12 +69,19 @@ export class PostgresLedger implements Ledger {
     if (lines > this.pruneAbove && this.#perJob > 0 && this.grownJobs.size < MOST_GROWN) this.grownJobs.add(jobId);
   }
 
+  /**
+   * Lines have their numbers before they are committed, so one that was read past may come up later. The pages that follow
+   * a first one therefore end at the latest line there was to be seen then: they have all that was written before, and of no job a
+   * line without those before it. The lines of a job are numbered in the order in which they are committed, because
+   * its record is locked by then.
+   */
   async list(query: LedgerQuery & LedgerPageRequest): Promise<LedgerPage> {
     const { sql, values } = select(query);
     const rows = await this.#database.query(sql, values);
     const hasMore = rows.length > query.limit;
     const page = hasMore ? rows.slice(0, query.limit) : rows;
-    return { entries: page.map(readRow), nextCursor: hasMore ? (page.at(-1)?.[0] ?? null) : null };
+    const last = page.at(-1);
+    return { entries: page.map(readRow), nextCursor: hasMore && last !== undefined ? `${last[0]!}-${last.at(-1)!}` : null };
   }
 
   async prunedThrough(jobId: string): Promise<EpochMs | null> {
@@ -101,9 +108,15 @@ function select(query: LedgerQuery & LedgerPageRequest): { sql: string; values: 
   }
   if (from !== undefined) add('scheduled_to >= ?', from);
   if (to !== undefined) add('scheduled_for <= ?', to);
-  if (after !== undefined) add(newestFirst ? 'seq < ?' : 'seq > ?', readCursor(after));
+  let latest = '(SELECT max(seq) FROM {ledger})';
+  if (after !== undefined) {
+    const cursor = readCursor(after);
+    add(newestFirst ? 'seq < ?' : 'seq > ?', cursor.seq);
+    add('seq <= ?', cursor.latest);
+    latest = String(cursor.latest);
+  }
   const where = parts.length === 0 ? '' : `WHERE ${parts.join(' AND ')}`;
-  return { sql: `SELECT seq, ${COLUMNS} FROM {ledger} ${where} ORDER BY seq ${newestFirst ? 'DESC' : 'ASC'} LIMIT ${query.limit + 1}`, values };
+  return { sql: `SELECT seq, ${COLUMNS}, ${latest} FROM {ledger} ${where} ORDER BY seq ${newestFirst ? 'DESC' : 'ASC'} LIMIT ${query.limit + 1}`, values };
 }
 
 /** The jobs a run may belong to: its id is the job's, then `@` with a fire time or `#` with a token. */
@@ -111,9 +124,10 @@ function jobsOfRun(runId: string): string[] {
   return ['@', '#'].map((mark) => runId.slice(0, Math.max(0, runId.lastIndexOf(mark))));
 }
 
-function readCursor(cursor: string): number {
-  const seq = Number(cursor);
-  if (Number.isInteger(seq)) return seq;
+/** Where a page ended, and the latest line there was when the first of its pages was read. */
+function readCursor(cursor: string): { seq: number; latest: number } {
+  const [, seq, latest] = /^(\d{1,19})-(\d{1,19})$/.exec(cursor) ?? [];
+  if (seq !== undefined) return { seq: Number(seq), latest: Number(latest) };
   throw new InvalidOptionError('cursor', cursor, 'the nextCursor of an earlier page');
 }
 

@@ -1,7 +1,5 @@
-import type { Database, Row } from './database.js';
+import type { Database, Run } from './database.js';
 import { fieldsOf, PostgresStoreError } from './errors.js';
-
-type Run = (text: string, values?: unknown[]) => Promise<Row[]>;
 
 /**
  * The tables, as the steps that lead to them: the n-th brings version n - 1 to version n. A step that was released is
@@ -78,6 +76,16 @@ export const SCHEMA: readonly (readonly string[])[] = [
       token bigint NOT NULL,
       expires_at double precision
     )`,
+  ],
+  [
+    `CREATE TABLE {members} (
+      node text COLLATE "C" PRIMARY KEY,
+      about text NOT NULL,
+      seen_at double precision NOT NULL,
+      expires_at double precision NOT NULL
+    )`,
+    // By which a connection of the user's is told to lead here, and not to a schema of the same name elsewhere.
+    `INSERT INTO {meta} VALUES ('id', gen_random_uuid())`,
   ],
 ];
 

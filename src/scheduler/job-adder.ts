@@ -1,0 +1,105 @@
+import { wakeAt, type JobDefinition, type JobRecord } from '../model/job.js';
+import { NeverFiresError } from '../errors/job-errors.js';
+import type { JobWriter, MaybePromise, StoredJob } from '../ports/job-store.js';
+import type { TriggerInput } from './job.js';
+import { isSpent, newJobRecord, takePlace, type Addition } from './job-directory.js';
+import type { JobFactory, TaskInput } from './job-factory.js';
+import type { JobOptions } from './job-options.js';
+import { isThenable } from './maybe-promise.js';
+import { mayHaveFired, withoutPast } from './past-fires.js';
+import { flag } from './policy.js';
+import type { Reporter } from './reporter.js';
+import type { StoreLoop } from './store-loop.js';
+
+/** Options of a job about to be added. */
+export type AnyJobOptions = JobOptions & { readonly args?: readonly unknown[] | undefined };
+
+/** Adds jobs to stores, in a transaction of the user's where there is one. */
+export class JobAdder {
+  readonly #node: string;
+  readonly #factory: JobFactory;
+  readonly #reporter: Reporter;
+
+  constructor(node: string, factory: JobFactory, reporter: Reporter) {
+    this.#node = node;
+    this.#factory = factory;
+    this.#reporter = reporter;
+  }
+
+  /** Checks a job and makes its record. @throws as `addJob`. */
+  prepare(loop: StoreLoop, task: TaskInput, trigger: TriggerInput, options: AnyJobOptions): Addition {
+    const paused = flag(options.paused, 'paused');
+    const replaceExisting = flag(options.replaceExisting, 'replaceExisting');
+    const now = loop.now();
+    const { durable } = loop.access.store;
+    const fresh = newJobRecord(this.#factory.create(task, trigger, options, durable, now), paused, now);
+    const remake = (anchor: number): JobDefinition => this.#factory.create(task, trigger, options, durable, anchor).definition;
+    return { fresh, paused, replaceExisting, remake };
+  }
+
+  /** @throws as `addJob`. */
+  add(loop: StoreLoop, addition: Addition, writer: JobWriter): MaybePromise<StoredJob> {
+    if (mayHaveFired(loop, addition.fresh)) return this.addPast(loop, addition, writer);
+    const inserted = writer.insert([addition.fresh]);
+    const finish = ([stored]: Awaited<typeof inserted>): MaybePromise<StoredJob> =>
+      stored === undefined ? this.settleConflict(loop, addition, writer) : this.admit(loop, stored, false, writer);
+    return isThenable(inserted) ? inserted.then(finish) : finish(inserted);
+  }
+
+  /** Adds a batch, of which `each` is told one by one. @throws as `addJob`. */
+  async addBatch(loop: StoreLoop, additions: readonly Addition[], writer: JobWriter, each: (index: number, stored: StoredJob) => void): Promise<void> {
+    const indexes = additions.map((_, index) => index);
+    const past = indexes.filter((index) => mayHaveFired(loop, additions[index]!.fresh));
+    const others = past.length === 0 ? indexes : indexes.filter((index) => !past.includes(index));
+    const answers = await writer.insert(others.map((index) => additions[index]!.fresh));
+    const taken: number[] = [];
+    others.forEach((index, i) => {
+      const stored = answers[i];
+      if (stored === undefined) taken.push(index);
+      else each(index, this.admit(loop, stored, false, writer));
+    });
+    // Last, because one of them may fail the call, and what is in the store has to fire all the same.
+    for (const index of taken) each(index, await this.settleConflict(loop, additions[index]!, writer));
+    for (const index of past) each(index, await this.addPast(loop, additions[index]!, writer));
+  }
+
+  /** Adds a job whose first fire time has passed, unless that had its run before and nothing follows. */
+  async addPast(loop: StoreLoop, addition: Addition, writer: JobWriter): Promise<StoredJob> {
+    const fresh = await withoutPast(loop, addition.fresh);
+    const { id } = fresh;
+    if (isSpent(fresh) && !addition.paused) {
+      const existing = await writer.get(id);
+      if (existing !== undefined && existing.record.state.status !== 'removed') return this.settleConflict(loop, addition, writer);
+      // A program that adds its jobs at each start goes on as it does with those that are still there.
+      if (addition.replaceExisting) return { record: fresh, revision: 0 };
+      throw new NeverFiresError(id, `its fire time ${new Date(addition.fresh.state.nextFireTime ?? 0).toISOString()} has its verdict in the history, or lies before what is left of that, and its trigger`);
+    }
+    const [stored] = await writer.insert([fresh]);
+    return stored === undefined ? this.settleConflict(loop, { ...addition, fresh }, writer) : this.admit(loop, stored, false, writer);
+  }
+
+  async settleConflict(loop: StoreLoop, addition: Addition, writer: JobWriter): Promise<StoredJob> {
+    const { stored, replaced } = await takePlace(loop, addition, this.#node, writer);
+    return this.admit(loop, stored, replaced, writer);
+  }
+
+  /**
+   * A job was added: says so, and sees that it fires. Of one in a transaction of the user's nothing is said: whether it
+   * is committed, and when, the user knows.
+   */
+  admit(loop: StoreLoop, stored: StoredJob, replaced: boolean, writer: JobWriter): StoredJob {
+    if (writer !== loop.access) {
+      loop.expectCommit();
+      return stored;
+    }
+    this.announce(loop, stored.record, replaced);
+    return stored;
+  }
+
+  announce(loop: StoreLoop, record: JobRecord, replaced: boolean): void {
+    if (this.#reporter.wants('jobAdded')) {
+      this.#reporter.job(record, loop.access.alias, { type: 'jobAdded', nextRunTime: record.state.nextFireTime, replaced });
+    }
+    loop.expect(wakeAt(record));
+  }
+}

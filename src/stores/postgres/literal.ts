@@ -1,0 +1,23 @@
+/**
+ * A value as a literal of SQL, of the type that its place asks for. Escaped so that it means the same whatever
+ * `standard_conforming_strings` says.
+ *
+ * PostgreSQL, "String Constants with C-Style Escapes": https://www.postgresql.org/docs/current/sql-syntax-lexical.html
+ */
+export function literal(value: unknown): string {
+  if (value === null || value === undefined) return 'NULL';
+  const text = Array.isArray(value) ? `{${value.map(element).join(',')}}` : String(value);
+  // It knows no character 0, and a statement would end there.
+  const escaped = text.replace(/['\\\0]/g, (char) => (char === '\0' ? '\ufffd' : char + char));
+  return escaped.includes('\\') ? ` E'${escaped}'` : `'${escaped}'`;
+}
+
+/** An element of an array, as its input syntax has it. */
+function element(value: unknown): string {
+  return value === null || value === undefined ? 'NULL' : `"${String(value).replace(/["\\]/g, '\\$&')}"`;
+}
+
+/** The statement with its parameters written out. */
+export function inline(text: string, values: readonly unknown[]): string {
+  return values.length === 0 ? text : text.replace(/\$(\d+)/g, (_, place: string) => literal(values[Number(place) - 1]));
+}
