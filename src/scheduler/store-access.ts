@@ -92,7 +92,7 @@ export class StoreAccess {
     const { store, alias } = this;
     if (store.within === undefined) {
       const hint = `The job store "${alias}" takes part in no transactions of yours; a PostgresJobStore does.`;
-      throw new InvalidOptionError('client', Object(client).constructor?.name, 'nothing', hint);
+      throw new InvalidOptionError('client', typeof client, 'nothing', hint);
     }
     const writer = store.within(client);
     return {

@@ -1,12 +1,14 @@
+type Scalar = string | number | boolean;
+
 /**
  * A value as a literal of SQL, of the type that its place asks for. Escaped so that it means the same whatever
  * `standard_conforming_strings` says.
  *
  * PostgreSQL, "String Constants with C-Style Escapes": https://www.postgresql.org/docs/current/sql-syntax-lexical.html
  */
-export function literal(value: unknown): string {
+function literal(value: unknown): string {
   if (value === null || value === undefined) return 'NULL';
-  const text = Array.isArray(value) ? `{${value.map(element).join(',')}}` : String(value);
+  const text = Array.isArray(value) ? `{${value.map(element).join(',')}}` : String(value as Scalar);
   // It knows no character 0, and a statement would end there.
   const escaped = text.replace(/['\\\0]/g, (char) => (char === '\0' ? '\ufffd' : char + char));
   return escaped.includes('\\') ? ` E'${escaped}'` : `'${escaped}'`;
@@ -14,7 +16,7 @@ export function literal(value: unknown): string {
 
 /** An element of an array, as its input syntax has it. */
 function element(value: unknown): string {
-  return value === null || value === undefined ? 'NULL' : `"${String(value).replace(/["\\]/g, '\\$&')}"`;
+  return value === null || value === undefined ? 'NULL' : `"${String(value as Scalar).replace(/["\\]/g, '\\$&')}"`;
 }
 
 /** The statement with its parameters written out. */
