@@ -1,4 +1,4 @@
-type Scalar = string | number | boolean;
+type Scalar = string | number | boolean | null | undefined;
 
 /**
  * A value as a literal of SQL, of the type that its place asks for. Escaped so that it means the same whatever
@@ -6,20 +6,20 @@ type Scalar = string | number | boolean;
  *
  * PostgreSQL, "String Constants with C-Style Escapes": https://www.postgresql.org/docs/current/sql-syntax-lexical.html
  */
-function literal(value: unknown): string {
+function literal(value: Scalar | readonly Scalar[]): string {
   if (value === null || value === undefined) return 'NULL';
-  const text = Array.isArray(value) ? `{${value.map(element).join(',')}}` : String(value as Scalar);
+  const text = typeof value === 'object' ? `{${value.map(element).join(',')}}` : String(value);
   // It knows no character 0, and a statement would end there.
   const escaped = text.replace(/['\\\0]/g, (char) => (char === '\0' ? '\ufffd' : char + char));
   return escaped.includes('\\') ? ` E'${escaped}'` : `'${escaped}'`;
 }
 
 /** An element of an array, as its input syntax has it. */
-function element(value: unknown): string {
-  return value === null || value === undefined ? 'NULL' : `"${String(value as Scalar).replace(/["\\]/g, '\\$&')}"`;
+function element(value: Scalar): string {
+  return value === null || value === undefined ? 'NULL' : `"${String(value).replace(/["\\]/g, '\\$&')}"`;
 }
 
 /** The statement with its parameters written out. */
 export function inline(text: string, values: readonly unknown[]): string {
-  return values.length === 0 ? text : text.replace(/\$(\d+)/g, (_, place: string) => literal(values[Number(place) - 1]));
+  return values.length === 0 ? text : text.replace(/\$(\d+)/g, (_, place: string) => literal(values[Number(place) - 1] as Scalar | readonly Scalar[]));
 }
