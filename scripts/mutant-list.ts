@@ -56,7 +56,7 @@ export const mutants: readonly Mutant[] = [
   // ── the store, and a way to it that fails ──
   mutant('a claim is committed whatever the revision', 'stores/memory/memory-job-store.ts', 'if (entry?.revision !== expected) return undefined;', 'if (entry === undefined) return undefined;'),
   mutant('revisions are counted per job', 'stores/memory/memory-job-store.ts', '      const revision = ++this.#revision;\n      const entry', '      const revision = 1;\n      const entry'),
-  mutant('a claimed record stays hidden', 'stores/memory/wake-index.ts', 'const until = request.now + request.reserveMs;', 'const until = Number.MAX_SAFE_INTEGER;'),
+  mutant('a claimed record stays hidden', 'stores/shared/wake-index.ts', 'const until = request.now + request.reserveMs;', 'const until = Number.MAX_SAFE_INTEGER;'),
   mutant('results that a failing store did not take are dropped', 'scheduler/run-writer.ts', '        this.#queue = [...batch, ...this.#queue];\n', ''),
   mutant('the loop does not come back after an error', 'scheduler/store-loop.ts', "this.#sleepUntil(this.now() + this.health.failed('tick', error));", "this.health.failed('tick', error);"),
   mutant('a shared store is not polled when hints are there', 'scheduler/store-loop.ts', 'deps.clock.onJump !== undefined && !access.store.shared', 'deps.clock.onJump !== undefined'),

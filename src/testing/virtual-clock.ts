@@ -1,7 +1,7 @@
 import { InvalidOptionError } from '../errors/errors.js';
 import type { Clock, TimerHandle } from '../ports/clock.js';
 import type { EpochMs } from '../ports/trigger.js';
-import { Heap, type HeapItem } from '../stores/memory/heap.js';
+import { Heap, type HeapItem } from '../stores/shared/heap.js';
 import { toMs, type DurationInput } from '../time/duration.js';
 import { toInstant, type InstantInput } from '../time/instant.js';
 

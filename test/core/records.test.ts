@@ -5,7 +5,7 @@ import { finishRun, releaseRun, renewRun } from '../../src/core/finish.js';
 import { Lifecycle } from '../../src/core/lifecycle.js';
 import { auditLedger } from '../../src/core/verify.js';
 import { runningCount, slotLimit, wakeAt } from '../../src/model/job.js';
-import { Heap, type HeapItem } from '../../src/stores/memory/heap.js';
+import { Heap, type HeapItem } from '../../src/stores/shared/heap.js';
 import { Grid, record, running, waiting } from './support.js';
 
 const acting = { now: 50, node: 'n1' };

@@ -1,7 +1,7 @@
 import { InvalidOptionError } from '../../errors/errors.js';
 import { refuseUnknownKeys } from '../../errors/options.js';
 import { StoreInUseError } from '../../errors/scheduler-errors.js';
-import { runningCount, type JobRecord } from '../../model/job.js';
+import { runningCount, wakeAt, type JobRecord } from '../../model/job.js';
 import type {
   ClaimRequest,
   ClaimScope,
@@ -18,9 +18,9 @@ import type {
 } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
 import { MemoryLeases } from './memory-leases.js';
-import { MemoryLedger } from './memory-ledger.js';
+import { MemoryLedger, type History } from './memory-ledger.js';
 import { MemoryMembers } from './memory-members.js';
-import { WakeIndex, type Entry } from './wake-index.js';
+import { WakeIndex, type WakeEntry } from '../shared/wake-index.js';
 
 export interface MemoryJobStoreOptions {
   /** Let several schedulers of this process work on the same jobs, under leases, as nodes on a remote store do. Default `false`. */
@@ -36,6 +36,12 @@ export interface MemoryJobStoreOptions {
     | undefined;
 }
 
+/** A stored record with its place in the index, and its history. */
+interface Entry extends WakeEntry {
+  record: JobRecord;
+  history: History | null;
+}
+
 /**
  * Keeps jobs in memory: the default, and the reference that other stores are compared with. Takes bare functions and
  * any arguments, by reference. What it holds is gone with the process.
@@ -49,7 +55,7 @@ export class MemoryJobStore implements JobStore {
   readonly durable: boolean = false;
   readonly shared: boolean;
   readonly #entries = new Map<string, Entry>();
-  readonly #index = new WakeIndex();
+  readonly #index = new WakeIndex<Entry>(wakeAt);
   readonly #ledger: MemoryLedger;
   readonly leases: Leases = new MemoryLeases();
   readonly members: Members = new MemoryMembers();
@@ -130,7 +136,7 @@ export class MemoryJobStore implements JobStore {
   }
 
   claimDue(request: ClaimRequest): StoredJob[] {
-    return this.#index.claim(request);
+    return this.#index.claim(request).map(({ record, revision }) => ({ record, revision }));
   }
 
   commit(changes: readonly JobChange[]): (Revision | undefined)[] {

@@ -1,4 +1,4 @@
-import { Heap, type HeapItem } from '../../stores/memory/heap.js';
+import { Heap, type HeapItem } from '../../stores/shared/heap.js';
 
 interface Happening extends HeapItem {
   readonly at: number;

@@ -1,15 +1,25 @@
-import { wakeAt, type JobDefinition, type JobRecord } from '../../model/job.js';
-import type { ClaimRequest, ClaimScope, Revision, StoredJob } from '../../ports/job-store.js';
+import type { ClaimRequest, ClaimScope, Revision } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
 import { Heap } from './heap.js';
-import type { History } from './memory-ledger.js';
 import { TimeHeap, type PushCount } from './time-heap.js';
 
-/** A stored record with its place in the index, and its history. */
-export interface Entry {
-  record: JobRecord;
+/** What of a job's definition says who can serve it, and how urgent it is. */
+export interface Service {
+  readonly fn: unknown;
+  readonly task: string;
+  readonly taskVersion: number;
+  readonly policy: { readonly executor: string; readonly priority: number };
+}
+
+/** A record, or as much of it as an index needs. */
+export interface Indexed {
+  readonly definition: Service;
+}
+
+/** A stored record with its place in the index. */
+export interface WakeEntry {
+  record: Indexed;
   revision: Revision;
-  history: History | null;
   /** `wakeAt` of the record; +infinity for never. */
   at: EpochMs;
   place: Place;
@@ -29,21 +39,21 @@ type Place = 'later' | 'due' | 'stranded' | 'hidden' | 'never';
 /** Jobs of one executor. */
 interface Lane {
   readonly executor: string;
-  readonly later: TimeHeap<Entry>;
-  readonly due: Heap<Entry>;
+  readonly later: TimeHeap<WakeEntry>;
+  readonly due: Heap<WakeEntry>;
   /** By task and version: due records whose task the last claimer did not have. */
-  readonly stranded: Map<string, Set<Entry>>;
+  readonly stranded: Map<string, Set<WakeEntry>>;
   /** Some job had a priority, so that what is due has to be put in order. Without, time is order enough. */
   prioritised: boolean;
 }
 
 interface Hidden {
-  readonly entry: Entry;
+  readonly entry: WakeEntry;
   readonly revision: Revision;
   readonly until: EpochMs;
 }
 
-const byPriority = (a: Entry, b: Entry): boolean => {
+const byPriority = (a: WakeEntry, b: WakeEntry): boolean => {
   const difference = priorityOf(b) - priorityOf(a);
   return difference < 0 || (difference === 0 && (a.at < b.at || (a.at === b.at && a.stamp < b.stamp)));
 };
@@ -52,14 +62,20 @@ const byPriority = (a: Entry, b: Entry): boolean => {
  * Finds what is due without looking at what is not: a heap by time per executor, from which due records move to a heap
  * by priority where priorities are in use. Cost per claim is logarithmic, however many jobs are idle.
  */
-export class WakeIndex {
+export class WakeIndex<E extends WakeEntry> {
+  readonly #wakeAt: (record: E['record']) => EpochMs | null;
   readonly #lanes = new Map<string, Lane>();
   readonly #pushes: PushCount = { next: 0 };
   /** What was answered to claimers, until it is committed or its time of hiding is over. */
   #hidden: Hidden[] = [];
 
-  add(entry: Entry): void {
-    const at = wakeAt(entry.record);
+  /** @param wakeAt - when a record next needs attention, or `null` for never. */
+  constructor(wakeAt: (record: E['record']) => EpochMs | null) {
+    this.#wakeAt = wakeAt;
+  }
+
+  add(entry: E): void {
+    const at = this.#wakeAt(entry.record);
     const lane = this.#laneOf(entry);
     if (at === null) {
       entry.place = 'never';
@@ -71,7 +87,7 @@ export class WakeIndex {
     lane.later.push(at, entry);
   }
 
-  remove(entry: Entry): void {
+  remove(entry: E): void {
     const { lane } = entry;
     if (lane === null) return;
     if (entry.place === 'later') lane.later.remove(entry);
@@ -81,12 +97,12 @@ export class WakeIndex {
   }
 
   /** Puts another record in the entry, and the entry where that belongs. Mostly it can stay: a run's end moves nothing. */
-  replace(entry: Entry, record: JobRecord): void {
+  replace(entry: E, record: E['record']): void {
     const { policy, task } = entry.record.definition;
     const next = record.definition;
     const stays =
       entry.place === 'later' &&
-      wakeAt(record) === entry.at &&
+      this.#wakeAt(record) === entry.at &&
       next.policy.executor === policy.executor &&
       next.policy.priority === policy.priority &&
       next.task === task;
@@ -99,7 +115,8 @@ export class WakeIndex {
     this.add(entry);
   }
 
-  claim(request: ClaimRequest): StoredJob[] {
+  /** The best of what is due. They are hidden from the next claims, until they are replaced or the time of hiding is over. */
+  claim(request: ClaimRequest): E[] {
     this.#reveal(request.now);
     const lanes: LaneClaim[] = [];
     for (const [executor, free] of request.executors) {
@@ -109,7 +126,7 @@ export class WakeIndex {
       if (lane.prioritised || lane.due.size > 0) gatherDue(lane, request.now);
       lanes.push({ lane, free });
     }
-    const claimed: StoredJob[] = [];
+    const claimed: E[] = [];
     const until = request.now + request.reserveMs;
     while (claimed.length < request.limit) {
       const from = best(lanes, request);
@@ -120,9 +137,23 @@ export class WakeIndex {
       from.free -= 1;
       entry.place = 'hidden';
       this.#hidden.push({ entry, revision: entry.revision, until });
-      claimed.push({ record: entry.record, revision: entry.revision });
+      // Nothing else was ever put in.
+      claimed.push(entry as E);
     }
     return claimed;
+  }
+
+  /** Hides an entry that somebody else has claimed. */
+  hide(entry: E, until: EpochMs): void {
+    if (entry.place === 'hidden' || entry.place === 'never') return;
+    this.remove(entry);
+    entry.place = 'hidden';
+    this.#hidden.push({ entry, revision: entry.revision, until });
+  }
+
+  /** Shows an entry again that was claimed and is left to others. */
+  show(entry: E): void {
+    if (entry.place === 'hidden') this.add(entry);
   }
 
   nextWakeAt(scope: ClaimScope): EpochMs | null {
@@ -154,13 +185,13 @@ export class WakeIndex {
     const still: Hidden[] = [];
     for (const hidden of this.#hidden) {
       if (!isHidden(hidden)) continue;
-      if (hidden.until <= now) this.add(hidden.entry);
+      if (hidden.until <= now) this.add(hidden.entry as E);
       else still.push(hidden);
     }
     this.#hidden = still;
   }
 
-  #laneOf(entry: Entry): Lane {
+  #laneOf(entry: E): Lane {
     const { executor, priority } = entry.record.definition.policy;
     let lane = entry.lane?.executor === executor ? entry.lane : this.#lanes.get(executor);
     if (lane === undefined) {
@@ -177,7 +208,7 @@ interface LaneClaim {
   readonly lane: Lane;
   free: number;
   /** The best entry of the lane, once looked up. */
-  head?: Entry | undefined;
+  head?: WakeEntry | undefined;
 }
 
 /** The lane whose head comes first. */
@@ -191,7 +222,7 @@ function best(lanes: readonly LaneClaim[], request: ClaimRequest): LaneClaim | u
   return found;
 }
 
-function headOf(lane: Lane, request: ClaimRequest): Entry | undefined {
+function headOf(lane: Lane, request: ClaimRequest): WakeEntry | undefined {
   if (lane.prioritised || lane.due.size > 0) return headWithTask(lane, lane.due, request.tasks);
   const entry = headWithTask(lane, lane.later, request.tasks, request.now);
   return entry;
@@ -200,10 +231,10 @@ function headOf(lane: Lane, request: ClaimRequest): Entry | undefined {
 /** The first entry of a heap whose task is known. Those before it are set aside, so that they block nobody. */
 function headWithTask(
   lane: Lane,
-  heap: { peek(): Entry | undefined },
+  heap: { peek(): WakeEntry | undefined },
   tasks: ReadonlyMap<string, number>,
   now: EpochMs = Number.POSITIVE_INFINITY,
-): Entry | undefined {
+): WakeEntry | undefined {
   for (let entry = heap.peek(); entry !== undefined && entry.at <= now; entry = heap.peek()) {
     const { definition } = entry.record;
     if (isServable(definition, tasks)) return entry;
@@ -218,7 +249,7 @@ function headWithTask(
 }
 
 /** Takes out the head of the heap it lies in. */
-function take(lane: Lane, entry: Entry): void {
+function take(lane: Lane, entry: WakeEntry): void {
   if (entry.place === 'due') lane.due.remove(entry);
   else lane.later.pop();
 }
@@ -243,7 +274,7 @@ function reclaimStranded(lane: Lane, tasks: ReadonlyMap<string, number>): void {
   }
 }
 
-function unstrand(lane: Lane, entry: Entry): void {
+function unstrand(lane: Lane, entry: WakeEntry): void {
   const key = strandedKey(entry.record.definition);
   const same = lane.stranded.get(key);
   same?.delete(entry);
@@ -254,14 +285,14 @@ function isHidden({ entry, revision }: Hidden): boolean {
   return entry.place === 'hidden' && entry.revision === revision;
 }
 
-function priorityOf(entry: Entry): number {
+function priorityOf(entry: WakeEntry): number {
   return entry.record.definition.policy.priority;
 }
 
-function strandedKey({ task, taskVersion }: JobDefinition): string {
+function strandedKey({ task, taskVersion }: Service): string {
   return `${taskVersion} ${task}`;
 }
 
-function isServable({ fn, task, taskVersion }: JobDefinition, tasks: ReadonlyMap<string, number>): boolean {
+function isServable({ fn, task, taskVersion }: Service, tasks: ReadonlyMap<string, number>): boolean {
   return fn !== null || (tasks.get(task) ?? 0) >= taskVersion;
 }
