@@ -13,6 +13,7 @@ const limits = {
   'punctual/rrule': 20,
   'punctual/sqlite': 15,
   'punctual/postgres': 14,
+  'punctual/nats': 19,
 };
 
 const packages = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });
