@@ -18,7 +18,9 @@ export type { ArgsOf, JobList, JobSpec, Scheduler } from './scheduler/scheduler.
 export type { SyncOptions } from './scheduler/sync.js';
 export type { SyncChange, SyncCreation, SyncPlan } from './scheduler/sync-plan.js';
 export type { ExportedJob, JobExport } from './scheduler/transfer.js';
-export type { SchedulerHealth, ShutdownOptions } from './scheduler/scheduler-base.js';
+export type { ClockSkew, ExecutorRoom } from './scheduler/node-card.js';
+export type { NodeInfo, NodeRun } from './scheduler/node-face.js';
+export type { SchedulerHealth, ShutdownOptions, StoreHealthReport } from './scheduler/scheduler-base.js';
 export type { ArgumentsSchema, SchemaInput, SchemaOutput, TaskOptions, TaskUpgrade } from './scheduler/task-options.js';
 export type { TaskMap, TaskRef, TaskShapes } from './scheduler/tasks.js';
 export type { SchedulerState } from './core/lifecycle.js';

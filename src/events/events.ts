@@ -1,5 +1,6 @@
 import type { JobNotice, RunRef } from '../model/notice.js';
 import type { ErrorInfo } from '../model/run.js';
+import type { JobDemand } from '../ports/job-store.js';
 import type { EpochMs } from '../ports/trigger.js';
 
 /** Every event says what, when, and which scheduler. Times are epoch milliseconds; payloads are plain data. */
@@ -38,6 +39,12 @@ export type SchedulerLifecycleEvent = EventBase &
     | { readonly type: 'allJobsRemoved'; readonly jobStore: string | null; readonly count: number }
     /** Wall time and elapsed time disagree: somebody set the clock, or the machine slept. Positive: forwards. */
     | { readonly type: 'clockJump'; readonly byMs: number }
+    /**
+     * The clock of this machine is off by more than a second against the clock of a job store. Jobs go by the store's
+     * clock and are not concerned; what this machine writes down of times is. `byMs`: store minus machine; the truth lies
+     * no further from it than `errorMs`.
+     */
+    | { readonly type: 'clockSkew'; readonly jobStore: string; readonly byMs: number; readonly errorMs: number }
     /** `retryInMs`: when it is tried again. Running jobs go on; their results are written once it is back. */
     | {
         readonly type: 'storeUnavailable';
@@ -48,6 +55,8 @@ export type SchedulerLifecycleEvent = EventBase &
       }
     /** Stored jobs refer to tasks that are not defined in this process: they wait for one that has them. */
     | { readonly type: 'tasksUnknown'; readonly jobStore: string; readonly tasks: readonly string[] }
+    /** Active jobs ask for a task, a version of it or an executor that no live node has: they wait. Told by each node that finds it. */
+    | { readonly type: 'jobsUnserved'; readonly jobStore: string; readonly demands: readonly JobDemand[] }
     | { readonly type: 'storeRecovered'; readonly jobStore: string; readonly downMs: number }
   );
 

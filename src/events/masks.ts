@@ -29,9 +29,11 @@ export const EVENT_JOB_ABANDONED = 2 ** 23;
 export const EVENT_JOB_QUARANTINED = 2 ** 24;
 export const EVENT_JOB_COMPLETED = 2 ** 25;
 export const EVENT_LEASE_LOST = 2 ** 26;
+/** Also covers `clockSkew`. */
 export const EVENT_CLOCK_JUMP = 2 ** 27;
 /** `storeUnavailable` and `storeRecovered`. */
 export const EVENT_STORE_HEALTH = 2 ** 28;
+/** Also covers `jobsUnserved`. */
 export const EVENT_TASKS_UNKNOWN = 2 ** 29;
 export const EVENT_ALL = 2 ** 30 - 1;
 
@@ -67,7 +69,9 @@ export const EVENT_MASKS: Readonly<Record<SchedulerEventType, number>> = Object.
   jobCompleted: EVENT_JOB_COMPLETED,
   leaseLost: EVENT_LEASE_LOST,
   clockJump: EVENT_CLOCK_JUMP,
+  clockSkew: EVENT_CLOCK_JUMP,
   storeUnavailable: EVENT_STORE_HEALTH,
   storeRecovered: EVENT_STORE_HEALTH,
   tasksUnknown: EVENT_TASKS_UNKNOWN,
+  jobsUnserved: EVENT_TASKS_UNKNOWN,
 });

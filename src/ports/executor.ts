@@ -5,6 +5,8 @@ import type { Logger } from './logger.js';
 export interface Executor {
   /** How many more runs it takes now. The scheduler claims no more than that, so that free nodes take the rest. */
   readonly free: number;
+  /** How many it takes when it runs none, for those who look at nodes. `Infinity`: no limit. */
+  readonly capacity?: number | undefined;
 
   /**
    * Executes one run. Answers or resolves with the task's value, throws or rejects with the task's error.

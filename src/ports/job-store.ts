@@ -90,6 +90,12 @@ export interface JobStore {
   tasks?(): MaybePromise<readonly string[]>;
 
   /**
+   * What stored jobs that want attention ask of a node, each once, and from when on. For a store that can tell without
+   * looking at every job: it is asked every few minutes, to find work that no node can do.
+   */
+  demands?(): MaybePromise<readonly JobDemand[]>;
+
+  /**
    * Does one small piece of housekeeping (drops old history, expired results), short enough not to hold up what is due.
    * Called from time to time while a scheduler runs. Answers whether there is more to do at once.
    */
@@ -128,6 +134,16 @@ export interface ClaimRequest extends ClaimScope {
   readonly now: EpochMs;
   readonly limit: number;
   readonly reserveMs: number;
+}
+
+/** What a node must have to serve some job. */
+export interface JobDemand {
+  readonly task: string;
+  /** The task is needed in this version or a later one. */
+  readonly taskVersion: number;
+  readonly executor: string;
+  /** The earliest `wakeAt` of the jobs that ask for this. */
+  readonly wakeAt: EpochMs;
 }
 
 export interface JobChange {

@@ -57,9 +57,11 @@ const UNHEARD: Partial<Record<SchedulerEvent['type'], 'info' | 'warn' | 'error'>
   jobQuarantined: 'error',
   leaseLost: 'warn',
   clockJump: 'warn',
+  clockSkew: 'warn',
   storeUnavailable: 'error',
   storeRecovered: 'info',
   tasksUnknown: 'warn',
+  jobsUnserved: 'warn',
 };
 
 /** Whether an event is worth a line in the log when nobody listens for it. */

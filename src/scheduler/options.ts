@@ -50,6 +50,11 @@ export interface SchedulerOptions<T extends TaskShapes = TaskMap> {
   readonly node?: string | undefined;
   /** Without a sign of life for this long, other nodes take over a run. Default 15 s, at least 1 s. Shared stores only. */
   readonly leaseDuration?: DurationInput | undefined;
+  /**
+   * How often this node tells the others of a shared store that it is there, for `getNodes()`. After two and a half times
+   * that it counts as gone. Who runs what does not depend on it. Default 30 s, at least 1 s.
+   */
+  readonly heartbeatInterval?: DurationInput | undefined;
   /** Jobs claimed at a time. Default 500; less where a store asks for less (SQLite: 32). */
   readonly batchSize?: number | undefined;
   /** Longest sleep, so that a clock that was set, or a hint that was lost, is noticed. Default and maximum 30 s. */
@@ -100,6 +105,7 @@ export interface ResolvedOptions {
   /** The process behind `node`, if that name was given. */
   readonly process: ProcessIdentity | undefined;
   readonly leaseMs: number;
+  readonly heartbeatMs: number;
   readonly batchSize: number;
   readonly maxSleepMs: number;
   readonly storeTimeoutMs: number;
@@ -120,6 +126,7 @@ const OPTIONS: readonly (keyof SchedulerOptions)[] = [
   'logger',
   'node',
   'leaseDuration',
+  'heartbeatInterval',
   'batchSize',
   'maxSleep',
   'storeTimeout',
@@ -163,6 +170,7 @@ export function resolveOptions(options: SchedulerOptions, wiring: Wiring): Resol
     node: options.node === undefined ? wiring.node : nonEmpty(options.node, 'node'),
     process: options.node === undefined ? undefined : wiring.identify(),
     leaseMs: toMs(options.leaseDuration ?? 15_000, 'leaseDuration', 1_000),
+    heartbeatMs: toMs(options.heartbeatInterval ?? 30_000, 'heartbeatInterval', 1_000),
     batchSize: whole(options.batchSize ?? 500, 'batchSize', 1, 100_000),
     maxSleepMs,
     storeTimeoutMs: toMs(options.storeTimeout ?? 15_000, 'storeTimeout', 1),

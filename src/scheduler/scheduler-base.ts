@@ -6,13 +6,14 @@ import { InvalidStateError } from '../errors/scheduler-errors.js';
 import type { TimerHandle } from '../ports/clock.js';
 import type { Executor } from '../ports/executor.js';
 import type { JobCodec } from '../ports/job-codec.js';
-import type { JobStore, StoreContext } from '../ports/job-store.js';
+import type { JobDemand, JobStore, StoreContext } from '../ports/job-store.js';
 import { toMs, type DurationInput } from '../time/duration.js';
 import type { BindContext } from './active-run.js';
 import { ClockWatch } from './clock-watch.js';
 import { ExecutorPool } from './executor-pool.js';
 import { JobDirectory } from './job-directory.js';
 import { JobFactory } from './job-factory.js';
+import { describeNode } from './node-card.js';
 import { checkExecutor, checkStore, resolveOptions, type ResolvedOptions, type SchedulerOptions, type Wiring } from './options.js';
 import { refuseUnknownKeys } from '../errors/options.js';
 import { flag, nonEmpty } from './policy.js';
@@ -41,7 +42,16 @@ export interface SchedulerHealth {
   readonly ok: boolean;
   readonly state: SchedulerState;
   readonly node: string;
-  readonly jobStores: Readonly<Record<string, { readonly ok: boolean; readonly activeRuns: number }>>;
+  readonly jobStores: Readonly<Record<string, StoreHealthReport>>;
+}
+
+/** How a job store is, as this node sees it. */
+export interface StoreHealthReport {
+  readonly ok: boolean;
+  /** Runs of this node whose verdict is not recorded yet. */
+  readonly activeRuns: number;
+  /** What active jobs ask for and no live node has, as it was found within the last minutes. These jobs wait. */
+  readonly unserved: readonly JobDemand[];
 }
 
 /** @throws InvalidOptionError */
@@ -82,6 +92,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   readonly #bindContext: BindContext;
   readonly #clockWatch: ClockWatch;
   #aliveTimer: TimerHandle | undefined;
+  #startedAt = 0;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
   #draining: DrainTime | undefined;
@@ -144,6 +155,8 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
       throw error;
     }
     this.lifecycle.to(paused ? 'paused' : 'running');
+    this.#startedAt = this.options.clock.now();
+    for (const { membership } of this.directory.loops) membership.start();
     if (paused) this.#stayAlive();
     this.reporter.scheduler({ type: 'schedulerStarted' });
     if (!paused) await this.#startLoops();
@@ -153,6 +166,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   async pause(): Promise<void> {
     this.#move('paused', 'pause');
     this.#stayAlive();
+    this.#cardChanged();
     await Promise.all(this.directory.loops.map((loop) => loop.pause()));
     this.reporter.scheduler({ type: 'schedulerPaused' });
   }
@@ -161,6 +175,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   async resume(): Promise<void> {
     this.#move('running', 'resume');
     this.#aliveTimer?.cancel();
+    this.#cardChanged();
     await this.#startLoops();
     this.reporter.scheduler({ type: 'schedulerResumed' });
   }
@@ -188,6 +203,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     await this.#starting?.catch(() => undefined);
     const wasStarted = this.lifecycle.canBecome('stopping');
     if (wasStarted) this.lifecycle.to('stopping');
+    this.#cardChanged();
     this.#aliveTimer?.cancel();
     const { clock, logger } = this.options;
     const { loops } = this.directory;
@@ -215,9 +231,9 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   /** How it is, at once and without asking the stores. */
   health(): SchedulerHealth {
     const { state } = this.lifecycle;
-    const jobStores: Record<string, { ok: boolean; activeRuns: number }> = {};
-    for (const { access, health, runner } of this.directory.loops) {
-      jobStores[access.alias] = { ok: health.ok, activeRuns: runner.size };
+    const jobStores: Record<string, StoreHealthReport> = {};
+    for (const { access, health, runner, membership } of this.directory.loops) {
+      jobStores[access.alias] = { ok: health.ok, activeRuns: runner.size, unserved: membership.unserved };
     }
     const alive = state === 'running' || state === 'paused';
     return { ok: alive && Object.values(jobStores).every((store) => store.ok), state, node: this.node, jobStores };
@@ -240,7 +256,9 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     this.directory.add(loop);
     this.reporter.scheduler({ type: 'jobStoreAdded', jobStore: alias });
     loop.announceStart();
-    if (this.lifecycle.state === 'running') await loop.start();
+    const { state } = this.lifecycle;
+    if (state === 'running' || state === 'paused') loop.membership.start();
+    if (state === 'running') await loop.start();
   }
 
   /** Takes a job store out, after its runs have come to an end as in `shutdown`. Its jobs stay in it. @throws UnknownStoreError */
@@ -259,13 +277,14 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     checkExecutor(executor, 'executor');
     this.executors.add(alias, executor);
     this.reporter.scheduler({ type: 'executorAdded', executor: alias });
-    for (const loop of this.directory.loops) loop.wake();
+    this.grown();
   }
 
   /** Takes an executor out and closes it. Jobs that name it wait until it is there again. @throws UnknownExecutorError */
   async removeExecutor(alias: string): Promise<void> {
     const executor = this.executors.require(alias);
     this.executors.delete(alias);
+    this.#cardChanged();
     await executor.close?.();
     this.reporter.scheduler({ type: 'executorRemoved', executor: alias });
   }
@@ -273,7 +292,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   // ── inside ──
 
   #newLoop(alias: string, store: JobStore): StoreLoop {
-    const { clock, logger, node, process, leaseMs, batchSize, maxSleepMs, keepAlive, storeTimeoutMs, maxResultSize } = this.options;
+    const { clock, logger, node, process, leaseMs, batchSize, maxSleepMs, keepAlive, storeTimeoutMs, maxResultSize, heartbeatMs } = this.options;
     const deps: LoopDeps = {
       clock,
       clockWatch: this.#clockWatch,
@@ -290,6 +309,8 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
       tasks: this.tasks,
       executors: this.executors,
       bindContext: this.#bindContext,
+      heartbeatMs,
+      describe: (skew) => describeNode(this.lifecycle.state, this.#startedAt, this.tasks.versions, this.executors, skew),
       settled: (runId, end) => { this.handles.settle(runId, end); },
     };
     return new StoreLoop(new StoreAccess(alias, store, clock, storeTimeoutMs, leaseMs), deps);
@@ -304,6 +325,16 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   /** While it is paused no loop has a timer, and the process must not end for that. */
   #stayAlive(): void {
     if (this.options.keepAlive) this.#aliveTimer = this.options.clock.setTimer(MAX_PAUSE_MS, () => undefined);
+  }
+
+  /** This node can do more than before. @internal */
+  protected grown(): void {
+    this.#cardChanged();
+    for (const loop of this.directory.loops) loop.wake();
+  }
+
+  #cardChanged(): void {
+    for (const { membership } of this.directory.loops) membership.changed();
   }
 
   /** All in one turn, so that a pause that comes right after finds each of them started. */

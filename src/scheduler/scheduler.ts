@@ -1,4 +1,4 @@
-import { SchedulerBase } from './scheduler-base.js';
+import { NodeFace } from './node-face.js';
 import type { Decision } from '../core/draft.js';
 import { awaitsStart } from '../core/settle.js';
 import { pauseJob, removeJob, requestRun, rescheduleJob, resumeJob, retryQuarantined, modifyJob } from '../core/edit.js';
@@ -53,7 +53,7 @@ export type JobList = Job[] & { readonly nextCursor: string | null };
  *
  * @typeParam T - the tasks given to the constructor, from which `addJob` knows the arguments.
  */
-export class Scheduler<T extends TaskShapes = TaskMap> extends SchedulerBase implements JobOperations {
+export class Scheduler<T extends TaskShapes = TaskMap> extends NodeFace implements JobOperations {
   readonly #adder: JobAdder;
 
   /** @internal */
@@ -81,7 +81,7 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends SchedulerBase imp
   defineTask(name: string, fn: (...args: never[]) => unknown, options?: TaskOptions): TaskRef {
     if (options?.executor !== undefined) this.executors.require(options.executor);
     const task = this.tasks.define(name, fn, options);
-    for (const loop of this.directory.loops) loop.wake();
+    this.grown();
     return { name: task.name };
   }
 

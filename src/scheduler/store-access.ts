@@ -5,9 +5,11 @@ import type { JobRecord } from '../model/job.js';
 import type { LedgerQuery } from '../model/ledger.js';
 import type { Clock } from '../ports/clock.js';
 import type {
+  AnnounceRequest,
   ClaimRequest,
   ClaimScope,
   JobChange,
+  JobDemand,
   JobPage,
   JobQuery,
   JobStore,
@@ -15,6 +17,7 @@ import type {
   LedgerPage,
   LedgerPageRequest,
   MaybePromise,
+  Member,
   Revision,
   StoreContext,
   StoredJob,
@@ -136,6 +139,23 @@ export class StoreAccess {
   /** Tasks in use, as far as the store can tell. */
   tasks(): MaybePromise<readonly string[]> {
     return this.#call('list tasks', () => this.store.tasks?.() ?? []);
+  }
+
+  /** What stored jobs ask of a node, as far as the store can tell. */
+  demands(): MaybePromise<readonly JobDemand[]> {
+    return this.#call('list what jobs need', () => this.store.demands?.() ?? []);
+  }
+
+  announce(request: AnnounceRequest): MaybePromise<void> {
+    return this.#call('tell of this node', () => this.store.members?.announce(request));
+  }
+
+  listMembers(now: EpochMs): MaybePromise<readonly Member[]> {
+    return this.#call('list nodes', () => this.store.members?.list(now) ?? []);
+  }
+
+  withdraw(node: string): MaybePromise<void> {
+    return this.#call('take leave', () => this.store.members?.withdraw(node));
   }
 
   maintain(now: EpochMs): MaybePromise<boolean> {

@@ -1,11 +1,14 @@
 import type { Clock } from '../ports/clock.js';
 import type { EpochMs } from '../ports/trigger.js';
+import type { ClockSkew } from './node-card.js';
 import type { StoreAccess } from './store-access.js';
 
 /** Error of a reading, as a fraction of the lease, that is good enough: two nodes' errors stay well below the margin. */
 const GOOD_ENOUGH = 0.02;
 /** Readings in a row, with nothing to go on with, before the best of them has to do. */
 const FIRST_ATTEMPTS = 3;
+/** Longest time between two readings. */
+const LONGEST_MS = 120_000;
 /** By how much two clocks may part, in ms per ms: far worse than clocks are. */
 const DRIFT = 1 / 2_000;
 
@@ -25,11 +28,12 @@ export class StoreClock {
   #readAt = 0;
   #isStale = true;
 
-  constructor(access: StoreAccess, clock: Clock, leaseMs: number, maxAgeMs: number) {
+  constructor(access: StoreAccess, clock: Clock, leaseMs: number) {
     this.#access = access;
     this.#clock = clock;
     this.#leaseMs = leaseMs;
-    this.#maxAgeMs = maxAgeMs;
+    // Until clocks may have parted by as much as a reading may be wrong.
+    this.#maxAgeMs = Math.min(LONGEST_MS, (leaseMs * GOOD_ENOUGH) / DRIFT);
   }
 
   now(): EpochMs {
@@ -39,6 +43,16 @@ export class StoreClock {
   /** Whether it tells the right time: this machine's own, or the store's once it was asked. */
   get isSet(): boolean {
     return this.#access.store.now === undefined || this.#offset !== undefined;
+  }
+
+  /** How far this machine's wall clock is from the store's; `undefined` where that is not known. */
+  skew(): ClockSkew | undefined {
+    if (this.#offset === undefined || this.#errorMs === Number.POSITIVE_INFINITY) return undefined;
+    const now = this.#clock.monotonic();
+    return {
+      byMs: Math.round(now + this.#offset - this.#clock.now()),
+      errorMs: Math.ceil(this.#errorMs + (now - this.#readAt) * DRIFT),
+    };
   }
 
   /** The machine may have slept, and its monotonic clock with it: what was read before says nothing any more. */

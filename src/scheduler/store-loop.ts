@@ -12,6 +12,8 @@ import type { BindContext } from './active-run.js';
 import type { ClockWatch } from './clock-watch.js';
 import type { ExecutorPool } from './executor-pool.js';
 import { isThenable } from './maybe-promise.js';
+import { Membership } from './membership.js';
+import type { ClockSkew, NodeCard } from './node-card.js';
 import type { ProcessIdentity } from './process-identity.js';
 import type { Reporter } from './reporter.js';
 import { Runner, type RunSettled } from './runner.js';
@@ -40,6 +42,9 @@ export interface LoopDeps {
   readonly maxSleepMs: number;
   readonly keepAlive: boolean;
   readonly settled: RunSettled;
+  /** How often a node tells the others that it is there. */
+  readonly heartbeatMs: number;
+  readonly describe: (skew: ClockSkew | null) => NodeCard;
   readonly bindContext: BindContext;
 }
 
@@ -65,6 +70,7 @@ export class StoreLoop {
   readonly access: StoreAccess;
   readonly health: StoreHealth;
   readonly runner: Runner;
+  readonly membership: Membership;
   readonly #deps: LoopDeps;
   /** Jumps of the clock that the store's clock knows of. */
   #jumps = 0;
@@ -80,6 +86,8 @@ export class StoreLoop {
   #timer: TimerHandle | undefined;
   /** When the timer goes off, in wall time. */
   #plannedAt = Number.POSITIVE_INFINITY;
+  /** The timer goes off although nothing is expected by then. */
+  #isPoll = false;
   /** A clock that tells of jumps needs no looking; records nobody else can change need no polling. */
   readonly #maxSleepMs: number;
   readonly #storeClock: StoreClock;
@@ -92,9 +100,10 @@ export class StoreLoop {
     this.access = access;
     this.#deps = deps;
     this.health = new StoreHealth(access.alias, deps.clock, deps.reporter);
-    this.#storeClock = new StoreClock(access, deps.clock, deps.leaseMs, deps.maxSleepMs);
+    this.#storeClock = new StoreClock(access, deps.clock, deps.leaseMs);
     this.runner = new Runner(this, deps);
     this.#chores = new StoreChores(this, deps);
+    this.membership = new Membership(this, deps);
     this.#batchSize = Math.min(deps.batchSize, access.store.batchSize ?? Number.POSITIVE_INFINITY);
     this.#executes = (jobId, run) => this.runner.executes(jobId, run);
     const canSleepOn = deps.clock.onJump !== undefined && !access.store.shared;
@@ -120,6 +129,11 @@ export class StoreLoop {
   /** The store's time: its own clock where it has one, else this machine's. */
   now(): EpochMs {
     return this.#storeClock.now();
+  }
+
+  /** How far this machine's clock is from the store's; `undefined` where that is not known. */
+  skew(): ClockSkew | undefined {
+    return this.#storeClock.skew();
   }
 
   /** Begins (or goes on) to take on what is due. */
@@ -156,6 +170,7 @@ export class StoreLoop {
     const unwatch = this.#unwatch;
     this.#unwatch = undefined;
     try {
+      await this.membership.close();
       await unwatch?.();
     } finally {
       await this.access.close();
@@ -228,13 +243,18 @@ export class StoreLoop {
       this.#chores.clockWasSet();
     }
     this.#jumps = jumps;
+    const isPoll = this.#isPoll;
+    this.#isPoll = false;
     try {
       await this.#storeClock.sync();
       const takingOver = this.#chores.takeOver();
       if (takingOver !== undefined) await takingOver;
       let scope = this.#scope();
       let claimed = 0;
-      for (;;) {
+      // A poll mostly finds nothing, and one question has to do then.
+      const polled = isPoll ? await this.access.nextWakeAt(scope) : undefined;
+      const isQuiet = polled !== undefined && (polled === null || polled > this.now());
+      while (!isQuiet) {
         const answer = this.access.claimDue({
           ...scope,
           now: this.now(),
@@ -258,7 +278,7 @@ export class StoreLoop {
       }
       const doing = this.#chores.run();
       const goesOn = isThenable(doing) ? await doing : doing;
-      const wake = this.access.nextWakeAt(scope);
+      const wake = isQuiet ? polled : this.access.nextWakeAt(scope);
       const next = isThenable(wake) ? await wake : wake;
       this.health.succeeded();
       const chores = goesOn ? this.now() + CHORES_PAUSE_MS : Number.POSITIVE_INFINITY;
@@ -394,16 +414,21 @@ export class StoreLoop {
 
   #sleepUntil(at: EpochMs): void {
     if (this.#mode === 'idle') return;
-    this.#sleep(Math.min(at, this.now() + this.#maxSleepMs));
+    const latest = this.now() + this.#maxSleepMs;
+    this.#sleep(Math.min(at, latest), at > latest);
   }
 
   /** Replaces the timer. */
-  #sleep(at: EpochMs): void {
+  #sleep(at: EpochMs, isPoll = false): void {
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#plannedAt = at;
     if (at === Number.POSITIVE_INFINITY) return;
     const delay = Math.max(0, at - this.now());
-    this.#timer = this.#deps.clock.setTimer(delay, () => { this.wake(); }, this.#deps.keepAlive);
+    const wake = (): void => {
+      this.#isPoll = isPoll;
+      this.wake();
+    };
+    this.#timer = this.#deps.clock.setTimer(delay, wake, this.#deps.keepAlive);
   }
 }

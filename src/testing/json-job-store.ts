@@ -1,11 +1,12 @@
 import { MemoryJobStore, type MemoryJobStoreOptions } from '../stores/memory/memory-job-store.js';
-import type { JobRecord } from '../model/job.js';
+import { wakeAt, type JobRecord } from '../model/job.js';
 import type { LedgerEntry, LedgerQuery } from '../model/ledger.js';
 import type { EncodedJob, JobCodec } from '../ports/job-codec.js';
 import type {
   ClaimRequest,
   ClaimScope,
   JobChange,
+  JobDemand,
   JobPage,
   JobQuery,
   JobStore,
@@ -109,6 +110,18 @@ export class JsonJobStore implements JobStore {
   async tasks(): Promise<readonly string[]> {
     const { jobs } = this.#memory.list({ limit: Number.MAX_SAFE_INTEGER });
     return [...new Set(jobs.map(({ record }) => record.definition.task))];
+  }
+
+  async demands(): Promise<readonly JobDemand[]> {
+    const demands = new Map<string, JobDemand>();
+    for (const { record } of this.#memory.list({ limit: Number.MAX_SAFE_INTEGER }).jobs) {
+      const { task, taskVersion, policy: { executor } } = record.definition;
+      const at = wakeAt(record);
+      const key = JSON.stringify([task, taskVersion, executor]);
+      const known = demands.get(key);
+      if (at !== null && (known === undefined || at < known.wakeAt)) demands.set(key, { task, taskVersion, executor, wakeAt: at });
+    }
+    return [...demands.values()];
   }
 
   watch(onChange: () => void): () => void {

@@ -398,7 +398,7 @@ describe('health', () => {
       ok: false,
       state: 'stopped',
       node: 'node-a',
-      jobStores: { default: { ok: true, activeRuns: 0 }, other: { ok: true, activeRuns: 0 } },
+      jobStores: { default: { ok: true, activeRuns: 0, unserved: [] }, other: { ok: true, activeRuns: 0, unserved: [] } },
     });
     const work = gate();
     await scheduler.addJob(() => work.promise, every(10), { jobStore: 'other' });

@@ -30,6 +30,10 @@ export class AsyncExecutor implements Executor {
     this.#concurrency = concurrency;
   }
 
+  get capacity(): number {
+    return this.#concurrency;
+  }
+
   get free(): number {
     return this.#concurrency - this.#running;
   }

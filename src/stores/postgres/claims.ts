@@ -1,11 +1,11 @@
-import type { ClaimRequest, ClaimScope, StoredJob } from '../../ports/job-store.js';
+import type { ClaimRequest, ClaimScope, JobDemand, StoredJob } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
 import type { Database } from './database.js';
 import { RECORD, type JobTable } from './job-table.js';
 import { storable } from './texts.js';
 
 /** One probe of the index for each lane, and in it the earliest. What no node here can serve is not looked at any further. */
-const LANES = `
+const EVERY_LANE = `
   lanes AS (
     (SELECT lane, executor, task, task_version, priority, wake_at FROM {jobs} WHERE wake_at IS NOT NULL ORDER BY lane, wake_at LIMIT 1)
     UNION ALL
@@ -13,7 +13,9 @@ const LANES = `
       SELECT lane, executor, task, task_version, priority, wake_at FROM {jobs}
       WHERE wake_at IS NOT NULL AND lane > l.lane ORDER BY lane, wake_at LIMIT 1
     ) n
-  ), servable AS MATERIALIZED (
+  )`;
+
+const LANES = `${EVERY_LANE}, servable AS MATERIALIZED (
     SELECT l.lane, l.priority, l.executor, l.wake_at, e.free FROM lanes l
     JOIN unnest($1::text[], $2::int[]) AS e (alias, free) ON e.alias = l.executor
     JOIN unnest($3::text[], $4::float8[]) AS t (task, version) ON t.task = l.task AND t.version >= l.task_version
@@ -51,6 +53,10 @@ const NEXT = `
     ORDER BY wake_at LIMIT 1
   ) v ON true`;
 
+const DEMANDS = `
+  WITH RECURSIVE ${EVERY_LANE}
+  SELECT task, task_version, executor, min(wake_at) FROM lanes GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`;
+
 const WAKE_COLUMN = RECORD.split(',').length + 1;
 const PRIORITY_COLUMN = WAKE_COLUMN - 1;
 const MOST = 100_000;
@@ -87,6 +93,11 @@ export class Claims {
     const [row] = await this.#database.query(NEXT, [...able]);
     const at = row?.[0] ?? null;
     return at === null ? null : Number(at);
+  }
+
+  async demands(): Promise<JobDemand[]> {
+    const rows = await this.#database.query(DEMANDS);
+    return rows.map(([task, version, executor, at]) => ({ task: task!, taskVersion: Number(version), executor: executor!, wakeAt: Number(at) }));
   }
 }
 

@@ -4,6 +4,7 @@ import type {
   ClaimRequest,
   ClaimScope,
   JobChange,
+  JobDemand,
   JobPage,
   JobQuery,
   JobStore,
@@ -193,6 +194,10 @@ export class PostgresJobStore implements JobStore {
 
   async tasks(): Promise<readonly string[]> {
     return this.#open.list.tasks();
+  }
+
+  async demands(): Promise<readonly JobDemand[]> {
+    return this.#open.claims.demands();
   }
 
   async maintain(now: EpochMs): Promise<boolean> {

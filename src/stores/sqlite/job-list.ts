@@ -1,4 +1,4 @@
-import type { JobPage, JobQuery, StoredJob } from '../../ports/job-store.js';
+import type { JobDemand, JobPage, JobQuery, StoredJob } from '../../ports/job-store.js';
 import type { Connection } from './connection.js';
 import type { SQLiteStatement } from './driver.js';
 import type { JobTable } from './job-table.js';
@@ -15,6 +15,7 @@ export class JobList {
   readonly #statements = new Map<string, SQLiteStatement>();
   readonly #lanesOf: SQLiteStatement;
   readonly #taskNames: SQLiteStatement;
+  readonly #demands: SQLiteStatement;
 
   constructor(connection: Connection, jobs: JobTable) {
     this.#connection = connection;
@@ -23,10 +24,23 @@ export class JobList {
     this.#taskNames = connection.prepareRows(
       'SELECT DISTINCT task FROM {lanes} WHERE EXISTS (SELECT 1 FROM {jobs} WHERE lane = {lanes}.id) ORDER BY task',
     );
+    this.#demands = connection.prepareRows(
+      `SELECT task, task_version, executor, min(wake_at) FROM (
+         SELECT task, task_version, executor,
+           (SELECT wake_at FROM {jobs} INDEXED BY {jobs_due} WHERE lane = {lanes}.id AND wake_at IS NOT NULL ORDER BY wake_at LIMIT 1) AS wake_at
+         FROM {lanes}
+       ) WHERE wake_at IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`,
+    );
   }
 
   tasks(): string[] {
     return (this.#connection.read(() => this.#taskNames.all()) as [string][]).map(([task]) => task);
+  }
+
+  /** One probe of the index for each lane. */
+  demands(): JobDemand[] {
+    const rows = this.#connection.read(() => this.#demands.all()) as [string, number, string, number][];
+    return rows.map(([task, taskVersion, executor, wakeAt]) => ({ task, taskVersion, executor, wakeAt }));
   }
 
   list(query: JobQuery): JobPage {

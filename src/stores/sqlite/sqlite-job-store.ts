@@ -4,6 +4,7 @@ import type {
   ClaimRequest,
   ClaimScope,
   JobChange,
+  JobDemand,
   JobPage,
   JobQuery,
   JobStore,
@@ -194,6 +195,10 @@ export class SQLiteJobStore implements JobStore {
 
   tasks(): readonly string[] {
     return this.#open.list.tasks();
+  }
+
+  demands(): readonly JobDemand[] {
+    return this.#open.list.demands();
   }
 
   maintain(now: EpochMs): boolean {

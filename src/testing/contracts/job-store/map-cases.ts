@@ -151,6 +151,32 @@ export const mapCases: readonly JobStoreCase[] = [
     },
   },
   {
+    name: 'what jobs that want attention ask of a node, where a store can tell it, is there each once, with the earliest time',
+    async run({ store }) {
+      if (store.demands === undefined) return;
+      const list = async (): Promise<unknown[]> =>
+        (await store.demands!()).map(({ task, taskVersion, executor, wakeAt }) => `${task}/${taskVersion} ${executor} ${wakeAt - T0}`).sort();
+      assert.deepEqual(await list(), []);
+      await store.insert([
+        jobRecord('a', T0 + 9),
+        jobRecord('b', T0 + 5, { policy: { priority: 3 } }),
+        jobRecord('c', T0 + 7),
+        jobRecord('d', T0 + 1, { definition: { taskVersion: 2 } }),
+        jobRecord('e', T0 + 2, { policy: { executor: 'gpu' } }),
+        jobRecord('f', T0 + 3, { definition: { task: 'other' } }),
+        jobRecord('g', null, { definition: { task: 'asleep' } }),
+      ]);
+      assert.deepEqual(await list(), ['other/1 default 3', 'work/1 default 5', 'work/1 gpu 2', 'work/2 default 1']);
+      const drop = async (id: string): Promise<void> => {
+        const stored = await store.get(id);
+        await store.commit([{ id, expected: stored!.revision, next: null, ledger: [] }]);
+      };
+      await drop('b');
+      await drop('f');
+      assert.deepEqual(await list(), ['work/1 default 7', 'work/1 gpu 2', 'work/2 default 1']);
+    },
+  },
+  {
     name: 'the tasks of stored jobs, where a store can tell them, are there each once',
     async run({ store }) {
       if (store.tasks === undefined) return;
