@@ -31,6 +31,18 @@ export class SystemClock implements Clock {
     };
   }
 
+  measureLag(everyMs: number, look: (lateMs: number) => boolean): void {
+    let dueAt = performance.now() + everyMs;
+    const timer = setTimeout(() => {
+      const now = performance.now();
+      const goesOn = look(Math.max(0, now - dueAt));
+      if (!goesOn) return;
+      dueAt = now + everyMs;
+      timer.refresh();
+    }, everyMs);
+    timer.unref();
+  }
+
   defer(callback: () => void): void {
     setImmediate(callback);
   }

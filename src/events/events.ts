@@ -45,6 +45,18 @@ export type SchedulerLifecycleEvent = EventBase &
      * no further from it than `errorMs`.
      */
     | { readonly type: 'clockSkew'; readonly jobStore: string; readonly byMs: number; readonly errorMs: number }
+    /**
+     * The event loop was held up for `blockedMs` or a little longer, by code that computes without a break, or because the
+     * process was stopped. One of `runs` did it (the first ten of `runCount`): those that went on, and those that ended
+     * then. `risksLeases`: it was long enough to cost a renewal of leases.
+     */
+    | {
+        readonly type: 'eventLoopBlocked';
+        readonly blockedMs: number;
+        readonly risksLeases: boolean;
+        readonly runs: readonly { readonly jobId: string; readonly runId: string; readonly task: string; readonly jobStore: string }[];
+        readonly runCount: number;
+      }
     /** `retryInMs`: when it is tried again. Running jobs go on; their results are written once it is back. */
     | {
         readonly type: 'storeUnavailable';

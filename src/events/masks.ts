@@ -29,7 +29,7 @@ export const EVENT_JOB_ABANDONED = 2 ** 23;
 export const EVENT_JOB_QUARANTINED = 2 ** 24;
 export const EVENT_JOB_COMPLETED = 2 ** 25;
 export const EVENT_LEASE_LOST = 2 ** 26;
-/** Also covers `clockSkew`. */
+/** Also covers `clockSkew` and `eventLoopBlocked`. */
 export const EVENT_CLOCK_JUMP = 2 ** 27;
 /** `storeUnavailable` and `storeRecovered`. */
 export const EVENT_STORE_HEALTH = 2 ** 28;
@@ -70,6 +70,7 @@ export const EVENT_MASKS: Readonly<Record<SchedulerEventType, number>> = Object.
   leaseLost: EVENT_LEASE_LOST,
   clockJump: EVENT_CLOCK_JUMP,
   clockSkew: EVENT_CLOCK_JUMP,
+  eventLoopBlocked: EVENT_CLOCK_JUMP,
   storeUnavailable: EVENT_STORE_HEALTH,
   storeRecovered: EVENT_STORE_HEALTH,
   tasksUnknown: EVENT_TASKS_UNKNOWN,

@@ -22,6 +22,13 @@ export interface Clock {
    */
   onJump?(callback: () => void): () => void;
 
+  /**
+   * Calls `look` about every `everyMs`, with how much later than that it is: as long as the event loop was held up. Goes on
+   * until `look` answers `false`, costs nothing before and after, and never keeps the process running. Not there on a
+   * clock whose time stands still while code runs.
+   */
+  measureLag?(everyMs: number, look: (lateMs: number) => boolean): void;
+
   /** Calls `callback` once, soon, after other work that is waiting (I/O, timers) has had a turn. */
   defer(callback: () => void): void;
 }

@@ -20,6 +20,8 @@ export interface HeartbeatHost {
 
 /** Leases are renewed when a third of them is over, so that two renewals may fail. */
 const RENEWALS_PER_LEASE = 3;
+/** Fraction of the lease from which on a timer that is late says that the process was blocked or frozen. */
+const BLINK = 0.01;
 /** Fraction of the lease by which we stop trusting it early: clocks drift, and an abort takes time to be heard. */
 const MARGIN = 0.1;
 
@@ -33,6 +35,7 @@ export class Heartbeat {
   #renewal: TimerHandle | undefined;
   #deadline: TimerHandle | undefined;
   #deadlineAt = Number.POSITIVE_INFINITY;
+  #isStopped = false;
 
   constructor(host: HeartbeatHost) {
     this.#host = host;
@@ -45,6 +48,7 @@ export class Heartbeat {
 
   /** To be called when a run was taken on. */
   added(active: ActiveRun): void {
+    this.#isStopped = false;
     this.#renewal ??= this.#host.clock.setTimer(
       this.#host.leaseMs / RENEWALS_PER_LEASE,
       () => {
@@ -57,6 +61,7 @@ export class Heartbeat {
   }
 
   stop(): void {
+    this.#isStopped = true;
     this.#renewal?.cancel();
     this.#deadline?.cancel();
     this.#renewal = this.#deadline = undefined;
@@ -101,12 +106,20 @@ export class Heartbeat {
 
   #check(): void {
     const { clock, leaseMs } = this.#host;
-    const now = clock.monotonic();
-    // Late by more than a blink: this process was blocked or frozen, and could not renew. Nobody may have noticed, so
-    // ask once before giving up; if somebody has, the answer says so.
-    const wasBlocked = now - this.#deadlineAt > leaseMs * MARGIN;
+    const lateMs = clock.monotonic() - this.#deadlineAt;
     this.#deadline = undefined;
     this.#deadlineAt = Number.POSITIVE_INFINITY;
+    // What was renewed before the block has its answer waiting: timers go off before it is read.
+    if (lateMs > leaseMs * BLINK) clock.defer(() => { if (!this.#isStopped) this.#giveUp(lateMs); });
+    else this.#giveUp(lateMs);
+  }
+
+  #giveUp(lateMs: number): void {
+    const { clock, leaseMs } = this.#host;
+    const now = clock.monotonic();
+    // This process was blocked or frozen, and could not renew. Nobody may have noticed, so ask once before giving up; if
+    // somebody has, the answer says so. Where the lease itself still lasts, not beyond that.
+    const wasBlocked = lateMs > leaseMs * BLINK;
     for (const active of this.#host.activeRuns()) {
       if (active.phase !== 'running') continue;
       if (active.trustedUntil <= now) {
@@ -114,7 +127,7 @@ export class Heartbeat {
           this.#host.lost(active);
           continue;
         }
-        active.trustedUntil = now + leaseMs * MARGIN;
+        active.trustedUntil = now + leaseMs * (lateMs < (leaseMs * MARGIN) / 2 ? MARGIN / 2 : MARGIN);
         this.#host.writer.push(this.#renewalOf(active));
       }
       this.#expectBy(active.trustedUntil);

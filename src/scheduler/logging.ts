@@ -58,6 +58,7 @@ const UNHEARD: Partial<Record<SchedulerEvent['type'], 'info' | 'warn' | 'error'>
   leaseLost: 'warn',
   clockJump: 'warn',
   clockSkew: 'warn',
+  eventLoopBlocked: 'info',
   storeUnavailable: 'error',
   storeRecovered: 'info',
   tasksUnknown: 'warn',
@@ -71,7 +72,7 @@ export function isLoggedUnheard(type: SchedulerEvent['type']): boolean {
 
 /** Writes an event that no listener heard, so that trouble never passes unseen. */
 export function logUnheard(logger: Logger, event: SchedulerEvent): void {
-  const level = UNHEARD[event.type];
+  const level = event.type === 'eventLoopBlocked' && event.risksLeases ? 'warn' : UNHEARD[event.type];
   if (level === undefined) return;
   try {
     const { type, ...fields } = event;

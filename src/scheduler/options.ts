@@ -55,6 +55,11 @@ export interface SchedulerOptions<T extends TaskShapes = TaskMap> {
    * that it counts as gone. Who runs what does not depend on it. Default 30 s, at least 1 s.
    */
   readonly heartbeatInterval?: DurationInput | undefined;
+  /**
+   * How long the event loop must be held up while tasks run for `eventLoopBlocked` to tell of it. From a third of
+   * `leaseDuration` on it is also a warning in the log. Default 1 s, at least 10 ms.
+   */
+  readonly blockedAfter?: DurationInput | undefined;
   /** Jobs claimed at a time. Default 500; less where a store asks for less (SQLite: 32). */
   readonly batchSize?: number | undefined;
   /** Longest sleep, so that a clock that was set, or a hint that was lost, is noticed. Default and maximum 30 s. */
@@ -106,6 +111,7 @@ export interface ResolvedOptions {
   readonly process: ProcessIdentity | undefined;
   readonly leaseMs: number;
   readonly heartbeatMs: number;
+  readonly blockedAfterMs: number;
   readonly batchSize: number;
   readonly maxSleepMs: number;
   readonly storeTimeoutMs: number;
@@ -127,6 +133,7 @@ const OPTIONS: readonly (keyof SchedulerOptions)[] = [
   'node',
   'leaseDuration',
   'heartbeatInterval',
+  'blockedAfter',
   'batchSize',
   'maxSleep',
   'storeTimeout',
@@ -171,6 +178,7 @@ export function resolveOptions(options: SchedulerOptions, wiring: Wiring): Resol
     process: options.node === undefined ? undefined : wiring.identify(),
     leaseMs: toMs(options.leaseDuration ?? 15_000, 'leaseDuration', 1_000),
     heartbeatMs: toMs(options.heartbeatInterval ?? 30_000, 'heartbeatInterval', 1_000),
+    blockedAfterMs: toMs(options.blockedAfter ?? 1_000, 'blockedAfter', 10),
     batchSize: whole(options.batchSize ?? 500, 'batchSize', 1, 100_000),
     maxSleepMs,
     storeTimeoutMs: toMs(options.storeTimeout ?? 15_000, 'storeTimeout', 1),

@@ -53,7 +53,7 @@ export class Runner implements FinishWriteHost {
       keepAlive: deps.keepAlive,
       leaseMs: deps.leaseMs,
       writer: this.#writer,
-      activeRuns: () => this.#activeRuns(),
+      activeRuns: () => this.activeRuns(),
       lost: (active) => {
         this.#lose(active);
       },
@@ -200,13 +200,13 @@ export class Runner implements FinishWriteHost {
   }
 
   abortAll(reason: string): void {
-    for (const active of this.#activeRuns()) if (active.phase === 'running') active.abort(new JobAbortedError(reason));
+    for (const active of this.activeRuns()) if (active.phase === 'running') active.abort(new JobAbortedError(reason));
   }
 
   /** Gives back the runs that still go on, so that others may take them at once. Answers how many. */
   release(reason: string): number {
     let count = 0;
-    for (const active of this.#activeRuns()) {
+    for (const active of this.activeRuns()) {
       if (active.phase !== 'running') continue;
       count += 1;
       this.#release(active, reason);
@@ -325,7 +325,9 @@ export class Runner implements FinishWriteHost {
       return;
     }
     active.phase = 'ended';
-    const durationMs = this.#deps.clock.monotonic() - active.startedMonotonic;
+    const { clock, lag } = this.#deps;
+    const durationMs = clock.monotonic() - active.startedMonotonic;
+    if (durationMs >= lag.thresholdMs) lag.ended(active, this.#alias);
     this.#writer.push(new FinishWrite(this, active, { kind: 'ended', outcome, value, durationMs }));
   }
 
@@ -393,6 +395,7 @@ export class Runner implements FinishWriteHost {
     held.active = held.active.length === 0 ? [active] : [...held.active, active];
     if (known === undefined) this.#held.set(record.id, held);
     this.#size += 1;
+    this.#deps.lag.begun();
     return active;
   }
 
@@ -412,7 +415,7 @@ export class Runner implements FinishWriteHost {
   }
 
   /** A copy, because what is done with them may end them. */
-  #activeRuns(): ActiveRun[] {
+  activeRuns(): ActiveRun[] {
     return [...this.#held.values()].flatMap((held) => held.active);
   }
 

@@ -13,6 +13,7 @@ import { ClockWatch } from './clock-watch.js';
 import { ExecutorPool } from './executor-pool.js';
 import { JobDirectory } from './job-directory.js';
 import { JobFactory } from './job-factory.js';
+import { LagWatch } from './lag-watch.js';
 import { describeNode } from './node-card.js';
 import { checkExecutor, checkStore, resolveOptions, type ResolvedOptions, type SchedulerOptions, type Wiring } from './options.js';
 import { refuseUnknownKeys } from '../errors/options.js';
@@ -50,6 +51,8 @@ export interface StoreHealthReport {
   readonly ok: boolean;
   /** Runs of this node whose verdict is not recorded yet. */
   readonly activeRuns: number;
+  /** Jobs claimed by this node so far, and claims that came to nothing because another node was first: contention. */
+  readonly claims: { readonly won: number; readonly lost: number };
   /** What active jobs ask for and no live node has, as it was found within the last minutes. These jobs wait. */
   readonly unserved: readonly JobDemand[];
 }
@@ -91,6 +94,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   protected readonly handles = new RunHandles();
   readonly #bindContext: BindContext;
   readonly #clockWatch: ClockWatch;
+  readonly #lag: LagWatch;
   #aliveTimer: TimerHandle | undefined;
   #startedAt = 0;
   #starting: Promise<void> | undefined;
@@ -107,6 +111,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     this.hub = new EventHub(resolved.logger);
     this.reporter = new Reporter(resolved.node, this.hub, resolved.clock, resolved.logger);
     this.#clockWatch = new ClockWatch(resolved.clock, (byMs) => { this.reporter.scheduler({ type: 'clockJump', byMs }); });
+    this.#lag = new LagWatch(resolved.clock, resolved.blockedAfterMs, resolved.leaseMs, this.reporter, () => this.directory.loops);
     this.tasks = new TaskRegistry(resolved.policy, resolved.timezone);
     for (const [name, fn] of Object.entries(resolved.tasks)) this.tasks.define(name, fn, undefined, `tasks.${name}`);
     for (const [alias, executor] of resolved.executors) this.executors.add(alias, executor);
@@ -232,8 +237,8 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   health(): SchedulerHealth {
     const { state } = this.lifecycle;
     const jobStores: Record<string, StoreHealthReport> = {};
-    for (const { access, health, runner, membership } of this.directory.loops) {
-      jobStores[access.alias] = { ok: health.ok, activeRuns: runner.size, unserved: membership.unserved };
+    for (const { access, health, runner, membership, claims } of this.directory.loops) {
+      jobStores[access.alias] = { ok: health.ok, activeRuns: runner.size, claims, unserved: membership.unserved };
     }
     const alive = state === 'running' || state === 'paused';
     return { ok: alive && Object.values(jobStores).every((store) => store.ok), state, node: this.node, jobStores };
@@ -310,6 +315,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
       executors: this.executors,
       bindContext: this.#bindContext,
       heartbeatMs,
+      lag: this.#lag,
       describe: (skew) => describeNode(this.lifecycle.state, this.#startedAt, this.tasks.versions, this.executors, skew),
       settled: (runId, end) => { this.handles.settle(runId, end); },
     };

@@ -12,6 +12,7 @@ import type { BindContext } from './active-run.js';
 import type { ClockWatch } from './clock-watch.js';
 import type { ExecutorPool } from './executor-pool.js';
 import { isThenable } from './maybe-promise.js';
+import type { LagWatch } from './lag-watch.js';
 import { Membership } from './membership.js';
 import type { ClockSkew, NodeCard } from './node-card.js';
 import type { ProcessIdentity } from './process-identity.js';
@@ -42,6 +43,7 @@ export interface LoopDeps {
   readonly maxSleepMs: number;
   readonly keepAlive: boolean;
   readonly settled: RunSettled;
+  readonly lag: LagWatch;
   /** How often a node tells the others that it is there. */
   readonly heartbeatMs: number;
   readonly describe: (skew: ClockSkew | null) => NodeCard;
@@ -72,6 +74,8 @@ export class StoreLoop {
   readonly runner: Runner;
   readonly membership: Membership;
   readonly #deps: LoopDeps;
+  #won = 0;
+  #lost = 0;
   /** Jumps of the clock that the store's clock knows of. */
   #jumps = 0;
   readonly #executes: PlanContext['executes'];
@@ -124,6 +128,11 @@ export class StoreLoop {
     } catch (error) {
       this.#deps.logger.warn('the job store does not tell the time; it is asked again', { error, jobStore: this.access.alias });
     }
+  }
+
+  /** Jobs that were claimed here since the loop was made, and how many of them another node had changed by then. */
+  get claims(): { readonly won: number; readonly lost: number } {
+    return { won: this.#won, lost: this.#lost };
   }
 
   /** The store's time: its own clock where it has one, else this machine's. */
@@ -262,7 +271,11 @@ export class StoreLoop {
           reserveMs: Math.min(RESERVE_MS, this.#deps.leaseMs),
         });
         const due = isThenable(answer) ? await answer : answer;
-        if (due.length === 0 || !this.#isClaiming()) break;
+        if (due.length === 0) break;
+        if (!this.#isClaiming()) {
+          await this.#leave(due);
+          break;
+        }
         claimed += due.length;
         const acted = this.#act(due);
         const won = isThenable(acted) ? await acted : acted;
@@ -332,6 +345,8 @@ export class StoreLoop {
         won += 1;
         this.apply(record, decision, revision, askedAt);
       });
+      this.#won += won;
+      this.#lost += due.length - won;
       return won;
     };
     if (!isThenable(answer)) return finish(answer);
@@ -349,6 +364,15 @@ export class StoreLoop {
         throw error;
       },
     );
+  }
+
+  /** It was told to stop while it claimed: what it was answered is shown to others again at once, by writing it as it is. */
+  async #leave(due: readonly StoredJob[]): Promise<void> {
+    try {
+      await this.access.commit(due.map(({ record, revision }) => ({ id: record.id, expected: revision, next: record, ledger: [] })));
+    } catch (error) {
+      this.#deps.logger.debug('what was claimed could not be given back; it reappears in some seconds', { error, jobStore: this.access.alias });
+    }
   }
 
   /** One record that nothing can be decided about, whatever the reason, must not hold up the others of its store. */

@@ -394,11 +394,12 @@ describe('a start after a shutdown', () => {
 describe('health', () => {
   it('says how it is at each stage of its life', async () => {
     const { clock, scheduler } = makeWorld({ jobStores: { other: new MemoryJobStore() } });
+    const idle = { ok: true, activeRuns: 0, claims: { won: 0, lost: 0 }, unserved: [] };
     expect(scheduler.health()).toEqual({
       ok: false,
       state: 'stopped',
       node: 'node-a',
-      jobStores: { default: { ok: true, activeRuns: 0, unserved: [] }, other: { ok: true, activeRuns: 0, unserved: [] } },
+      jobStores: { default: idle, other: idle },
     });
     const work = gate();
     await scheduler.addJob(() => work.promise, every(10), { jobStore: 'other' });
