@@ -1,5 +1,5 @@
 /** The log of a round, put together to what can be asked of it: attempts, deaths, and when a process stood still. */
-import type { CallLine, Line, RunLine } from './log.js';
+import { EVERYBODY, type CallLine, type Line, type RunLine } from './log.js';
 
 /** One attempt of a run, as its task saw it. */
 export interface Attempt {
@@ -23,6 +23,12 @@ export interface Span {
   readonly to: number;
 }
 
+/** When a process stood still. */
+export interface Stall extends Span {
+  /** How long, from its beginning, the leases of the process are good for at the least. */
+  readonly holdMs: number;
+}
+
 /** A call with its outcome; `done` is `null` when nobody lived to hear it. */
 export interface Call {
   readonly line: CallLine;
@@ -33,37 +39,44 @@ export interface History {
   readonly attempts: readonly Attempt[];
   readonly calls: readonly Call[];
   /** By process: when it stood still, by choice of the campaign or for want of a processor. */
-  readonly stalls: ReadonlyMap<number, readonly Span[]>;
+  readonly stalls: ReadonlyMap<number, readonly Stall[]>;
+  /** By process, or for everybody: when its way to the store was disturbed. */
+  readonly troubles: ReadonlyMap<number, readonly Span[]>;
+  /** When a process was asked to shut down. */
+  readonly leaves: ReadonlyMap<number, number>;
+  /** First and last sign of life. */
+  readonly lives: ReadonlyMap<number, Span>;
+  readonly leaseMs: number;
   readonly deaths: ReadonlyMap<number, number>;
   readonly nodes: ReadonlyMap<number, string>;
-  /** Jobs that were added after they should have begun. */
-  readonly late: ReadonlySet<string>;
   /** What fits nowhere. */
   readonly oddities: readonly string[];
 }
 
-/** A process ticks ten times a second; where it did not for so long, its leases may have run out unnoticed. */
-export const STALL_MS = 450;
+/** Fraction of a lease for which one is good at the least when its holder falls still: what is left right before a renewal. */
+const HOLD = 0.45;
+/** Fraction of a lease by which its holder stops trusting it early. While it cannot renew, it has no more than that left. */
+const MARGIN = 0.1;
+/** Leases for which a process may go without a renewal after its way to the store was mended. */
+const RECOVERY = 2;
 
-export function readHistory(lines: readonly Line[]): History {
+export function readHistory(lines: readonly Line[], leaseMs = 1_000): History {
   const attempts: Attempt[] = [];
   const live = new Map<string, Attempt>();
   const calls = new Map<string, Call>();
-  const stalls = new Map<number, Span[]>();
-  const lastTick = new Map<number, number>();
+  const gaps = new Map<number, Span[]>();
+  const troubles = new Map<number, Span[]>();
+  const troubled = new Map<number, number>();
+  const lives = new Map<number, Span>();
+  const leaves = new Map<number, number>();
   const deaths = new Map<number, number>();
   const nodes = new Map<number, string>();
-  const late = new Set<string>();
   const oddities: string[] = [];
 
   const alive = (pid: number, at: number): void => {
-    const before = lastTick.get(pid);
-    if (before !== undefined && at - before >= STALL_MS) {
-      const own = stalls.get(pid);
-      if (own === undefined) stalls.set(pid, [{ from: before, to: at }]);
-      else own.push({ from: before, to: at });
-    }
-    lastTick.set(pid, at);
+    const life = lives.get(pid);
+    if (life !== undefined && at - life.to >= leaseMs * MARGIN) push(gaps, pid, { from: life.to, to: at });
+    lives.set(pid, { from: life?.from ?? at, to: at });
   };
 
   for (const line of lines) {
@@ -105,12 +118,22 @@ export function readHistory(lines: readonly Line[]): History {
         alive(line.pid, line.at);
         break;
       case 'kill':
-        if (lastTick.has(line.pid)) alive(line.pid, line.at);
+        if (lives.has(line.pid)) alive(line.pid, line.at);
         // A process that ends itself may be killed once more.
         if (!deaths.has(line.pid)) deaths.set(line.pid, line.at);
         break;
-      case 'late':
-        late.add(line.text ?? '?');
+      case 'leave':
+        leaves.set(line.pid, line.at);
+        break;
+      case 'bye':
+        deaths.set(line.pid, line.at);
+        break;
+      case 'trouble':
+        if (!troubled.has(line.pid)) troubled.set(line.pid, line.at);
+        break;
+      case 'calm':
+        push(troubles, line.pid, { from: troubled.get(line.pid) ?? 0, to: line.at + RECOVERY * leaseMs });
+        troubled.delete(line.pid);
         break;
       case 'value':
         if (line.right !== true) oddities.push(`run ${line.runId ?? '?'} answered with what its task does not return`);
@@ -118,7 +141,6 @@ export function readHistory(lines: readonly Line[]): History {
       case 'fault':
         oddities.push(`process ${line.pid}: ${line.text ?? '?'}`);
         break;
-      case 'ready':
       case 'event':
       case 'stop':
       case 'cont':
@@ -128,10 +150,30 @@ export function readHistory(lines: readonly Line[]): History {
         oddities.push(`a line of no kind: ${JSON.stringify(line satisfies never)}`);
     }
   }
+  for (const [pid, from] of troubled) push(troubles, pid, { from, to: Number.POSITIVE_INFINITY });
   for (const attempt of attempts) {
     if (attempt.end === null) attempt.endedAt = deaths.get(attempt.pid) ?? Number.POSITIVE_INFINITY;
   }
-  return { attempts, calls: [...calls.values()], stalls, deaths, nodes, late, oddities };
+  const stalls = new Map<number, Stall[]>();
+  for (const [pid, own] of gaps) {
+    for (const gap of own) {
+      const isTroubled = isWithin(gap, troubles.get(pid)) || isWithin(gap, troubles.get(EVERYBODY));
+      if (isTroubled) push(stalls, pid, { ...gap, holdMs: 0 });
+      else if (gap.to - gap.from >= leaseMs * HOLD) push(stalls, pid, { ...gap, holdMs: leaseMs * HOLD });
+    }
+  }
+  return { attempts, calls: [...calls.values()], stalls, troubles, leaves, lives, leaseMs, deaths, nodes, oddities };
+}
+
+/** Whether the span has a moment in common with one of the others. */
+export function isWithin({ from, to }: Span, others: readonly Span[] = []): boolean {
+  return others.some((other) => other.from < to && other.to > from);
+}
+
+function push<T>(groups: Map<number, T[]>, key: number, value: T): void {
+  const group = groups.get(key);
+  if (group === undefined) groups.set(key, [value]);
+  else group.push(value);
 }
 
 function keyOf({ runId, attempt, pid }: RunLine): string {

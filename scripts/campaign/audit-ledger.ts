@@ -34,7 +34,6 @@ export function auditLedger(state: LedgerState): LedgerFindings {
   let checked = 0;
   for (const plan of state.plans.values()) {
     const own = byJob.get(plan.id) ?? [];
-    if (state.history.late.has(plan.id)) continue;
     checked += auditSchedule(state, plan, own, breaches);
     auditCounters(state, plan, own, breaches);
   }
@@ -85,10 +84,10 @@ function auditCounters({ jobs, pruned }: LedgerState, { id }: JobPlan, reports: 
 function auditRuns({ reports, history, pruned }: LedgerState, breaches: Breach[]): void {
   const say = (check: string, what: string): void => void breaches.push({ check, what });
   const attempts = new Map<string, Attempt>();
-  for (const attempt of history.attempts) if (!history.late.has(attempt.jobId)) attempts.set(`${attempt.runId}/${attempt.attempt}`, attempt);
+  for (const attempt of history.attempts) attempts.set(`${attempt.runId}/${attempt.attempt}`, attempt);
   const decided = new Set<string>();
-  for (const { runId, verdict, attempt, node, jobId, result } of reports) {
-    if (runId === null || history.late.has(jobId)) continue;
+  for (const { runId, verdict, attempt, node, result } of reports) {
+    if (runId === null) continue;
     if (decided.has(runId)) say('one verdict', `run ${runId} has another: ${verdict}`);
     decided.add(runId);
     if (verdict !== 'succeeded' && verdict !== 'failed') continue;
@@ -134,7 +133,7 @@ function auditCalls({ jobs, history, plans, pruned }: LedgerState, byJob: Readon
     }
   }
   for (const [jobId, calls] of marks) {
-    if (!plans.has(jobId) || history.late.has(jobId)) continue;
+    if (!plans.has(jobId)) continue;
     const mark = jobs.get(jobId)?.metadata['mark'];
     const written = calls.find(({ line }) => line.mark === mark);
     const kept = calls.flatMap(({ line, done }) => (done !== null && done.error === undefined ? [{ from: line.at, mark: line.mark }] : []));

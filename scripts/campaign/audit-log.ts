@@ -7,10 +7,8 @@ export interface Breach {
   readonly what: string;
 }
 
-/** How long a lease is good for at the least when its holder falls still: what is left of it right before a renewal. */
-const HOLD_MS = 450;
-/** How soon after it goes on a process has to tell a run that its lease is lost. */
-const HEED_MS = 350;
+/** Fraction of a lease within which a process that goes on has to tell a run that its lease is lost. */
+const HEED = 0.35;
 /** How long the first line of a run may take that was started before its job was paused. */
 const START_MS = 500;
 
@@ -20,12 +18,11 @@ export function auditLog(history: History, plans: ReadonlyMap<string, JobPlan>):
   return breaches;
 }
 
-function startedTwice({ attempts, late }: History, plans: ReadonlyMap<string, JobPlan>): Breach[] {
+function startedTwice({ attempts }: History, plans: ReadonlyMap<string, JobPlan>): Breach[] {
   const breaches: Breach[] = [];
   const seen = new Map<string, Attempt>();
   for (const attempt of attempts) {
     const { jobId, runId, scheduledFor, manual } = attempt;
-    if (late.has(jobId)) continue;
     const check = (name: string, key: string): void => {
       const before = seen.get(`${name} ${key}`);
       if (before !== undefined) breaches.push({ check: name, what: `${textOf(before)} and ${textOf(attempt)}` });
@@ -42,21 +39,24 @@ function startedTwice({ attempts, late }: History, plans: ReadonlyMap<string, Jo
  * The times at which an attempt went on and its node was right to think that it holds the run: without those after its
  * lease may have run out while the process stood still, and without what comes after the loss was told.
  */
-export function trustedSpans({ pid, startedAt, endedAt, abort }: Attempt, stalls: History['stalls']): Span[] {
-  const to = abort?.code === 'LEASE_LOST' ? Math.min(endedAt, abort.at) : endedAt;
+export function trustedSpans({ pid, startedAt, endedAt, abort }: Attempt, { stalls, leaves, leaseMs }: Pick<History, 'stalls' | 'leaves' | 'leaseMs'>): Span[] {
+  const heedMs = HEED * leaseMs;
+  // A node that leaves gives back what does not heed its signal.
+  const isGivenUp = abort !== null && (abort.code === 'LEASE_LOST' || abort.at >= (leaves.get(pid) ?? Number.POSITIVE_INFINITY));
+  const to = isGivenUp ? Math.min(endedAt, abort.at) : endedAt;
   const spans: Span[] = [];
   let from = startedAt;
   for (const stall of stalls.get(pid) ?? []) {
-    const lost = stall.from + HOLD_MS;
-    if (stall.to + HEED_MS <= from || lost >= to) continue;
+    const lost = stall.from + stall.holdMs;
+    if (stall.to + heedMs <= from || lost >= to) continue;
     if (lost > from) spans.push({ from, to: lost });
-    from = Math.max(from, stall.to + HEED_MS);
+    from = Math.max(from, stall.to + heedMs);
   }
   if (from < to) spans.push({ from, to });
   return spans;
 }
 
-function tooManyAtOnce({ attempts, stalls }: History, plans: ReadonlyMap<string, JobPlan>): Breach[] {
+function tooManyAtOnce(history: History, plans: ReadonlyMap<string, JobPlan>): Breach[] {
   const breaches: Breach[] = [];
   const groups = new Map<string, { limit: number; check: string; attempts: Attempt[] }>();
   const put = (key: string, limit: number, check: string, attempt: Attempt): void => {
@@ -64,13 +64,13 @@ function tooManyAtOnce({ attempts, stalls }: History, plans: ReadonlyMap<string,
     if (group === undefined) groups.set(key, { limit, check, attempts: [attempt] });
     else group.attempts.push(attempt);
   };
-  for (const attempt of attempts) {
+  for (const attempt of history.attempts) {
     put(`run ${attempt.runId}`, 1, 'one attempt of a run at a time', attempt);
     put(`job ${attempt.jobId}`, plans.get(attempt.jobId)?.limit ?? 1, 'maxInstances', attempt);
   }
   for (const { limit, check, attempts: own } of groups.values()) {
     if (own.length <= limit) continue;
-    const spans = own.flatMap((attempt) => trustedSpans(attempt, stalls).map((span) => ({ ...span, attempt })));
+    const spans = own.flatMap((attempt) => trustedSpans(attempt, history).map((span) => ({ ...span, attempt })));
     spans.sort((a, b) => a.from - b.from);
     let going: typeof spans = [];
     for (const span of spans) {
@@ -82,21 +82,21 @@ function tooManyAtOnce({ attempts, stalls }: History, plans: ReadonlyMap<string,
   return breaches;
 }
 
-/** Once a pause has resolved, nothing of the schedule starts until somebody asks for it. */
-function startedWhilePaused({ attempts, calls, stalls }: History): Breach[] {
+/** Once a pause or a removal has resolved, nothing of the schedule starts until somebody asks for it. */
+function startedWhilePaused({ attempts, calls, stalls, leaseMs }: History): Breach[] {
   const breaches: Breach[] = [];
-  for (const [jobId, own] of groupByJob(calls.filter(({ line }) => line.call === 'pause' || line.call === 'resume'))) {
+  for (const [jobId, own] of groupByJob(calls.filter(({ line }) => line.call === 'pause' || line.call === 'resume' || line.call === 'remove'))) {
     const resumes = own.filter(({ line }) => line.call === 'resume');
     const starts = attempts.filter((attempt) => attempt.jobId === jobId && !attempt.manual);
-    for (const { done } of own) {
-      if (done?.call !== 'pause' || done.error !== undefined) continue;
+    for (const { line, done } of own) {
+      if (line.call === 'resume' || done === null || done.error !== undefined) continue;
       // A resume whose answer came later, or never, may have had its effect after the pause.
-      const isOpen = resumes.some(({ line, done: answer }) => line.at < done.at && (answer === null || answer.at > done.at || answer.error !== undefined));
+      const isOpen = resumes.some(({ line: { at }, done: answer }) => at < done.at && (answer === null || answer.at > done.at || answer.error !== undefined));
       if (isOpen) continue;
-      const until = Math.min(...resumes.map(({ line }) => line.at).filter((at) => at >= done.at));
+      const until = Math.min(...resumes.map(({ line: { at } }) => at).filter((at) => at >= done.at));
       const late = starts.find(({ startedAt, pid }) =>
-        startedAt > done.at + START_MS && startedAt < until && !(stalls.get(pid) ?? []).some(({ from, to }) => from < startedAt && to + HEED_MS > startedAt));
-      if (late !== undefined) breaches.push({ check: 'paused is paused', what: `${textOf(late)}, paused at ${done.at.toFixed(1)}` });
+        startedAt > done.at + START_MS && startedAt < until && !(stalls.get(pid) ?? []).some(({ from, to }) => from < startedAt && to + HEED * leaseMs > startedAt));
+      if (late !== undefined) breaches.push({ check: `${line.call}d is ${line.call}d`, what: `${textOf(late)}, ${line.call}d at ${done.at.toFixed(1)}` });
     }
   }
   return breaches;

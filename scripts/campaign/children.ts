@@ -1,16 +1,26 @@
 /** The child processes of a round: started, frozen, killed, and never left behind. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import type { Log } from './log.js';
+import type { Orders } from './child.js';
+import { EVERYBODY, type Log } from './log.js';
 
 export interface Child {
   readonly pid: number;
   readonly node: string;
   readonly startedAt: number;
-  /** It has added the jobs, or found them. */
-  ready: boolean;
   frozen: boolean;
+  /** It was asked to shut down. */
+  leaving: boolean;
+  /** Its way to the store. */
+  readonly line: Line;
   readonly ended: Promise<ChildEnd>;
+}
+
+/** A way to the store that one process has at a time. */
+export interface Line {
+  readonly port: number;
+  /** Disturbances that go on. */
+  troubles: number;
 }
 
 export interface ChildEnd {
@@ -25,6 +35,8 @@ export class Children {
   readonly #errors: number;
   readonly #living = new Map<Child, ChildProcess>();
   readonly #killed = new Set<Child>();
+  readonly #lines: readonly Line[];
+  #serverTroubles = 0;
   /** Names of processes that are dead, and that none has taken over. */
   readonly #names: string[] = [];
   #spawned = 0;
@@ -34,10 +46,13 @@ export class Children {
   onFrozen: (child: Child) => void = () => undefined;
   kills = 0;
   stops = 0;
-  /** Those of them that came in the midst of a transaction. */
+  leaves = 0;
+  /** Kills and stops that came in the midst of a commit. */
   strikes = 0;
 
-  constructor(bundle: string, plan: string, log: Log, errors: string) {
+  /** @param lines - one for each process at a time */
+  constructor(bundle: string, plan: string, log: Log, errors: string, lines: readonly Line[]) {
+    this.#lines = lines;
     this.#bundle = bundle;
     this.#plan = plan;
     this.#log = log;
@@ -54,9 +69,12 @@ export class Children {
   }
 
   /** @param node - its name, where that is to be one that a process had which is dead. */
-  start(seed: number, mode: 'play' | 'settle', node = `n${this.#spawned}`): Child {
+  start(seed: number, mode: Orders['mode'], skewMs = 0, node = `n${this.#spawned}`): Child {
     this.#spawned += 1;
-    const process_ = spawn(process.execPath, ['--enable-source-maps', this.#bundle, this.#plan, node, String(seed), mode], {
+    const line = this.#lines.find((free) => !this.living.some((child) => child.line === free));
+    if (line === undefined) throw new Error('there is no way to the store left for one more process');
+    const orders: Orders = { node, seed, mode, port: line.port, skewMs };
+    const process_ = spawn(process.execPath, ['--enable-source-maps', this.#bundle, this.#plan, JSON.stringify(orders)], {
       stdio: ['pipe', 'pipe', this.#errors],
     });
     const { pid } = process_;
@@ -72,15 +90,17 @@ export class Children {
           this.kills += 1;
           this.strikes += 1;
           this.#names.push(node);
+        } else if (child.leaving && code === 0) {
+          this.#names.push(node);
         } else {
           this.onEnd(child, { code, signal });
         }
       });
     });
-    const child: Child = { pid, node, startedAt: performance.now(), ready: false, frozen: false, ended };
+    const child: Child = { pid, node, startedAt: performance.now(), frozen: false, leaving: false, line, ended };
     this.#living.set(child, process_);
+    if (line.troubles > 0) this.#log.write({ what: 'trouble', pid });
     process_.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      child.ready ||= text.includes('ready');
       if (!text.includes('frozen')) return;
       child.frozen = true;
       this.stops += 1;
@@ -106,6 +126,32 @@ export class Children {
   /** The name of a process that is dead, for one that is to take its place. */
   takeName(): string | undefined {
     return this.#names.pop();
+  }
+
+  /** Asks it to shut down. */
+  leave(child: Child): void {
+    child.leaving = true;
+    this.leaves += 1;
+    this.#living.get(child)?.stdin?.write('leave\n');
+  }
+
+  /** Sets its wall clock. */
+  setClock(child: Child, skewMs: number): void {
+    this.#living.get(child)?.stdin?.write(`clock ${skewMs}\n`);
+  }
+
+  /** Writes down that the way of a process to the store is disturbed, or everybody's. Answers how to say that it is over. */
+  trouble(line?: Line): () => void {
+    const say = (what: 'trouble' | 'calm'): void => {
+      if (line === undefined) this.#log.write({ what, pid: EVERYBODY });
+      for (const child of this.#living.keys()) if (child.line === line) this.#log.write({ what, pid: child.pid });
+    };
+    const count = (by: number): number => (line === undefined ? (this.#serverTroubles += by) : (line.troubles += by));
+    count(1);
+    say('trouble');
+    return () => {
+      if (count(-1) === 0) say('calm');
+    };
   }
 
   freeze(child: Child): void {

@@ -23,7 +23,7 @@ export interface CallLine {
   readonly what: 'call' | 'done';
   readonly at: number;
   readonly pid: number;
-  readonly call: 'run' | 'pause' | 'resume' | 'modify' | 'add';
+  readonly call: 'run' | 'pause' | 'resume' | 'modify' | 'add' | 'schedule' | 'remove';
   readonly jobId: string;
   /** Unique within the process. */
   readonly id: number;
@@ -37,9 +37,15 @@ export interface CallLine {
 
 /** Signs of life, and what was done to a process. */
 export interface ProcessLine {
-  /** `tick`: its event loop turns. `late`: it added jobs after they should have begun. `fault`: an error nobody expects. */
-  readonly what: 'hello' | 'tick' | 'ready' | 'late' | 'event' | 'value' | 'fault' | 'kill' | 'stop' | 'cont' | 'settle';
+  /**
+   * `tick`: its event loop turns. `fault`: an error nobody expects.
+   * `leave`: it was asked to shut down. `bye`: it has. `trouble`, `calm`: its way to the store is disturbed, and is not.
+   */
+  readonly what:
+    | 'hello' | 'tick' | 'event' | 'value' | 'fault' | 'kill' | 'stop' | 'cont' | 'settle'
+    | 'leave' | 'bye' | 'trouble' | 'calm';
   readonly at: number;
+  /** Of trouble with the store itself: {@link EVERYBODY}. */
   readonly pid: number;
   readonly node?: string | undefined;
   /** Type of an event, text of a fault. */
@@ -48,6 +54,9 @@ export interface ProcessLine {
   readonly runId?: string | undefined;
   readonly right?: boolean | undefined;
 }
+
+/** In place of a process. */
+export const EVERYBODY = 0;
 
 export type Line = RunLine | CallLine | ProcessLine;
 

@@ -28,21 +28,24 @@ export interface JobPlan {
   readonly pausable: boolean;
 }
 
+export const ENGINES = ['postgres', 'sqlite'] as const;
+export type EngineName = (typeof ENGINES)[number];
+
 /** What a round's processes need to know. */
 export interface RoundPlan {
+  readonly engine: EngineName;
   readonly seed: number;
-  readonly database: string;
+  /** Where the jobs are: a file, or a name in the server that no other round has. */
+  readonly place: string;
   readonly log: string;
   /** Wall clock, a whole second: no fire time comes before it. */
   readonly start: number;
+  readonly leaseMs: number;
   /** Entries of the ledger that each job keeps. */
   readonly perJob: number;
 }
 
-/** The shortest that the scheduler takes. */
-export const LEASE_MS = 1_000;
-
-export function planJobs(seed: number, start: number): JobPlan[] {
+export function planJobs({ seed, start, leaseMs }: Pick<RoundPlan, 'seed' | 'start' | 'leaseMs'>): JobPlan[] {
   const random = new Random(seed);
   const jobs: JobPlan[] = [];
   const add = (id: string, task: TaskName, ms: number, schedule: Schedule, options: JobPolicyOptions = {}, pausable = false): void => {
@@ -67,9 +70,9 @@ export function planJobs(seed: number, start: number): JobPlan[] {
   add('jitter', 'work', 10, every(250, 500), { jitter: 200, coalesce: 'all' });
 
   // Runs that outlive their lease, if they are let.
-  add('long', 'work', 2_200, { kind: 'every', ms: 2_500 });
-  add('long-drop', 'work', 1_600, { kind: 'every', ms: 2_000 }, { onCrash: 'drop' });
-  add('stubborn', 'stubborn', 2_800, { kind: 'every', ms: 1_800 }, { maxCrashes: 1 });
+  add('long', 'work', 2.2 * leaseMs, { kind: 'every', ms: 2.5 * leaseMs });
+  add('long-drop', 'work', 1.6 * leaseMs, { kind: 'every', ms: 2 * leaseMs }, { onCrash: 'drop' });
+  add('stubborn', 'stubborn', 2.8 * leaseMs, { kind: 'every', ms: 1.8 * leaseMs }, { maxCrashes: 1 });
 
   // At most once.
   add('drop', 'work', 40, every(150, 250), { onCrash: 'drop' });

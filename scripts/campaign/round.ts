@@ -2,63 +2,106 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import Database from 'better-sqlite3';
 import { AsyncScheduler, type Job, type RunReport } from '../../src/index.js';
 import { Random } from '../../src/testing/simulation/random.js';
 import { readHistory, type History } from './attempts.js';
 import { auditLedger } from './audit-ledger.js';
 import { auditLog, type Breach } from './audit-log.js';
-import { Children, type Child } from './children.js';
-import { Log, readLog, type Line } from './log.js';
-import { LEASE_MS, planJobs, type RoundPlan } from './plan.js';
+import { auditTakeovers } from './audit-takeover.js';
+import { Children } from './children.js';
+import type { Engine } from './engines.js';
+import { DirectLine, ProxiedLine } from './lines.js';
+import { Log, monotonicMs, readLog, type Line } from './log.js';
+import { Mischief } from './mischief.js';
+import { planJobs, type RoundPlan } from './plan.js';
+import { addJobs } from './specs.js';
 import { openStore } from './store.js';
 
 export interface RoundResult {
   readonly breaches: readonly Breach[];
   readonly totals: Readonly<Record<string, number>>;
+  /** Ms that it took others to deal with the runs of dead nodes. */
+  readonly takeoverDelays: readonly number[];
 }
 
-/** Of processes that make the database, and the jobs in it. */
-const EARLY_KILLS = 2;
+export interface RoundOptions {
+  readonly engine: Engine;
+  /** For its files. */
+  readonly directory: string;
+  /** The program of its processes. */
+  readonly bundle: string;
+  readonly seed: number;
+  /** Processes at a time, at random if not given. */
+  readonly nodes?: number | undefined;
+}
+
 /** For all runs to come to their verdicts. */
-const REST_MS = 30_000;
+const REST_MS = 60_000;
 const PAGE = 97;
+/** From the addition of the jobs to the first fire time. */
+const LEAD_MS = 1_500;
 /** Name of a total. */
-export const LATE = 'jobs added late';
+export const FAULTS = 'faults';
 
 export class Round {
-  readonly #random: Random;
+  readonly #engine: Engine;
   readonly #plan: RoundPlan;
   readonly #log: Log;
+  readonly #lines: readonly (ProxiedLine | DirectLine)[];
   readonly #children: Children;
+  readonly #mischief: Mischief;
   readonly #breaches: Breach[] = [];
   readonly #errors: string;
 
-  /** @param leadMs - until the first fire time: enough for a child to add all jobs, with others killed while they do. */
-  constructor(directory: string, bundle: string, seed: number, leadMs: number) {
-    mkdirSync(directory, { recursive: true });
-    this.#random = new Random(seed);
-    const start = Math.ceil((Date.now() + leadMs) / 1_000) * 1_000;
+  static async prepare(options: RoundOptions): Promise<Round> {
+    const { engine, directory, seed, nodes } = options;
+    const random = new Random(seed);
+    const { server, name, leaseMs } = engine;
+    const width = nodes ?? (server === undefined ? random.pick([1, 2, 2, 3, 3, 4]) : random.whole(3, 5));
     // Most rounds keep all of the ledger, so that all of it can be accounted for.
-    const perJob = this.#random.chance(0.2) ? 25 : 1_000_000;
-    this.#plan = { seed, start, perJob, database: join(directory, 'jobs.db'), log: join(directory, 'log.jsonl') };
+    const perJob = random.chance(0.2) ? 25 : 1_000_000;
+    mkdirSync(directory, { recursive: true });
+    for (let attempt = 1; ; attempt++) {
+      const start = Math.ceil((Date.now() + attempt * LEAD_MS) / 1_000) * 1_000;
+      const place = engine.place(directory, `${seed}_${attempt}`);
+      const plan: RoundPlan = { engine: name, seed, start, leaseMs, perJob, place, log: join(directory, 'log.jsonl') };
+      await addJobs(openStore(plan, server?.port ?? 0), planJobs(plan), start);
+      // What is added later than it begins has not all of its fire times. This machine needs more time.
+      if (Date.now() > start) continue;
+      const lines = Array.from({ length: width }, async () => (server === undefined ? new DirectLine() : await ProxiedLine.open(server.port)));
+      return new Round(options, plan, random, await Promise.all(lines));
+    }
+  }
+
+  private constructor({ engine, directory, bundle }: RoundOptions, plan: RoundPlan, random: Random, lines: readonly (ProxiedLine | DirectLine)[]) {
+    this.#engine = engine;
+    this.#plan = plan;
+    this.#lines = lines;
     const planFile = join(directory, 'plan.json');
     writeFileSync(planFile, JSON.stringify(this.#plan));
     this.#log = new Log(this.#plan.log);
     this.#errors = join(directory, 'stderr.txt');
-    this.#children = new Children(bundle, planFile, this.#log, this.#errors);
+    this.#children = new Children(bundle, planFile, this.#log, this.#errors, lines);
     this.#children.onEnd = ({ pid }, { code, signal }) => {
-      this.#breaches.push({ check: 'children live until they are killed', what: `process ${pid} ended with ${String(code ?? signal)}` });
+      this.#breach('children live until they are killed', `process ${pid} ended with ${String(code ?? signal)}`);
     };
+    this.#mischief = new Mischief({
+      children: this.#children,
+      server: engine.server,
+      random,
+      leaseMs: plan.leaseMs,
+      width: lines.length,
+      onBreach: (check, what) => { this.#breach(check, what); },
+    });
   }
 
-  async play(kills: number, deadline: number): Promise<RoundResult> {
+  async play(faults: number, deadline: number): Promise<RoundResult> {
     try {
-      await this.#harass(kills, deadline);
-      this.#checkIntegrity('after the last kill');
+      await this.#mischief.make(faults, () => this.#breaches.length > 0 || performance.now() >= deadline);
+      this.#check('after the last fault');
       const restAt = Date.now();
       await this.#settle();
-      this.#checkIntegrity('at rest');
+      this.#check('at rest');
       return await this.#audit(restAt);
     } finally {
       this.dispose();
@@ -67,82 +110,12 @@ export class Round {
 
   dispose(): void {
     this.#children.dispose();
+    for (const line of this.#lines) if (line instanceof ProxiedLine) line.proxy.close();
     this.#log.close();
   }
 
-  // ── the wild part ───────────────────────────────────────────────────────────
-
-  async #harass(kills: number, deadline: number): Promise<void> {
-    const random = this.#random;
-    const children = this.#children;
-    const width = random.pick([1, 2, 2, 3, 3, 4]);
-    const disturbances: Promise<void>[] = [];
-    const refill = (): void => {
-      while (children.living.length < width) {
-        children.start(random.whole(0, 0x7fff_ffff), 'play', random.chance(0.4) ? children.takeName() : undefined);
-      }
-    };
-    children.onFrozen = (child) => {
-      disturbances.push(this.#thaw(child, random.whole(LEASE_MS * 0.2, LEASE_MS * 2)));
-    };
-    refill();
-    while (children.kills < kills - width && performance.now() < deadline) {
-      if (this.#breaches.length > 0) break;
-      const early = Date.now() < this.#plan.start;
-      if (early && children.kills >= EARLY_KILLS) {
-        // The jobs have to be there when the first of them is due.
-        const ready = children.living.some((child) => child.ready);
-        await sleep(ready ? Math.max(1, this.#plan.start - Date.now()) : 20);
-        continue;
-      }
-      await this.#pause(early);
-      // What is frozen stays so until its time has come: to go on late is what it is there for.
-      const awake = children.living.filter(({ frozen }) => !frozen);
-      const victim = awake.length === 0 ? undefined : random.pick(awake);
-      if (victim === undefined) {
-        refill();
-        await sleep(20);
-        continue;
-      }
-      const kind = random.next();
-      if (!early && kind < 0.25) disturbances.push(this.#freeze(victim, random.whole(LEASE_MS * 0.7, LEASE_MS * 2), random.chance(0.2)));
-      else if (kind < 0.29) await Promise.all(children.living.map((child) => children.kill(child)));
-      else await children.kill(victim);
-      if (random.chance(0.3)) await sleep(random.whole(0, 200));
-      refill();
-      // Some in the midst of opening the database.
-      if (random.chance(0.12)) {
-        const youngest = children.living.at(-1)!;
-        await sleep(random.whole(20, 200));
-        await children.kill(youngest);
-        refill();
-      }
-    }
-    await Promise.all(disturbances);
-    await Promise.all(children.living.map((child) => children.kill(child)));
-  }
-
-  /** Until the next disturbance: at random, or right when many jobs are due. */
-  async #pause(early: boolean): Promise<void> {
-    const random = this.#random;
-    if (early) await sleep(random.whole(30, 250));
-    else if (random.chance(0.4)) await sleep(1_000 - (Date.now() % 1_000) + random.whole(0, random.pick([6, 20, 60])));
-    else await sleep(random.whole(20, 900));
-  }
-
-  async #freeze(child: Child, ms: number, isDoomed: boolean): Promise<void> {
-    this.#children.freeze(child);
-    if (isDoomed) {
-      await sleep(ms);
-      await this.#children.kill(child);
-    } else {
-      await this.#thaw(child, ms);
-    }
-  }
-
-  async #thaw(child: Child, afterMs: number): Promise<void> {
-    await sleep(afterMs);
-    this.#children.thaw(child);
+  #breach(check: string, what: string): void {
+    this.#breaches.push({ check, what });
   }
 
   async #settle(): Promise<void> {
@@ -160,27 +133,22 @@ export class Round {
 
   // ── the audit ───────────────────────────────────────────────────────────────
 
-  #checkIntegrity(when: string): void {
-    const database = new Database(this.#plan.database);
-    try {
-      const found = database.pragma('integrity_check') as readonly Record<string, unknown>[];
-      const text = found.map((row) => Object.values(row).join(' ')).join('; ');
-      if (text !== 'ok') this.#breaches.push({ check: 'integrity_check', what: `${when}: ${text}` });
-    } finally {
-      database.close();
-    }
+  #check(when: string): void {
+    const found = this.#engine.check(this.#plan.place);
+    if (found !== undefined) this.#breach('integrity', `${when}: ${found}`);
   }
 
   async #audit(restAt: number): Promise<RoundResult> {
-    const { seed, start, log } = this.#plan;
+    const { start, log, leaseMs } = this.#plan;
+    const wallOffset = Date.now() - monotonicMs();
     const lines = readLog(log);
-    const history = readHistory(lines);
-    const plans = new Map(planJobs(seed, start).map((plan) => [plan.id, plan]));
-    const store = openStore(this.#plan);
+    const history = readHistory(lines, leaseMs);
+    const plans = new Map(planJobs(this.#plan).map((plan) => [plan.id, plan]));
+    const store = openStore(this.#plan, this.#engine.server?.port ?? 0);
     await using scheduler = new AsyncScheduler({ jobStores: { default: store }, timezone: 'UTC', node: 'audit' });
     const ledger = await scheduler.verifyLedger();
     for (const { jobId, scheduledFor, problem } of ledger.problems) {
-      if (!history.late.has(jobId)) this.#breaches.push({ check: 'verifyLedger', what: `${jobId} at ${scheduledFor.getTime()}: ${problem}` });
+      this.#breaches.push({ check: 'verifyLedger', what: `${jobId} at ${scheduledFor.getTime()}: ${problem}` });
     }
     const jobs = new Map<string, Job>();
     for (const job of await scheduler.getJobs()) jobs.set(job.id, job);
@@ -191,8 +159,13 @@ export class Round {
       if (through !== null) pruned.set(id, through);
     }
     const { breaches, fireTimes } = auditLedger({ plans, start, restAt, jobs, reports, history, pruned });
-    this.#breaches.push(...auditLog(history, plans), ...breaches);
-    return { breaches: this.#breaches, totals: { ...this.#count(lines, history), ...ledger.counts, 'histories cut short': pruned.size, 'fire times checked': fireTimes } };
+    const takeovers = auditTakeovers({ plans, history, reports, wallOffset });
+    this.#breaches.push(...auditLog(history, plans), ...breaches, ...takeovers.breaches);
+    return {
+      breaches: this.#breaches,
+      totals: { ...this.#count(lines, history), ...ledger.counts, 'histories cut short': pruned.size, 'fire times checked': fireTimes, 'takeovers timed': takeovers.delays.length },
+      takeoverDelays: takeovers.delays,
+    };
   }
 
   /** From both ends: pages must neither lose nor repeat a line, and tell one order. */
@@ -214,17 +187,17 @@ export class Round {
     return reports;
   }
 
-  #count(lines: readonly Line[], { attempts, stalls, late }: History): Record<string, number> {
+  #count(lines: readonly Line[], { attempts, stalls }: History): Record<string, number> {
     const ended = new Map(attempts.map((attempt) => [`${attempt.runId}/${attempt.attempt}`, attempt.end]));
     const isTakeover = ({ runId, attempt }: { runId: string; attempt: number }): boolean =>
       attempt > 1 && ended.get(`${runId}/${attempt - 1}`)?.what !== 'threw';
     const events = (text: string): number => lines.filter((line) => line.what === 'event' && line.text === text).length;
-    const { kills, stops, strikes, spawned } = this.#children;
+    const { strikes, spawned } = this.#children;
     return {
-      kills,
-      stops,
-      'of these within a transaction': strikes,
-      restarts: spawned,
+      [FAULTS]: this.#mischief.count,
+      ...this.#mischief.faults,
+      'kills and stops while committing': strikes,
+      processes: spawned,
       starts: attempts.length,
       ends: attempts.filter(({ end }) => end !== null).length,
       takeovers: attempts.filter(isTakeover).length,
@@ -234,7 +207,6 @@ export class Round {
       'stores unavailable': events('storeUnavailable'),
       'warnings and errors': readFileSync(this.#errors, 'utf8').split('\n').length - 1,
       stalls: [...stalls.values()].reduce((sum, own) => sum + own.length, 0),
-      [LATE]: late.size,
     };
   }
 }

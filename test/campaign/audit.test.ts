@@ -3,6 +3,7 @@ import type { RunReport } from 'punctual';
 import { readHistory, type History } from '../../scripts/campaign/attempts.js';
 import { auditLedger, type LedgerState } from '../../scripts/campaign/audit-ledger.js';
 import { auditLog } from '../../scripts/campaign/audit-log.js';
+import { auditTakeovers, WAKE_MS, type TakeoverFindings } from '../../scripts/campaign/audit-takeover.js';
 import type { CallLine, Line, ProcessLine, RunLine } from '../../scripts/campaign/log.js';
 import { fireTimes, planJobs, valueOf, type JobPlan } from '../../scripts/campaign/plan.js';
 
@@ -28,7 +29,7 @@ function sign(what: ProcessLine['what'], at: number, pid = 1): ProcessLine {
 /** A process that ticks from `from` to `to`. */
 function ticks(from: number, to: number, pid = 1): ProcessLine[] {
   const signs = [sign('hello', from, pid)];
-  for (let at = from + 100; at <= to; at += 100) signs.push(sign('tick', at, pid));
+  for (let at = from + 50; at <= to; at += 50) signs.push(sign('tick', at, pid));
   return signs;
 }
 
@@ -92,6 +93,50 @@ describe('the audit of the log', () => {
     const second = { pid: 2, attempt: 2 };
     const lines = [...ticks(0, 300), line('start', 10), line('ok', 100), line('start', 50, second), line('ok', 60, second)];
     expect(checksOf(lines, job({ limit: Number.POSITIVE_INFINITY }))).toEqual(['one attempt of a run at a time']);
+  });
+
+  describe('of a node that cannot reach the store', () => {
+    const troubled = [sign('trouble', 200), sign('calm', 900)];
+    const mine = [line('start', 10), line('ok', 1_500)];
+    const told = line('abort', 950, { aborted: true, code: 'LEASE_LOST' });
+    const next = (at: number): Line[] => [line('start', at, { pid: 2, attempt: 2 }), line('ok', at + 50, { pid: 2, attempt: 2 })];
+
+    it('wants its runs to be told before another node takes them over', () => {
+      const alive = [...ticks(0, 1_600), ...ticks(0, 1_600, 2), ...troubled, ...mine];
+      expect(checksOf([...alive, told, ...next(1_100)])).toEqual([]);
+      expect(checksOf([...alive, told, ...next(940)])).toEqual(['one attempt of a run at a time', 'maxInstances']);
+      expect(checksOf([...alive, ...next(1_100)])).toEqual(['one attempt of a run at a time', 'maxInstances']);
+    });
+
+    it('wants nothing of a node that stood still when it should have told them', () => {
+      // For less than what is left of a lease right before a renewal, but there was none for long.
+      const still = [...ticks(0, 850), ...ticks(1_150, 1_600), ...mine];
+      const late = line('abort', 1_200, { aborted: true, code: 'LEASE_LOST' });
+      expect(checksOf([...still, late, ...next(1_100)])).toEqual(['one attempt of a run at a time', 'maxInstances']);
+      expect(checksOf([...still, ...troubled, late, ...next(1_100)])).toEqual([]);
+      // The trouble of the store itself is everybody's, that of another node is not.
+      expect(checksOf([...still, sign('trouble', 200, 0), sign('calm', 900, 0), late, ...next(1_100)])).toEqual([]);
+      expect(checksOf([...still, sign('trouble', 200, 3), sign('calm', 900, 3), late, ...next(1_100)])).toEqual(['one attempt of a run at a time', 'maxInstances']);
+    });
+  });
+
+  it('lets a node that leaves give back what does not heed its signal, once it was told', () => {
+    const told = line('abort', 600, { aborted: true, code: 'JOB_ABORTED' });
+    const lines = [...ticks(0, 2_000), told, ...overlap];
+    expect(checksOf([...lines, sign('leave', 590)])).toEqual([]);
+    expect(checksOf([...lines, sign('leave', 610)])).toEqual(['maxInstances']);
+    expect(checksOf(lines)).toEqual(['maxInstances']);
+  });
+
+  it('takes what a process had begun when it left for cut short', () => {
+    expect(checksOf([...ticks(0, 400), line('start', 10), sign('bye', 450), line('start', 460, other), line('ok', 500, other)])).toEqual([]);
+  });
+
+  it('sees what starts after its job was removed', () => {
+    const lines = [call('call', 'remove', 0, 1), call('done', 'remove', 10, 1), line('start', 1_000), line('ok', 1_001)];
+    expect(checksOf(lines)).toEqual(['removed is removed']);
+    expect(checksOf([lines[0]!, ...lines.slice(2)])).toEqual([]);
+    expect(checksOf([lines[0]!, { ...lines[1]!, error: 'STORE_FAILED' } as Line, ...lines.slice(2)])).toEqual([]);
   });
 
   it('sees what starts while its job is paused', () => {
@@ -226,11 +271,59 @@ describe('the audit of the ledger', () => {
   });
 });
 
+describe('the audit of takeovers', () => {
+  const LEASE = 1_000;
+  const plans = new Map([['a', job()]]);
+  /** It ran in process 1, which was killed at 2,000. */
+  const dead = [...ticks(0, 1_950), line('start', 1_500), sign('kill', 2_000)];
+  const witness = ticks(0, 9_000, 2);
+  const again = (at: number): Line[] => [line('start', at, { pid: 2, attempt: 2 }), line('ok', at + 10, { pid: 2, attempt: 2 })];
+
+  function findings(lines: readonly Line[], reports: readonly { readonly runId: string; readonly finishedAt: Date }[] = []): TakeoverFindings {
+    const history = readHistory([...lines].sort((a, b) => a.at - b.at), LEASE);
+    return auditTakeovers({ plans, history, reports: reports as unknown as RunReport[], wallOffset: START });
+  }
+  const checks = (lines: readonly Line[]): string[] => findings(lines).breaches.map(({ check }) => check);
+
+  it('wants somebody who can to take over within a lease', () => {
+    expect(findings([...dead, ...witness, ...again(2_900)])).toEqual({ breaches: [], delays: [900] });
+    expect(checks([...dead, ...witness, ...again(2_000 + LEASE + WAKE_MS + 1)])).toEqual(['taken over in time']);
+    expect(checks([...dead, ...witness])).toEqual(['taken over in time']);
+  });
+
+  it('takes a verdict for an answer', () => {
+    const runId = `a@${START}`;
+    expect(findings([...dead, ...witness], [{ runId, finishedAt: new Date(START + 2_950) }]).delays).toEqual([950]);
+    expect(findings([...dead, ...witness], [{ runId, finishedAt: new Date(START + 9_000) }]).breaches.length).toBe(1);
+  });
+
+  it('gives a lease more where another may have died with it', () => {
+    const third = [...ticks(0, 2_500, 3), sign('kill', 2_600, 3)];
+    expect(checks([...dead, ...witness, ...third, ...again(4_900)])).toEqual([]);
+    expect(checks([...dead, ...witness, ...third, ...again(5_001)])).toEqual(['taken over in time']);
+  });
+
+  it('asks nobody who could not', () => {
+    expect(findings(dead)).toEqual({ breaches: [], delays: [] });
+    expect(findings([...dead, ...ticks(0, 2_500, 2), ...ticks(3_200, 9_000, 2)])).toEqual({ breaches: [], delays: [] });
+    expect(findings([...dead, ...witness, sign('trouble', 2_100, 2), sign('calm', 2_200, 2)])).toEqual({ breaches: [], delays: [] });
+    expect(findings([...dead, ...witness, sign('trouble', 2_100, 0), sign('calm', 2_200, 0)])).toEqual({ breaches: [], delays: [] });
+    expect(findings([...dead, ...witness, sign('leave', 2_500, 2)])).toEqual({ breaches: [], delays: [] });
+  });
+
+  it('wants nothing for runs whose end, or loss, was told before', () => {
+    expect(findings([...dead, ...witness, line('ok', 1_900)])).toEqual({ breaches: [], delays: [] });
+    expect(findings([...dead, ...witness, line('abort', 1_900, { aborted: true, code: 'LEASE_LOST' })])).toEqual({ breaches: [], delays: [] });
+  });
+});
+
 describe('the plan', () => {
+  const planOf = (seed: number): JobPlan[] => planJobs({ seed, start: START, leaseMs: 1_000 });
+
   it('is the same for the same seed', () => {
-    expect(planJobs(7, START)).toEqual(planJobs(7, START));
-    expect(planJobs(7, START)).not.toEqual(planJobs(8, START));
-    const ids = planJobs(7, START).map(({ id }) => id);
+    expect(planOf(7)).toEqual(planOf(7));
+    expect(planOf(7)).not.toEqual(planOf(8));
+    const ids = planOf(7).map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
   });
 

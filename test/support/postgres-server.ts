@@ -90,15 +90,17 @@ export class PostgresServer {
     }
   }
 
-  /** Stops it at once, as a crash of the machine would: connections break. */
-  async halt(): Promise<void> {
+  /**
+   * Stops it at once, as a crash of the machine would: connections break. That is an immediate shutdown, which ends its own
+   * children; SIGKILL would leave them behind. With SIGINT it is a fast one: it tells its clients, and puts all in order.
+   */
+  async halt(signal: 'SIGQUIT' | 'SIGINT' = 'SIGQUIT'): Promise<void> {
     const child = this.#process;
     if (child === undefined) return;
     this.#process = undefined;
     process.removeListener('exit', this.#killAtExit);
     const ended = new Promise((resolve) => { child.once('exit', resolve); });
-    // Immediate shutdown: it ends its own children, which SIGKILL would leave behind.
-    child.kill('SIGQUIT');
+    child.kill(signal);
     await ended;
   }
 

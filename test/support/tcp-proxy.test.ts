@@ -136,6 +136,17 @@ describe('the TCP proxy', () => {
     await until(() => { expect([client.received, late.received.replace('!', '')]).toEqual(['A!BC', 'X']); });
   });
 
+  it('keeps back the answers alone', async () => {
+    const client = await Client.open();
+    proxy.freeze('down');
+    client.socket.write('a');
+    await until(() => { expect(heard).toBe('a'); });
+    await pause(50);
+    expect(client.received).toBe('');
+    await proxy.heal();
+    await until(() => { expect(client.received).toBe('A'); });
+  });
+
   it('lets neither side know that the other is gone while it is frozen', async () => {
     const client = await Client.open();
     await until(() => { expect(served.size).toBe(1); });

@@ -14,7 +14,7 @@ export class TcpProxy {
   readonly #targetPort: number;
   readonly #server: Server;
   readonly #links = new Set<Link>();
-  readonly #weather: Weather = { up: 0, down: 0, bytesPerSecond: Number.POSITIVE_INFINITY, isFrozen: false };
+  readonly #weather: Weather = { ...FAIR };
   #port = 0;
   #accepted = 0;
 
@@ -69,14 +69,17 @@ export class TcpProxy {
   /**
    * Takes connections and whatever is sent, and passes nothing on: no data, no end, no reset. The two sides may live and
    * die without the other's knowing. Once it is over each gets what it missed, in the order in which it was sent.
+   *
+   * @param direction - only what the client sends (`up`), or only the answers (`down`): the server acts, and nobody hears.
    */
-  freeze(): void {
-    this.#weather.isFrozen = true;
+  freeze(direction?: keyof Latency): void {
+    if (direction !== 'down') this.#weather.isUpFrozen = true;
+    if (direction !== 'up') this.#weather.isDownFrozen = true;
   }
 
   /** Everything is well again: connections are let in, data flows at once. */
   async heal(): Promise<void> {
-    Object.assign(this.#weather, { up: 0, down: 0, bytesPerSecond: Number.POSITIVE_INFINITY, isFrozen: false });
+    Object.assign(this.#weather, FAIR);
     for (const link of [...this.#links]) link.flush();
     if (!this.#server.listening) await this.#listen();
   }
@@ -120,8 +123,11 @@ interface Weather {
   up: number;
   down: number;
   bytesPerSecond: number;
-  isFrozen: boolean;
+  isUpFrozen: boolean;
+  isDownFrozen: boolean;
 }
+
+const FAIR: Weather = { up: 0, down: 0, bytesPerSecond: Number.POSITIVE_INFINITY, isUpFrozen: false, isDownFrozen: false };
 
 /** The two sockets of a connection. */
 class Link {
@@ -136,8 +142,8 @@ class Link {
       if (client.destroyed && server.destroyed) this.#drop();
     };
     this.#streams = [
-      new Stream(client, server, weather, () => weather.up, ended),
-      new Stream(server, client, weather, () => weather.down, ended),
+      new Stream(client, server, weather, 'up', ended),
+      new Stream(server, client, weather, 'down', ended),
     ];
   }
 
@@ -167,6 +173,7 @@ class Stream {
   readonly #from: Socket;
   readonly #to: Socket;
   readonly #weather: Weather;
+  readonly #direction: keyof Latency;
   readonly #ended: () => void;
   #parcels: Parcel[] = [];
   #bytes = 0;
@@ -174,16 +181,17 @@ class Stream {
   #freeAt = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(from: Socket, to: Socket, weather: Weather, latency: () => number, ended: () => void) {
+  constructor(from: Socket, to: Socket, weather: Weather, direction: keyof Latency, ended: () => void) {
     this.#from = from;
     this.#to = to;
     this.#weather = weather;
+    this.#direction = direction;
     this.#ended = ended;
     const send = (what: Parcel['what']): void => {
       const length = typeof what === 'string' ? 0 : what.length;
       this.#freeAt = Math.max(this.#freeAt, performance.now()) + (length / weather.bytesPerSecond) * 1_000;
       // A shorter latency than before does not let it overtake.
-      const at = Math.max(this.#freeAt + latency(), this.#parcels.at(-1)?.at ?? 0);
+      const at = Math.max(this.#freeAt + weather[direction], this.#parcels.at(-1)?.at ?? 0);
       this.#parcels.push({ what, at });
       this.#bytes += length;
       if (this.#bytes > MOST_BYTES) from.pause();
@@ -200,10 +208,14 @@ class Stream {
     to.on('drain', () => { this.flush(); });
   }
 
+  get #isFrozen(): boolean {
+    return this.#direction === 'up' ? this.#weather.isUpFrozen : this.#weather.isDownFrozen;
+  }
+
   /** Passes on what is due. */
   flush(): void {
     clearTimeout(this.#timer);
-    while (!this.#weather.isFrozen && this.#parcels.length > 0) {
+    while (!this.#isFrozen && this.#parcels.length > 0) {
       const { what, at } = this.#parcels[0]!;
       const early = at - performance.now();
       if (early > 0) {
