@@ -14,6 +14,7 @@ const limits = {
   'punctual/sqlite': 15,
   'punctual/postgres': 14,
   'punctual/nats': 19,
+  'punctual/workers': 8,
 };
 
 const packages = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });

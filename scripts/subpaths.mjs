@@ -21,7 +21,7 @@ import { readFileSync } from 'node:fs';
  * Files that are loaded by path rather than imported (worker entries): built like subpaths, but not exported.
  * @type {readonly string[]}
  */
-export const unexportedEntries = [];
+export const unexportedEntries = ['src/executors/workers/entry.ts'];
 
 /** @type {{ name: string, exports: Record<string, Conditions | string>, dependencies: Record<string, string>, peerDependencies?: Record<string, string>, peerDependenciesMeta?: Record<string, { optional?: boolean }> }} */
 export const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { SystemClock } from './clocks/system-clock.js';
 import { InvalidOptionError } from './errors/errors.js';
 import { AsyncExecutor } from './executors/inline/async-executor.js';
+import { loadTask } from './executors/shared/load-task.js';
 import type { Logger } from './ports/logger.js';
 import type { Trigger } from './ports/trigger.js';
 import { processIdentity } from './scheduler/process-identity.js';
@@ -46,6 +47,7 @@ function defaultWiring(): Wiring {
     bindContext: (fn) => AsyncResource.bind(fn),
     createJobStore: () => new MemoryJobStore(),
     createExecutor: () => new AsyncExecutor(),
+    loadTask,
     toTrigger,
   };
 }

@@ -14,7 +14,9 @@ export type { LedgerProblem, LedgerReport } from './scheduler/verify-ledger.js';
 export type { FieldsFirstLogger } from './scheduler/logging.js';
 export type { SchedulerOptions } from './scheduler/options.js';
 export type { RunHandle } from './scheduler/run-handles.js';
-export type { ArgsOf, JobList, JobSpec, Scheduler } from './scheduler/scheduler.js';
+export type { JobList, JobSpec, Scheduler } from './scheduler/scheduler.js';
+export type { ArgsOf } from './scheduler/task-face.js';
+export type { TaskModuleInput } from './scheduler/task-module.js';
 export type { SyncOptions } from './scheduler/sync.js';
 export type { SyncChange, SyncCreation, SyncPlan } from './scheduler/sync-plan.js';
 export type { ExportedJob, JobExport } from './scheduler/transfer.js';
@@ -70,7 +72,7 @@ export { MemoryJobStore } from './stores/memory/memory-job-store.js';
 export type { MemoryJobStoreOptions } from './stores/memory/memory-job-store.js';
 export { AsyncExecutor } from './executors/inline/async-executor.js';
 export type { AsyncExecutorOptions } from './executors/inline/async-executor.js';
-export { currentRun } from './executors/inline/run-storage.js';
+export { currentRun } from './executors/shared/run-storage.js';
 export { SystemClock } from './clocks/system-clock.js';
 
 // Events
@@ -94,6 +96,7 @@ export type {
 export { isPunctualError, PunctualError } from './errors/base.js';
 export type { ErrorCode } from './errors/base.js';
 export * from './errors/errors.js';
+export * from './errors/executor-errors.js';
 export * from './errors/job-errors.js';
 export * from './errors/scheduler-errors.js';
 
@@ -106,7 +109,7 @@ export type * from './ports/logger.js';
 export type * from './ports/serializer.js';
 export type * from './ports/standard-schema.js';
 export type * from './ports/trigger.js';
-export type { CoalesceMode, JobDefinition, JobPolicy, JobRecord, JobState, JobStatus, OverlapMode, RetryPolicy, TaskFunction } from './model/job.js';
+export type { CoalesceMode, JobDefinition, JobPolicy, JobRecord, JobState, JobStatus, OverlapMode, RetryPolicy, TaskFunction, TaskModule } from './model/job.js';
 export type { LedgerEntry, LedgerQuery, SerializedValue, StoredResult, Verdict } from './model/ledger.js';
 export type { BlockingRun, FireRange, JobNotice, RunRef, SkipReason } from './model/notice.js';
 export type { AbortReason, ErrorInfo, RunningRun, RunOutcome, RunRecord, WaitingRun } from './model/run.js';

@@ -14,17 +14,21 @@ export type ErrorCode =
   | 'JOB_UNSTORABLE'
   | 'LEASE_LOST'
   | 'NEVER_FIRES'
+  | 'NOT_CLONEABLE'
   | 'RUN_NOT_SUCCEEDED'
   | 'SCHEDULER_SHUTDOWN'
   | 'STORE_FAILED'
   | 'STORE_IN_USE'
   | 'STORE_UNUSABLE'
+  | 'TASK_NOT_LOADED'
   | 'UNKNOWN_EXECUTOR'
   | 'UNKNOWN_FORMAT'
   | 'UNKNOWN_STORE'
   | 'UNKNOWN_TASK'
   | 'UNKNOWN_TIMEZONE'
-  | 'UNKNOWN_TRIGGER';
+  | 'UNKNOWN_TRIGGER'
+  | 'UNSUITABLE_TASK'
+  | 'WORKER_CRASHED';
 
 /**
  * The base of every error punctual throws. `code` is stable across releases and across copies of the
@@ -73,17 +77,21 @@ const CODES: Readonly<Record<ErrorCode, true>> = {
   JOB_UNSTORABLE: true,
   LEASE_LOST: true,
   NEVER_FIRES: true,
+  NOT_CLONEABLE: true,
   RUN_NOT_SUCCEEDED: true,
   SCHEDULER_SHUTDOWN: true,
   STORE_FAILED: true,
   STORE_IN_USE: true,
   STORE_UNUSABLE: true,
+  TASK_NOT_LOADED: true,
   UNKNOWN_EXECUTOR: true,
   UNKNOWN_FORMAT: true,
   UNKNOWN_STORE: true,
   UNKNOWN_TASK: true,
   UNKNOWN_TIMEZONE: true,
   UNKNOWN_TRIGGER: true,
+  UNSUITABLE_TASK: true,
+  WORKER_CRASHED: true,
 };
 const KNOWN_CODES: ReadonlySet<string> = new Set(Object.keys(CODES));
 

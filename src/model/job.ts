@@ -39,6 +39,14 @@ export interface JobDefinition {
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type TaskFunction = (...args: any[]) => unknown;
 
+/** A task that is found by its place, so that another thread or process can load it. */
+export interface TaskModule {
+  /** A `file:` URL. */
+  readonly url: string;
+  /** Name of the export that is the task. */
+  readonly export: string;
+}
+
 /** How fire times become runs. All times in ms. */
 export interface JobPolicy {
   /** How late a fire time may start; `null`: as late as it likes. */

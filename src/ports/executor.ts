@@ -1,5 +1,12 @@
-import type { TaskFunction } from '../model/job.js';
+import type { TaskFunction, TaskModule } from '../model/job.js';
+import type { Clock } from './clock.js';
 import type { Logger } from './logger.js';
+
+/** What an executor gets from its scheduler. */
+export interface ExecutorContext {
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
 
 /** Where runs execute: the event loop, worker threads, child processes, a broker. */
 export interface Executor {
@@ -9,8 +16,18 @@ export interface Executor {
   readonly capacity?: number | undefined;
 
   /**
+   * Whether it runs tasks where the functions of this process are not: then it takes only tasks given as a module and
+   * the name of an export. Jobs with any other are refused when they are added. Default `false`.
+   */
+  readonly needsModule?: boolean;
+
+  /** Called before the first run, and again before the first after a `close`. */
+  open?(context: ExecutorContext): void;
+
+  /**
    * Executes one run. Answers or resolves with the task's value, throws or rejects with the task's error.
-   * Must honour `run.signal` as far as it can. Is never called while `free` is 0.
+   * Must honour `run.signal` as far as it can: one that can end a task which does not listen gives it some time for that,
+   * ends it, and rejects. Is never called while `free` is 0.
    */
   execute(run: RunRequest): unknown;
 
@@ -22,8 +39,10 @@ export interface RunRequest {
   readonly runId: string;
   readonly jobId: string;
   readonly task: string;
-  /** The task as it is defined in this process. */
+  /** The task as it is defined in this process. Of one given as a module it loads that first. */
   readonly fn: TaskFunction;
+  /** Where the task is found, if it was given as a module. */
+  readonly module: TaskModule | null;
   readonly args: readonly unknown[];
   readonly signal: AbortSignal;
   /** What `currentRun()` answers inside the task. */

@@ -1,4 +1,4 @@
-import type { JobRecord, TaskFunction } from '../model/job.js';
+import type { JobRecord, TaskFunction, TaskModule } from '../model/job.js';
 import type { RunningRun } from '../model/run.js';
 import type { TimerHandle } from '../ports/clock.js';
 import type { RunContext, RunRequest } from '../ports/executor.js';
@@ -29,6 +29,7 @@ export class ActiveRun implements RunRequest, RunContext {
   readonly fn: TaskFunction;
   /** Monotonic. When the function was called. */
   readonly startedMonotonic: number;
+  module: TaskModule | null = null;
   phase: ActiveRunPhase = 'running';
   timedOut = false;
   timeoutTimer: TimerHandle | undefined;

@@ -1,5 +1,6 @@
+import { UnsuitableTaskError } from '../errors/executor-errors.js';
 import { UnknownExecutorError } from '../errors/scheduler-errors.js';
-import type { Executor } from '../ports/executor.js';
+import type { Executor, ExecutorContext } from '../ports/executor.js';
 
 /** The executors of a scheduler by alias. */
 export class ExecutorPool {
@@ -28,6 +29,15 @@ export class ExecutorPool {
     const executor = this.#executors.get(alias);
     if (executor === undefined) throw new UnknownExecutorError(alias, this.#executors.keys());
     return executor;
+  }
+
+  /** Refuses a task that the executor could not run. @param module - `null` for a task that is a function. @throws UnknownExecutorError, UnsuitableTaskError */
+  requireFor(alias: string, task: string, module: object | null): void {
+    if (this.require(alias).needsModule === true && module === null) throw new UnsuitableTaskError(task, alias);
+  }
+
+  open(context: ExecutorContext): void {
+    for (const executor of this.#executors.values()) executor.open?.(context);
   }
 
   /** How many more runs an executor takes; 0 for one that is not there (any more). */

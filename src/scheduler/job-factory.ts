@@ -1,6 +1,6 @@
 import { InvalidOptionError } from '../errors/errors.js';
 import { JobUnstorableError } from '../errors/job-errors.js';
-import type { JobDefinition, JobPolicy, JobRecord, TaskFunction } from '../model/job.js';
+import type { JobDefinition, JobPolicy, JobRecord, TaskFunction, TaskModule } from '../model/job.js';
 import type { MaybePromise } from '../ports/job-store.js';
 import type { EpochMs, Trigger } from '../ports/trigger.js';
 import type { ExecutorPool } from './executor-pool.js';
@@ -17,6 +17,16 @@ export type TaskInput = string | TaskFunction | TaskRef;
 export interface NewJob {
   readonly id: string;
   readonly definition: JobDefinition;
+}
+
+/** A task as a job needs it. */
+interface Resolved {
+  readonly name: string;
+  /** A bare function. */
+  readonly fn: TaskFunction | null;
+  readonly module: TaskModule | null;
+  readonly version: number;
+  readonly policy: JobPolicy;
 }
 
 const JOB_KEYS = ['id', 'args', 'name', 'tags', 'metadata', 'jobStore', 'paused', 'replaceExisting'];
@@ -45,11 +55,11 @@ export class JobFactory {
   create(task: TaskInput, trigger: TriggerInput, options: JobOptions & { readonly args?: readonly unknown[] | undefined }, durable: boolean, now: EpochMs): NewJob {
     checkKeys(options, ADD_KEYS);
     const id = options.id === undefined ? this.#newId(durable) : nonEmpty(options.id, 'id');
-    const { name, fn, version, policy: taskPolicy } = this.#resolveTask(task, durable);
+    const { name, fn, module, version, policy: taskPolicy } = this.#resolveTask(task, durable);
     const made = this.#trigger(trigger, now, id);
     if (durable) refuseRetryIf(id, name, options);
     const policy = this.#policyFor(taskPolicy, made, options);
-    this.#executors.require(policy.executor);
+    this.#executors.requireFor(policy.executor, name, module);
     return {
       id,
       definition: {
@@ -74,7 +84,8 @@ export class JobFactory {
     checkKeys(changes, MODIFY_KEYS);
     if (durable) refuseRetryIf(id, definition.task, changes);
     const policy = resolvePolicy(definition.policy, changes, this.#options.timezone);
-    this.#executors.require(policy.executor);
+    if (changes.executor === undefined) this.#executors.require(policy.executor);
+    else this.#checkExecutor(policy.executor, definition);
     const { args, name, tags, metadata } = changes;
     return {
       definition: {
@@ -113,6 +124,13 @@ export class JobFactory {
     return trigger.withDefaults?.({ timezone, anchor, seed }) ?? trigger;
   }
 
+  /** A task that is not defined here may be suitable where it is. */
+  #checkExecutor(alias: string, definition: JobDefinition): void {
+    const task = this.#tasks.of(definition);
+    if (task === undefined && definition.fn === null) this.#executors.require(alias);
+    else this.#executors.requireFor(alias, definition.task, task?.module ?? null);
+  }
+
   #newId(durable: boolean): string {
     if (!durable) return globalThis.crypto.randomUUID();
     throw new JobUnstorableError(
@@ -121,7 +139,7 @@ export class JobFactory {
     );
   }
 
-  #resolveTask(task: TaskInput, durable: boolean): { name: string; fn: TaskFunction | null; version: number; policy: JobPolicy } {
+  #resolveTask(task: TaskInput, durable: boolean): Resolved {
     if (typeof task === 'function') {
       if (durable) {
         throw new JobUnstorableError(
@@ -130,14 +148,14 @@ export class JobFactory {
             `addJob('${task.name === '' ? 'my-task' : task.name}', trigger, { id }).`,
         );
       }
-      return { name: task.name === '' ? 'anonymous' : task.name, fn: task, version: 1, policy: this.#policy };
+      return { name: task.name === '' ? 'anonymous' : task.name, fn: task, module: null, version: 1, policy: this.#policy };
     }
     const name = typeof task === 'string' ? task : (task as Partial<TaskRef> | null)?.name;
     if (typeof name !== 'string') {
       throw new InvalidOptionError('task', task, 'a function, the name of a task, or what defineTask() answered');
     }
-    const { version, policy } = this.#tasks.require(name);
-    return { name, fn: null, version, policy };
+    const { module, version, policy } = this.#tasks.require(name);
+    return { name, fn: null, module, version, policy };
   }
 
   #policyFor(base: JobPolicy, trigger: Trigger, options: JobOptions): JobPolicy {

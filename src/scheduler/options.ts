@@ -15,6 +15,7 @@ import { refuseUnknownKeys } from '../errors/options.js';
 import { resolveSignals } from './signals.js';
 import type { ProcessIdentity } from './process-identity.js';
 import { BUILT_IN_POLICY, nonEmpty, POLICY_OPTIONS, resolvePolicy, whole } from './policy.js';
+import type { LoadTask } from './task-module.js';
 import type { TaskMap, TaskShapes } from './tasks.js';
 
 /** Options of a scheduler. All have defaults. */
@@ -91,6 +92,7 @@ export interface Wiring {
   bindContext: BindContext;
   createJobStore(): JobStore;
   createExecutor(): Executor;
+  loadTask: LoadTask;
   /** A trigger from what `addJob` takes. @throws InvalidTriggerError, InvalidOptionError */
   toTrigger(input: unknown): Trigger;
 }

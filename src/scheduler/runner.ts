@@ -83,6 +83,7 @@ export class Runner implements FinishWriteHost {
       return;
     }
     const active = this.#hold(record, run, fn, revision, this.#heartbeat.trustedUntil(askedAt));
+    active.module = task?.module ?? null;
     if (this.#leased) this.#heartbeat.added(active);
     if (policy.timeoutMs !== null) this.#armTimeout(active, policy.timeoutMs);
     try {

@@ -112,7 +112,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     this.reporter = new Reporter(resolved.node, this.hub, resolved.clock, resolved.logger);
     this.#clockWatch = new ClockWatch(resolved.clock, (byMs) => { this.reporter.scheduler({ type: 'clockJump', byMs }); });
     this.#lag = new LagWatch(resolved.clock, resolved.blockedAfterMs, resolved.leaseMs, this.reporter, () => this.directory.loops);
-    this.tasks = new TaskRegistry(resolved.policy, resolved.timezone);
+    this.tasks = new TaskRegistry(resolved.policy, resolved.timezone, wiring.loadTask);
     for (const [name, fn] of Object.entries(resolved.tasks)) this.tasks.define(name, fn, undefined, `tasks.${name}`);
     for (const [alias, executor] of resolved.executors) this.executors.add(alias, executor);
     this.executors.require(resolved.policy.executor);
@@ -152,6 +152,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     this.#signals?.open();
     try {
       for (const loop of this.directory.loops) await loop.open(this.context());
+      this.executors.open(this.options);
       for (const loop of this.directory.loops) loop.announceStart();
     } catch (error) {
       this.lifecycle.to('stopping');
@@ -280,6 +281,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   addExecutor(alias: string, executor: Executor): void {
     if (this.executors.has(nonEmpty(alias, 'alias'))) throw new InvalidOptionError('alias', alias, 'an alias no other executor has');
     checkExecutor(executor, 'executor');
+    if (this.lifecycle.state !== 'stopped') executor.open?.(this.options);
     this.executors.add(alias, executor);
     this.reporter.scheduler({ type: 'executorAdded', executor: alias });
     this.grown();

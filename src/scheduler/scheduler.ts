@@ -1,4 +1,3 @@
-import { NodeFace } from './node-face.js';
 import type { Decision } from '../core/draft.js';
 import { awaitsStart } from '../core/settle.js';
 import { pauseJob, removeJob, requestRun, rescheduleJob, resumeJob, retryQuarantined, modifyJob } from '../core/edit.js';
@@ -29,7 +28,7 @@ import { requireReadable, requireRunnable } from './unreadable.js';
 import { verifyLedger, type LedgerReport } from './verify-ledger.js';
 import { syncJobs, type SyncOptions } from './sync.js';
 import type { SyncPlan } from './sync-plan.js';
-import type { ArgumentsSchema, SchemaInput, SchemaOutput, TaskOptions } from './task-options.js';
+import { TaskFace, type ArgsOf } from './task-face.js';
 import type { TaskMap, TaskShapes, TaskRef } from './tasks.js';
 import { exportListed, type JobExport } from './transfer.js';
 
@@ -39,9 +38,6 @@ export type JobSpec = JobOptions & {
   readonly trigger: TriggerInput;
   readonly args?: readonly unknown[] | undefined;
 };
-
-/** The arguments of a task. */
-export type ArgsOf<F> = F extends (...args: infer A) => unknown ? A : never;
 
 const PAGE = 1_000;
 
@@ -53,36 +49,13 @@ export type JobList = Job[] & { readonly nextCursor: string | null };
  *
  * @typeParam T - the tasks given to the constructor, from which `addJob` knows the arguments.
  */
-export class Scheduler<T extends TaskShapes = TaskMap> extends NodeFace implements JobOperations {
+export class Scheduler<T extends TaskShapes = TaskMap> extends TaskFace implements JobOperations {
   readonly #adder: JobAdder;
 
   /** @internal */
   protected constructor(options: SchedulerOptions<T>, wiring: Wiring) {
     super(options as SchedulerOptions, wiring);
     this.#adder = new JobAdder(this.node, this.factory, this.reporter);
-  }
-
-  // ── tasks ─────────────────────────────────────────────────────────────────
-
-  /**
-   * Registers a task under a name that jobs refer to, in this process and in the next.
-   *
-   * @param options - policies of its jobs that say nothing themselves; a schema of its arguments (`args`), their `version`
-   * and the `upgrades` of those stored for an earlier one.
-   * @returns a reference that `addJob` takes in place of the name, and that knows the types of the arguments.
-   * @throws InvalidOptionError on a bad name or option, and when another function has the name.
-   */
-  defineTask<S extends ArgumentsSchema>(
-    name: string,
-    fn: (...args: SchemaOutput<S>) => unknown,
-    options: TaskOptions & { readonly args: S },
-  ): TaskRef<SchemaInput<S>>;
-  defineTask<A extends unknown[]>(name: string, fn: (...args: A) => unknown, options?: TaskOptions & { readonly args?: undefined }): TaskRef<A>;
-  defineTask(name: string, fn: (...args: never[]) => unknown, options?: TaskOptions): TaskRef {
-    if (options?.executor !== undefined) this.executors.require(options.executor);
-    const task = this.tasks.define(name, fn, options);
-    this.grown();
-    return { name: task.name };
   }
 
   // ── jobs ──────────────────────────────────────────────────────────────────

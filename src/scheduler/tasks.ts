@@ -1,9 +1,10 @@
 import { InvalidOptionError } from '../errors/errors.js';
 import { UnknownTaskError } from '../errors/job-errors.js';
-import type { JobDefinition, JobPolicy, TaskFunction } from '../model/job.js';
+import type { JobDefinition, JobPolicy, TaskFunction, TaskModule } from '../model/job.js';
 import type { MaybePromise } from '../ports/job-store.js';
 import { nonEmpty, resolvePolicy } from './policy.js';
 import { checkArguments, type ArgumentRules } from './task-arguments.js';
+import { moduleFunction, readTaskModule, type LoadTask } from './task-module.js';
 import { argumentRules, type TaskOptions } from './task-options.js';
 
 /** Tasks by name, as given to `new AsyncScheduler({ tasks })`. */
@@ -23,6 +24,8 @@ export interface TaskRef<A extends readonly unknown[] = readonly unknown[]> {
 
 export interface Task extends ArgumentRules {
   readonly fn: TaskFunction;
+  /** Where it is found, if it was given as a module. */
+  readonly module: TaskModule | null;
   /** The policy of its jobs that say nothing. */
   readonly policy: JobPolicy;
 }
@@ -33,26 +36,42 @@ export class TaskRegistry {
   readonly #versions = new Map<string, number>();
   readonly #defaults: JobPolicy;
   readonly #timezone: string;
+  readonly #load: LoadTask;
 
-  constructor(defaults: JobPolicy, timezone: string) {
+  constructor(defaults: JobPolicy, timezone: string, load: LoadTask) {
     this.#defaults = defaults;
     this.#timezone = timezone;
+    this.#load = load;
   }
 
-  /** @throws InvalidOptionError on a bad name, function, or option, and when the name is taken by another function. */
-  define(name: unknown, fn: unknown, options: TaskOptions = {}, option = 'fn'): Task {
+  /**
+   * @param given - the function, or the module and the export where it is found.
+   * @throws InvalidOptionError on a bad name, function, module or option, and when the name is taken by another task.
+   */
+  define(name: unknown, given: unknown, options: TaskOptions = {}, option = 'fn'): Task {
     const valid = nonEmpty(name, 'name');
-    if (typeof fn !== 'function') throw new InvalidOptionError(option, fn, 'the function that is the task');
     const known = this.#tasks.get(valid);
+    const { fn, module } = this.#read(given, known, option);
     if (known !== undefined && known.fn !== fn) {
       throw new InvalidOptionError('name', name, 'a name no other task has', 'Two tasks under one name would run whichever came last.');
     }
     const rules = argumentRules(valid, options);
     const policy = resolvePolicy(this.#defaults, options, this.#timezone, 'defaults.');
-    const task: Task = { ...rules, fn: fn as TaskFunction, policy };
+    const task: Task = { ...rules, fn, module, policy };
     this.#tasks.set(valid, task);
     this.#versions.set(valid, task.version);
     return task;
+  }
+
+  /** A module that the task of this name is loaded from already is the same task. */
+  #read(given: unknown, known: Task | undefined, option: string): Pick<Task, 'fn' | 'module'> {
+    if (typeof given === 'function') return { fn: given as TaskFunction, module: null };
+    if (typeof given !== 'object' || given === null || !('module' in given)) {
+      throw new InvalidOptionError(option, given, 'the function that is the task, or { module, export }');
+    }
+    const module = readTaskModule(given);
+    if (known?.module?.url === module.url && known.module.export === module.export) return known;
+    return { fn: moduleFunction(module, this.#load), module };
   }
 
   /** @throws UnknownTaskError */

@@ -1,7 +1,7 @@
 import { InvalidOptionError } from '../../errors/errors.js';
 import { refuseUnknownKeys } from '../../errors/options.js';
 import type { Executor, RunRequest } from '../../ports/executor.js';
-import { runStorage } from './run-storage.js';
+import { runStorage } from '../shared/run-storage.js';
 
 export interface AsyncExecutorOptions {
   /** Runs at one time. Default: no limit. */

@@ -1,7 +1,7 @@
 import { AsyncScheduler } from '../../async-scheduler.js';
 import { hash32 } from '../../core/hash.js';
 import { AsyncExecutor } from '../../executors/inline/async-executor.js';
-import { currentRun } from '../../executors/inline/run-storage.js';
+import { currentRun } from '../../executors/shared/run-storage.js';
 import type { TriggerReader } from '../../ports/trigger.js';
 import { Connection, type ConnectionParts } from './connection.js';
 import { EventWatch } from './event-watch.js';

@@ -1,0 +1,29 @@
+import { TaskLoadError } from '../../errors/executor-errors.js';
+import type { TaskFunction, TaskModule } from '../../model/job.js';
+
+/** The function that a module exports as a task. Modules are loaded once a thread or process, as ever. @throws TaskLoadError */
+export async function loadTask(module: TaskModule): Promise<TaskFunction> {
+  let found: Readonly<Record<string, unknown>>;
+  try {
+    found = (await import(module.url)) as Readonly<Record<string, unknown>>;
+  } catch (error) {
+    throw new TaskLoadError(module.url, module.export, error instanceof Error ? error.message : String(error), { cause: error });
+  }
+  const task = pick(found, module.export);
+  if (typeof task === 'function') return task as TaskFunction;
+  const problem = task === undefined ? `it exports ${names(found)}.` : `that export is no function but ${typeof task}.`;
+  throw new TaskLoadError(module.url, module.export, problem);
+}
+
+/** Of a CommonJS module, `import` gives all it exports as `default`, and some of it by name as well. */
+function pick(found: Readonly<Record<string, unknown>>, name: string): unknown {
+  const { default: whole } = found;
+  const parts = typeof whole === 'object' && whole !== null ? (whole as Readonly<Record<string, unknown>>) : undefined;
+  if (name === 'default') return parts?.['__esModule'] === true ? parts['default'] : whole;
+  return found[name] ?? parts?.[name];
+}
+
+function names(found: object): string {
+  const exported = Object.keys(found);
+  return exported.length === 0 ? 'nothing' : exported.join(', ');
+}

@@ -1,0 +1,271 @@
+import { isPunctualError } from '../../errors/base.js';
+import { NotCloneableError, UnsuitableTaskError } from '../../errors/executor-errors.js';
+import { InvalidStateError } from '../../errors/scheduler-errors.js';
+import type { Clock, TimerHandle } from '../../ports/clock.js';
+import type { Executor, ExecutorContext, RunRequest } from '../../ports/executor.js';
+import type { LogFields, Logger } from '../../ports/logger.js';
+import { crashError, killError } from './crash.js';
+import type { FromWorker, RunFacts } from './messages.js';
+import type { PoolLimits } from './options.js';
+import { fromPlain, toPlain } from './plain-value.js';
+import type { Worker, WorkerExit, WorkerKind } from './worker.js';
+
+/** Less than the time a shutdown gives aborted tasks, so that a run is over before it is handed back. */
+const SHUTDOWN_KILL_MS = 750;
+/** For a worker with nothing to do to end by itself, and for one that is terminated to be gone. */
+const LAST_MOMENTS_MS = 2_000;
+
+/** A run in a worker. */
+interface Work {
+  readonly run: RunRequest;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  readonly onAbort: () => void;
+  /** Ends the worker of a task that was told to stop. */
+  timer: TimerHandle | undefined;
+  /** Why its worker was ended. */
+  killed: Error | undefined;
+}
+
+interface Member {
+  readonly worker: Worker;
+  work: Work | undefined;
+  runs: number;
+  /** When it has nothing to do for too long. */
+  timer: TimerHandle | undefined;
+  /** What was thrown where nobody catches it. */
+  crash: unknown;
+  /** It takes no more runs. */
+  leaving: boolean;
+  readonly gone: Promise<void>;
+  readonly setGone: () => void;
+}
+
+/**
+ * Executes runs in workers, one at a time in each. There is no queue: what finds no worker stays in the store, where
+ * another node may take it.
+ */
+export abstract class WorkerExecutor implements Executor {
+  readonly needsModule = true;
+  readonly #kind: WorkerKind;
+  readonly #limits: PoolLimits;
+  readonly #members = new Set<Member>();
+  /** The last one is used first, so that the others may go. */
+  readonly #idle: Member[] = [];
+  #context: ExecutorContext | undefined;
+  #busy = 0;
+  #drained: (() => void)[] = [];
+
+  /** @internal */
+  protected constructor(kind: WorkerKind, limits: PoolLimits) {
+    this.#kind = kind;
+    this.#limits = limits;
+  }
+
+  get free(): number {
+    return this.#limits.max - this.#busy;
+  }
+
+  open(context: ExecutorContext): void {
+    this.#context = context;
+    while (this.#staff < this.#limits.min) {
+      try {
+        const member = this.#hire();
+        member.worker.keepAlive(false);
+        this.#idle.push(member);
+      } catch (error) {
+        // The first run will say so as well, and fail with it.
+        context.logger.error(`a ${this.#kind.name} for tasks could not be started`, { error });
+        return;
+      }
+    }
+  }
+
+  execute(run: RunRequest): Promise<unknown> {
+    const { module, signal, args } = run;
+    if (this.#context === undefined) throw notOpened();
+    if (module === null) throw new UnsuitableTaskError(run.task, this.constructor.name);
+    const member = this.#idle.pop() ?? this.#hire();
+    member.timer?.cancel();
+    try {
+      member.worker.post({ punctual: 1, type: 'run', module, args, facts: factsOf(run) });
+    } catch (error) {
+      this.#release(member);
+      throw this.#uncloneable(run, error);
+    }
+    member.worker.keepAlive(true);
+    member.runs += 1;
+    this.#busy += 1;
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => { this.#abort(member, work); };
+      const work: Work = { run, resolve, reject, onAbort, timer: undefined, killed: undefined };
+      member.work = work;
+      if (signal.aborted) onAbort();
+      else signal.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  /** Waits for runs that nobody told to stop, ends the others, and ends the workers. */
+  async close(): Promise<void> {
+    for (const { work, worker } of this.#members) if (work?.run.signal.aborted === true) worker.terminate();
+    if (this.#busy > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
+    const members = [...this.#members];
+    for (const member of this.#idle.splice(0)) this.#dismiss(member);
+    await Promise.all(members.map(({ gone }) => gone));
+  }
+
+  // ── runs ──
+
+  #abort(member: Member, work: Work): void {
+    const { killMs } = this.#limits;
+    const reason: unknown = work.run.signal.reason;
+    const isShutdown = isPunctualError(reason, 'JOB_ABORTED') && (reason as { readonly reason?: unknown }).reason === 'shutdown';
+    const graceMs = isShutdown ? Math.min(killMs, SHUTDOWN_KILL_MS) : killMs;
+    const { runId, context } = work.run;
+    member.worker.post({ punctual: 1, type: 'abort', runId, attempt: context.attempt, reason: toPlain(reason) });
+    work.timer = this.#clock.setTimer(graceMs, () => {
+      work.killed = killError(this.#kind.name, graceMs, reason);
+      member.leaving = true;
+      member.worker.terminate();
+      // Code that no one can interrupt (of a native module) must not hold up the schedule as well.
+      work.timer = this.#clock.setTimer(LAST_MOMENTS_MS, () => {
+        this.#logger.error(`a ${this.#kind.name} does not end`, { jobId: work.run.jobId, runId });
+        this.#settle(member);
+        work.reject(work.killed);
+      });
+    });
+  }
+
+  #heard(member: Member, message: FromWorker): void {
+    const { work } = member;
+    switch (message.type) {
+      case 'log': {
+        const logger = work?.run.context.logger ?? this.#logger;
+        logger[message.level](message.message, message.fields === undefined ? undefined : (fromPlain(message.fields) as LogFields));
+        return;
+      }
+      case 'crash':
+        member.crash = fromPlain(message.error);
+        member.leaving = true;
+        return;
+      case 'done':
+      case 'failed':
+        if (work === undefined) return;
+        this.#settle(member);
+        this.#release(member);
+        if (message.type === 'done') work.resolve(message.value);
+        else work.reject(fromPlain(message.error));
+    }
+  }
+
+  #exited(member: Member, exit: WorkerExit): void {
+    const { work, crash } = member;
+    this.#members.delete(member);
+    member.timer?.cancel();
+    const index = this.#idle.indexOf(member);
+    if (index >= 0) this.#idle.splice(index, 1);
+    const error = crashError(this.#kind.name, crash === undefined ? exit : { ...exit, reason: 'uncaughtException', cause: crash });
+    if (work !== undefined) {
+      this.#settle(member);
+      work.reject(work.killed ?? error);
+    } else if (!member.leaving || crash !== undefined) {
+      this.#logger.warn(`a ${this.#kind.name} ended that had nothing to do`, { error });
+    }
+    member.setGone();
+  }
+
+  /** Its run is over. */
+  #settle(member: Member): void {
+    const { work } = member;
+    if (work === undefined) return;
+    work.timer?.cancel();
+    work.run.signal.removeEventListener('abort', work.onAbort);
+    member.work = undefined;
+    this.#busy -= 1;
+    if (this.#busy === 0) for (const resolve of this.#drained.splice(0)) resolve();
+  }
+
+  /** @returns what is the matter, by the name of what cannot be cloned. */
+  #uncloneable({ args, context }: RunRequest, error: unknown): NotCloneableError {
+    const parts: [string, unknown][] = [...args.map((arg, i): [string, unknown] => [`args[${i}]`, arg]), ['metadata', context.metadata]];
+    for (const [what, part] of parts) {
+      try {
+        this.#kind.clone(part);
+      } catch (reason) {
+        return new NotCloneableError(what, messageOf(reason));
+      }
+    }
+    return new NotCloneableError('args', messageOf(error));
+  }
+
+  // ── workers ──
+
+  #hire(): Member {
+    let setGone!: () => void;
+    const gone = new Promise<void>((resolve) => { setGone = resolve; });
+    const worker = this.#kind.start({
+      message: (message) => { this.#heard(member, message); },
+      exited: (exit) => { this.#exited(member, exit); },
+    });
+    const member: Member = { worker, work: undefined, runs: 0, timer: undefined, crash: undefined, leaving: false, gone, setGone };
+    this.#members.add(member);
+    return member;
+  }
+
+  /** It has nothing to do. */
+  #release(member: Member): void {
+    member.worker.keepAlive(false);
+    if (member.leaving || member.runs >= this.#limits.runsPerWorker) {
+      this.#dismiss(member);
+      return;
+    }
+    this.#idle.push(member);
+    if (this.#staff <= this.#limits.min) return;
+    member.timer = this.#clock.setTimer(this.#limits.idleMs, () => { this.#expire(member); }, false);
+  }
+
+  #expire(member: Member): void {
+    if (this.#staff <= this.#limits.min) return;
+    this.#idle.splice(this.#idle.indexOf(member), 1);
+    this.#dismiss(member);
+  }
+
+  #dismiss(member: Member): void {
+    member.timer?.cancel();
+    member.leaving = true;
+    member.worker.dismiss();
+    member.timer = this.#clock.setTimer(LAST_MOMENTS_MS, () => { member.worker.terminate(); }, false);
+  }
+
+  /** Those that are not on their way out. */
+  get #staff(): number {
+    return this.#idle.length + this.#busy;
+  }
+
+  get #clock(): Clock {
+    return this.#required.clock;
+  }
+
+  get #logger(): Logger {
+    return this.#required.logger;
+  }
+
+  get #required(): ExecutorContext {
+    if (this.#context !== undefined) return this.#context;
+    throw notOpened();
+  }
+}
+
+function notOpened(): InvalidStateError {
+  return new InvalidStateError('This executor was not opened: give it to a scheduler, as one of its `executors`.');
+}
+
+function factsOf({ jobId, runId, task, context }: RunRequest): RunFacts {
+  const { jobName, scheduledFor, startedAt, attempt, isCatchUp, isManual, nextRunTime, tags, metadata } = context;
+  return { jobId, jobName, runId, task, scheduledFor, startedAt, attempt, isCatchUp, isManual, nextRunTime, tags, metadata };
+}
+
+function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.endsWith('.') ? message : `${message}.`;
+}

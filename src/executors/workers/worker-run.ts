@@ -1,0 +1,53 @@
+import type { RunContext } from '../../ports/executor.js';
+import type { LogFields, Logger } from '../../ports/logger.js';
+import type { LogLevel, RunFacts } from './messages.js';
+
+export type WriteLog = (level: LogLevel, message: string, fields: LogFields | undefined) => void;
+
+/** What `currentRun()` answers in a worker. */
+export class WorkerRun implements RunContext {
+  readonly jobId: string;
+  readonly jobName: string | null;
+  readonly runId: string;
+  readonly task: string;
+  readonly scheduledFor: Date;
+  readonly startedAt: Date;
+  readonly attempt: number;
+  readonly isCatchUp: boolean;
+  readonly isManual: boolean;
+  readonly nextRunTime: Date | null;
+  readonly tags: readonly string[];
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** Writes to the logger of the scheduler. */
+  readonly logger: Logger;
+  readonly #controller = new AbortController();
+
+  constructor(facts: RunFacts, write: WriteLog) {
+    this.jobId = facts.jobId;
+    this.jobName = facts.jobName;
+    this.runId = facts.runId;
+    this.task = facts.task;
+    this.scheduledFor = facts.scheduledFor;
+    this.startedAt = facts.startedAt;
+    this.attempt = facts.attempt;
+    this.isCatchUp = facts.isCatchUp;
+    this.isManual = facts.isManual;
+    this.nextRunTime = facts.nextRunTime;
+    this.tags = facts.tags;
+    this.metadata = facts.metadata;
+    this.logger = {
+      debug: (message, fields) => { write('debug', message, fields); },
+      info: (message, fields) => { write('info', message, fields); },
+      warn: (message, fields) => { write('warn', message, fields); },
+      error: (message, fields) => { write('error', message, fields); },
+    };
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  abort(reason: unknown): void {
+    this.#controller.abort(reason);
+  }
+}

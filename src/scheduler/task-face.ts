@@ -1,0 +1,49 @@
+import { NodeFace } from './node-face.js';
+import type { TaskModuleInput } from './task-module.js';
+import type { ArgumentsSchema, SchemaInput, SchemaOutput, TaskOptions } from './task-options.js';
+import type { TaskRef } from './tasks.js';
+
+/** The arguments of a task. */
+export type ArgsOf<F> = F extends (...args: infer A) => unknown ? A : never;
+
+/** What a scheduler does with tasks. */
+export abstract class TaskFace extends NodeFace {
+  /**
+   * Registers a task under a name that jobs refer to, in this process and in the next.
+   *
+   * A task is a function, or a module and the name of an export, which any executor can run: worker threads and child
+   * processes load it there, the inline executor when it runs first. That it can be loaded shows then: until it can, its
+   * runs fail with a `TaskLoadError`. The type of its arguments may be given: `defineTask<typeof import('./thumbs.js').make>(…)`.
+   *
+   * @param options - policies of its jobs that say nothing themselves; a schema of its arguments (`args`), their `version`
+   * and the `upgrades` of those stored for an earlier one.
+   * @returns a reference that `addJob` takes in place of the name, and that knows the types of the arguments.
+   * @throws InvalidOptionError on a bad name, module or option, and when another task has the name; UnknownExecutorError;
+   * UnsuitableTaskError when `executor` takes only modules, and this is a function.
+   * @example
+   * ```ts
+   * const add = scheduler.defineTask('add', (a: number, b: number) => a + b);
+   * const thumbs = scheduler.defineTask<typeof import('./thumbs.js').make>('thumbs', {
+   *   module: new URL('./thumbs.js', import.meta.url),
+   *   export: 'make',
+   * });
+   * ```
+   */
+  defineTask<S extends ArgumentsSchema>(
+    name: string,
+    fn: ((...args: SchemaOutput<S>) => unknown) | TaskModuleInput,
+    options: TaskOptions & { readonly args: S },
+  ): TaskRef<SchemaInput<S>>;
+  defineTask<A extends unknown[]>(name: string, fn: (...args: A) => unknown, options?: TaskOptions & { readonly args?: undefined }): TaskRef<A>;
+  defineTask<F extends (...args: never[]) => unknown = (...args: unknown[]) => unknown>(
+    name: string,
+    module: TaskModuleInput,
+    options?: TaskOptions & { readonly args?: undefined },
+  ): TaskRef<ArgsOf<F>>;
+  defineTask(name: string, given: ((...args: never[]) => unknown) | TaskModuleInput, options?: TaskOptions): TaskRef {
+    if (options?.executor !== undefined) this.executors.requireFor(options.executor, name, typeof given === 'function' ? null : given);
+    const task = this.tasks.define(name, given, options);
+    this.grown();
+    return { name: task.name };
+  }
+}
