@@ -1,36 +1,27 @@
-import type { Decision } from '../core/draft.js';
+import { BulkFace } from './bulk-face.js';
 import { awaitsStart } from '../core/settle.js';
 import { pauseJob, removeJob, requestRun, rescheduleJob, resumeJob, retryQuarantined, modifyJob } from '../core/edit.js';
 import { nextFire } from '../core/fires.js';
 import { InvalidOptionError } from '../errors/errors.js';
 import { JobNotFoundError, NeverFiresError } from '../errors/job-errors.js';
 import { InvalidStateError } from '../errors/scheduler-errors.js';
-import type { JobRecord } from '../model/job.js';
-import type { JobWriter, MaybePromise, Revision } from '../ports/job-store.js';
+import type { JobWriter } from '../ports/job-store.js';
 import { Job, type ChangeOptions, type JobOperations, type JobSelector, type RunJobOptions, type TriggerInput } from './job.js';
-import type { Bulk } from './bulk.js';
-import type { SyncJob } from './defined-set.js';
-import { importJobs, type ImportOptions, type ImportResult } from './import.js';
-import { changeJob, type JobChangeResult } from './job-changes.js';
-import { JobAdder, type AnyJobOptions } from './job-adder.js';
+import type { AnyJobOptions } from './job-adder.js';
 import { asking, checkSelector, isSpent, type Addition, type JobListQuery } from './job-directory.js';
 import type { TaskInput } from './job-factory.js';
 import { listJobs } from './job-list.js';
 import type { AddJobRest, InTransaction, JobChanges, JobOptions } from './job-options.js';
-import { listRuns, withCursor, type RunQuery, type RunReports } from './ledger-view.js';
+import { withCursor } from './ledger-view.js';
 import { isThenable } from './maybe-promise.js';
 import type { SchedulerOptions, Wiring } from './options.js';
 import { refuseUnknownKeys, requireObject } from '../errors/options.js';
-import { flag, isArray, nonEmpty, whole } from './policy.js';
+import { flag, isArray, whole } from './policy.js';
 import { awaitElsewhere, type RunHandle } from './run-handles.js';
 import type { StoreLoop } from './store-loop.js';
 import { requireReadable, requireRunnable } from './unreadable.js';
-import { verifyLedger, type LedgerReport } from './verify-ledger.js';
-import { syncJobs, type SyncOptions } from './sync.js';
-import type { SyncPlan } from './sync-plan.js';
-import { TaskFace, type ArgsOf } from './task-face.js';
+import type { ArgsOf } from './task-face.js';
 import type { TaskMap, TaskShapes, TaskRef } from './tasks.js';
-import { exportListed, type JobExport } from './transfer.js';
 
 /** One of many jobs for `addJobs`. */
 export type JobSpec = JobOptions & {
@@ -49,13 +40,15 @@ export type JobList = Job[] & { readonly nextCursor: string | null };
  *
  * @typeParam T - the tasks given to the constructor, from which `addJob` knows the arguments.
  */
-export class Scheduler<T extends TaskShapes = TaskMap> extends TaskFace implements JobOperations {
-  readonly #adder: JobAdder;
-
+export class Scheduler<T extends TaskShapes = TaskMap> extends BulkFace implements JobOperations {
   /** @internal */
   protected constructor(options: SchedulerOptions<T>, wiring: Wiring) {
     super(options as SchedulerOptions, wiring);
-    this.#adder = new JobAdder(this.node, this.factory, this.reporter);
+  }
+
+  /** @internal */
+  protected override get operations(): JobOperations {
+    return this;
   }
 
   // ── jobs ──────────────────────────────────────────────────────────────────
@@ -80,10 +73,10 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends TaskFace implemen
     if (isThenable(opening)) await opening;
     const { client, ...given } = options;
     const writer = client === undefined ? loop.access : loop.access.within(client);
-    const addition = this.#adder.prepare(loop, task, trigger, given);
+    const addition = this.adder.prepare(loop, task, trigger, given);
     const checking = this.tasks.check(addition.fresh.definition);
     if (isThenable(checking)) await checking;
-    const added = this.#adder.add(loop, addition, writer);
+    const added = this.adder.add(loop, addition, writer);
     return new Job(this, loop.access.alias, isThenable(added) ? await added : added);
   }
 
@@ -108,7 +101,7 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends TaskFace implemen
       const own = batches.get(loop);
       if (own === undefined) batches.set(loop, { writer: client === undefined ? loop.access : loop.access.within(client), indexes: [additions.length] });
       else own.indexes.push(additions.length);
-      const addition = this.#adder.prepare(loop, task, trigger, options);
+      const addition = this.adder.prepare(loop, task, trigger, options);
       const checking = this.tasks.check(addition.fresh.definition);
       if (isThenable(checking)) await checking;
       additions.push(addition);
@@ -117,7 +110,7 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends TaskFace implemen
     for (const [loop, { writer, indexes }] of batches) {
       for (let at = 0; at < indexes.length; at += PAGE) {
         const batch = indexes.slice(at, at + PAGE);
-        await this.#adder.addBatch(loop, batch.map((index) => additions[index]!), writer, (i, stored) => {
+        await this.adder.addBatch(loop, batch.map((index) => additions[index]!), writer, (i, stored) => {
           jobs[batch[i]!] = new Job(this, loop.access.alias, stored);
         });
       }
@@ -149,9 +142,9 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends TaskFace implemen
    */
   async pauseJob(id: string, options: JobSelector = {}): Promise<Job> {
     checkSelector(id, options, ['jobStore']);
-    const { loop, result } = await this.#change(id, options, (record, context) => pauseJob(record, null, context));
+    const { loop, result } = await this.change(id, options, (record, context) => pauseJob(record, null, context));
     if (result.decision !== undefined) this.reporter.job(result.record, loop.access.alias, { type: 'jobPaused', reason: null });
-    return this.#handle(loop, result);
+    return this.handle(loop, result);
   }
 
   /**
@@ -164,7 +157,7 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends TaskFace implemen
   async resumeJob(id: string, options: JobSelector & { readonly catchUp?: boolean | undefined } = {}): Promise<Job | undefined> {
     checkSelector(id, options, ['jobStore', 'catchUp']);
     const catchUp = flag(options.catchUp, 'catchUp');
-    const { loop, result } = await this.#change(id, options, (record, context) => {
+    const { loop, result } = await this.change(id, options, (record, context) => {
       const decision = resumeJob(record, catchUp, context);
       if (decision?.next === null && record.state.firstFireTime === null) {
         throw new NeverFiresError(id, `${record.definition.trigger.kind} trigger ${JSON.stringify(record.definition.trigger)}`);
@@ -175,7 +168,7 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends TaskFace implemen
       const nextRunTime = result.decision.next?.state.nextFireTime ?? null;
       this.reporter.job(result.record, loop.access.alias, { type: 'jobResumed', nextRunTime });
     }
-    return result.stored === undefined ? undefined : this.#handle(loop, result);
+    return result.stored === undefined ? undefined : this.handle(loop, result);
   }
 
   /**
@@ -188,7 +181,7 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends TaskFace implemen
   async modifyJob(id: string, changes: JobChanges, options: ChangeOptions = {}): Promise<Job> {
     checkSelector(id, options, ['jobStore', 'ifRevision']);
     let changed: readonly string[] = [];
-    const { loop, result } = await this.#change(id, options, (record, context, { access }) => {
+    const { loop, result } = await this.change(id, options, (record, context, { access }) => {
       requireReadable(record, this.codec);
       const made = this.factory.modify(record, changes, access.store.durable);
       ({ changed } = made);
@@ -199,14 +192,14 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends TaskFace implemen
       if (next === null || (next.state.status === 'active' && isSpent(next))) throw new NeverFiresError(id, `with ${changed.join(', ')} changed, it`);
       return decision;
     }, (record) => this.factory.checkChanges(record, changes));
-    this.#modified(loop, result, changed);
-    return this.#handle(loop, result);
+    this.modified(loop, result, changed);
+    return this.handle(loop, result);
   }
 
   /** Puts a job on another schedule, which begins now. @throws InvalidTriggerError, JobNotFoundError, NeverFiresError, JobChangedError */
   async rescheduleJob(id: string, trigger: TriggerInput, options: ChangeOptions = {}): Promise<Job> {
     checkSelector(id, options, ['jobStore', 'ifRevision']);
-    const { loop, result } = await this.#change(id, options, (record, context) => {
+    const { loop, result } = await this.change(id, options, (record, context) => {
       requireReadable(record, this.codec);
       const definition = this.factory.reschedule(record, trigger, context.now);
       const decision = asking(definition, () => rescheduleJob(record, definition, context));
@@ -215,14 +208,14 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends TaskFace implemen
       }
       return decision;
     });
-    this.#modified(loop, result, ['trigger']);
-    return this.#handle(loop, result);
+    this.modified(loop, result, ['trigger']);
+    return this.handle(loop, result);
   }
 
   /** Removes a job. Once this has resolved, no new run of it starts anywhere; what runs goes on. @throws JobNotFoundError */
   async removeJob(id: string, options: JobSelector = {}): Promise<void> {
     checkSelector(id, options, ['jobStore']);
-    const { loop, result } = await this.#change(id, options, removeJob);
+    const { loop, result } = await this.change(id, options, removeJob);
     this.reporter.job(result.record, loop.access.alias, { type: 'jobRemoved', reason: 'requested' });
   }
 
@@ -254,7 +247,7 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends TaskFace implemen
     if (args !== undefined && !isArray(args)) throw new InvalidOptionError('args', args, 'an array of arguments');
     let handle: RunHandle | undefined;
     try {
-      const { loop } = await this.#change(id, options, (record, context) => {
+      const { loop } = await this.change(id, options, (record, context) => {
         requireRunnable(record);
         const requested = requestRun(record, args === undefined ? null : Object.freeze([...args]), context, this.tasks.versionOf(record.definition));
         // Before the write, because the run may be over by the time it returns.
@@ -273,13 +266,13 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends TaskFace implemen
   /** Puts a job from quarantine back to work. @throws JobNotFoundError, InvalidStateError, and what its trigger throws. */
   async retryQuarantined(id: string, options: JobSelector = {}): Promise<Job> {
     checkSelector(id, options, ['jobStore']);
-    const { loop, result } = await this.#change(id, options, (record, context) => {
+    const { loop, result } = await this.change(id, options, (record, context) => {
       const decision = retryQuarantined(record, context);
       if (decision === undefined) throw new InvalidStateError(`Job "${id}" is not in quarantine; it is ${record.state.status}.`);
       return decision;
     });
-    this.#modified(loop, result, ['status']);
-    return this.#handle(loop, result);
+    this.modified(loop, result, ['status']);
+    return this.handle(loop, result);
   }
 
   /** The next fire times of a job, without jitter. Fewer than `count` when its schedule ends. @throws JobNotFoundError */
@@ -295,131 +288,5 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends TaskFace implemen
     const times: Date[] = [];
     for (let at = state.nextFireTime; at !== null && times.length < left; at = nextFire(definition, at)) times.push(new Date(at));
     return times;
-  }
-
-  // ── many jobs ─────────────────────────────────────────────────────────────
-
-  /**
-   * Makes the stored jobs of an owner those that are defined: adds what is missing, changes what differs, and removes what
-   * is no longer defined. For the start of a program whose jobs are known in its code. An unchanged job is not written,
-   * and keeps its place; a changed trigger begins a new schedule, other changes keep the next fire time. Pauses,
-   * counters and live runs stay. Jobs of other owners, or of none, are left alone. Processes may do so at the same time.
-   *
-   * Of a job in quarantine the definition takes the place. In a store that is not durable, functions are compared by
-   * identity: a new function is a change. A job that has come to its end is gone, and is added again if it is still defined.
-   *
-   * @returns what was done, or with `dryRun` what would be; as text, a line for each job and a summary.
-   * @throws InvalidOptionError, as for an id that is defined twice; JobOwnedError when a job with the id of a definition
-   * is not the owner's and `adopt` was not given; what `addJob` throws. Nothing was changed then, unless the store failed.
-   * @example
-   * ```ts
-   * const plan = await scheduler.sync(
-   *   [
-   *     { id: 'invoices', task: 'sendInvoices', trigger: '0 6 1 * *' },
-   *     { id: 'reminders', task: 'remind', trigger: new IntervalTrigger({ hours: 1 }), args: ['overdue'] },
-   *   ],
-   *   { owner: 'billing' },
-   * );
-   * console.log(String(plan)); // + invoices …
-   * ```
-   */
-  sync(definitions: readonly SyncJob[], options: SyncOptions): Promise<SyncPlan> {
-    return syncJobs(this.#bulk(), definitions, options);
-  }
-
-  /**
-   * Jobs as plain JSON: what each is, and its place in the schedule. All that match, or with `limit` one page of them, which
-   * is a document of its own; `nextCursor` leads on. Live runs stay where they are: for a move, shut down what runs first.
-   *
-   * @throws JobUnstorableError naming every job that has a bare function, or anything else that cannot be written.
-   * @example
-   * ```ts
-   * await writeFile('jobs.json', JSON.stringify(await scheduler.exportJobs(), null, 2));
-   * ```
-   */
-  async exportJobs(query: JobListQuery = {}): Promise<JobExport> {
-    const { jobs, nextCursor } = await listJobs(this.directory, this.context(), query);
-    return exportListed(jobs, nextCursor, this.codec, new Date(this.options.clock.now()));
-  }
-
-  /**
-   * Adds exported jobs, each at its place in the schedule: its cursor, its counters, and the grid of its interval. What came up
-   * since is up to its misfire policies. A job whose task is not defined here waits; one that cannot be read here is
-   * kept as it is, in quarantine. Fire times that a replaced job has dealt with here do not come up again.
-   *
-   * @param data - what `exportJobs` answered, or any page of it.
-   * @throws UnknownFormatError, InvalidOptionError, UnknownStoreError, ConflictingJobIdError naming every id that is taken,
-   * JobUnstorableError. Nothing was imported then, unless another process took an id in the meantime.
-   * @example
-   * ```ts
-   * const data = JSON.parse(await readFile('jobs.json', 'utf8'));
-   * const { added } = await scheduler.importJobs(data, { jobStore: 'sqlite', onConflict: 'keep' });
-   * ```
-   */
-  importJobs(data: unknown, options: ImportOptions = {}): Promise<ImportResult> {
-    return importJobs(this.#bulk(), data, options);
-  }
-
-  // ── history ───────────────────────────────────────────────────────────────
-
-  /** The history: one line per fire time, or per range of fire times, that has its verdict. */
-  async getRuns(query: RunQuery = {}): Promise<RunReports> {
-    const loop = this.directory.require(query.jobStore ?? 'default');
-    await loop.open(this.context());
-    return listRuns(loop, query, this.options.timezone, this.codec);
-  }
-
-  /** Checks that the history adds up: every fire time of an active job has exactly one verdict, or a live run. */
-  async verifyLedger(query: { readonly jobId?: string | undefined; readonly jobStore?: string | undefined } = {}): Promise<LedgerReport> {
-    refuseUnknownKeys(query, '', ['jobId', 'jobStore']);
-    const loop = this.directory.require(query.jobStore ?? 'default');
-    await loop.open(this.context());
-    return verifyLedger(loop, this.options.clock, query.jobId === undefined ? undefined : nonEmpty(query.jobId, 'jobId'));
-  }
-
-  // ── inside ────────────────────────────────────────────────────────────────
-
-  async #change(
-    id: string,
-    options: { readonly jobStore?: string | undefined; readonly ifRevision?: Revision | undefined },
-    change: (record: JobRecord, context: { readonly now: number; readonly node: string }, loop: StoreLoop) => Decision | undefined,
-    check?: (record: JobRecord) => MaybePromise<void>,
-  ): Promise<{ loop: StoreLoop; result: JobChangeResult }> {
-    for (const loop of options.jobStore === undefined ? this.directory.loops : [this.directory.require(options.jobStore)]) {
-      const opening = loop.open(this.context());
-      if (isThenable(opening)) await opening;
-    }
-    const loop = await this.directory.locate(id, options.jobStore);
-    const changeNow = (record: JobRecord): Decision | undefined => change(record, { now: loop.now(), node: this.node }, loop);
-    const result = await changeJob(loop, this.options.clock, id, options.ifRevision, changeNow, check);
-    return { loop, result };
-  }
-
-  #bulk(): Bulk {
-    return {
-      node: this.node,
-      clock: this.options.clock,
-      codec: this.codec,
-      factory: this.factory,
-      reporter: this.reporter,
-      check: (definition) => this.tasks.check(definition),
-      open: async (alias) => {
-        const loop = this.directory.require(alias);
-        await loop.open(this.context());
-        return loop;
-      },
-      admit: (loop, { record }, replaced) => { this.#adder.announce(loop, record, replaced); },
-    };
-  }
-
-  #handle(loop: StoreLoop, result: JobChangeResult): Job {
-    if (result.stored === undefined) throw new JobNotFoundError(result.record.id, loop.access.alias);
-    return new Job(this, loop.access.alias, result.stored);
-  }
-
-  #modified(loop: StoreLoop, result: JobChangeResult, changed: readonly string[]): void {
-    if (result.decision === undefined) return;
-    const nextRunTime = result.record.state.nextFireTime;
-    this.reporter.job(result.record, loop.access.alias, { type: 'jobModified', changed, nextRunTime });
   }
 }

@@ -1,0 +1,55 @@
+import type { Decision } from '../core/draft.js';
+import { JobNotFoundError } from '../errors/job-errors.js';
+import type { JobRecord } from '../model/job.js';
+import type { MaybePromise, Revision } from '../ports/job-store.js';
+import { HistoryFace } from './history-face.js';
+import { Job, type JobOperations } from './job.js';
+import { JobAdder } from './job-adder.js';
+import { changeJob, type JobChangeResult } from './job-changes.js';
+import { isThenable } from './maybe-promise.js';
+import type { SchedulerOptions, Wiring } from './options.js';
+import type { StoreLoop } from './store-loop.js';
+
+/** What everything that adds or changes jobs has in common. */
+export abstract class JobFace extends HistoryFace {
+  /** @internal */
+  protected abstract get operations(): JobOperations;
+  /** @internal */
+  protected readonly adder: JobAdder;
+
+  /** @internal */
+  protected constructor(options: SchedulerOptions, wiring: Wiring) {
+    super(options, wiring);
+    this.adder = new JobAdder(this.node, this.factory, this.reporter);
+  }
+
+  /** @internal */
+  protected async change(
+    id: string,
+    options: { readonly jobStore?: string | undefined; readonly ifRevision?: Revision | undefined },
+    change: (record: JobRecord, context: { readonly now: number; readonly node: string }, loop: StoreLoop) => Decision | undefined,
+    check?: (record: JobRecord) => MaybePromise<void>,
+  ): Promise<{ loop: StoreLoop; result: JobChangeResult }> {
+    for (const loop of options.jobStore === undefined ? this.directory.loops : [this.directory.require(options.jobStore)]) {
+      const opening = loop.open(this.context());
+      if (isThenable(opening)) await opening;
+    }
+    const loop = await this.directory.locate(id, options.jobStore);
+    const changeNow = (record: JobRecord): Decision | undefined => change(record, { now: loop.now(), node: this.node }, loop);
+    const result = await changeJob(loop, this.options.clock, id, options.ifRevision, changeNow, check);
+    return { loop, result };
+  }
+
+  /** @internal */
+  protected handle(loop: StoreLoop, result: JobChangeResult): Job {
+    if (result.stored === undefined) throw new JobNotFoundError(result.record.id, loop.access.alias);
+    return new Job(this.operations, loop.access.alias, result.stored);
+  }
+
+  /** @internal */
+  protected modified(loop: StoreLoop, result: JobChangeResult, changed: readonly string[]): void {
+    if (result.decision === undefined) return;
+    const nextRunTime = result.record.state.nextFireTime;
+    this.reporter.job(result.record, loop.access.alias, { type: 'jobModified', changed, nextRunTime });
+  }
+}
