@@ -95,7 +95,9 @@ export const folders = {
     bans: ['ambientTime', 'chance', 'effects', 'asynchrony'],
   },
   events: { imports: common, types: ['model', 'ports'], packages: ['eventemitter3'], bans: ['ambientTime', 'chance'] },
-  scheduler: { imports: ['core', 'model', 'ports', 'events', ...common], node: true, bans: ['ambientTime'] },
+  // Leases held for those who ask: by name through a store, or for the leadership of a scheduler.
+  locks: { imports: ['ports', 'clocks', ...common], types: ['model'], node: true, bans: ['ambientTime'] },
+  scheduler: { imports: ['core', 'model', 'ports', 'events', 'locks', ...common], node: true, bans: ['ambientTime'] },
   triggers: {
     imports: ['ports', ...common],
     types: ['model'],
@@ -103,7 +105,7 @@ export const folders = {
     bans: ['ambientTime', 'chance', 'effects', 'asynchrony'],
   },
   stores: {
-    imports: ['ports', 'model', 'serializers', ...common],
+    imports: ['ports', 'model', 'serializers', 'locks', ...common],
     node: true,
     shared: ['shared'],
     drivers: {
@@ -131,6 +133,7 @@ export const folders = {
       'core',
       'events',
       'scheduler',
+      'locks',
       'triggers',
       'stores',
       'executors',

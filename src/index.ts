@@ -75,6 +75,11 @@ export type { AsyncExecutorOptions } from './executors/inline/async-executor.js'
 export { currentRun } from './executors/shared/run-storage.js';
 export { SystemClock } from './clocks/system-clock.js';
 
+// Locks
+export type { Lock } from './locks/lock.js';
+export type { LockHolder, LockOptions } from './locks/lock-options.js';
+export type { LockingStore, LockStore } from './locks/locking-store.js';
+
 // Events
 export * from './events/masks.js';
 export type { EventStreamOptions } from './events/event-hub.js';

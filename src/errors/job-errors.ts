@@ -155,10 +155,13 @@ export class JobAbortedError extends PunctualError {
   }
 }
 
-/** The lease ran out, so another node may have the run. The reason of its `signal`; whatever it still does will not be recorded. */
+/**
+ * The lease ran out, so another node may have the run, or the lock. The reason of its `signal`; whatever the run still does
+ * will not be recorded. For a lock whose renewals failed, `cause` is the last error.
+ */
 export class LeaseLostError extends PunctualError {
-  constructor(runId: string) {
-    super('LEASE_LOST', `The lease on run ${inspectValue(runId)} was lost; another node may have taken it over.`);
+  constructor(id: string, what: 'run' | 'lock' = 'run', options?: ErrorOptions) {
+    super('LEASE_LOST', `The lease on ${what} ${inspectValue(id)} was lost; another node may have taken it over.`, options);
   }
 }
 

@@ -204,13 +204,16 @@ export interface LedgerPage {
 export interface Leases {
   /**
    * Takes or renews a lease: when it is free, has run out, is the holder's own, or `force` says so. The token grows each
-   * time the lease changes hands. Answers the lease, or `undefined` when another has it.
+   * time the lease changes hands. Answers the lease, or `undefined` when another has it. A renewal never makes it end
+   * sooner: one that was held up on its way must not undo a later one, which its holder relies on.
    */
   acquire(request: LeaseRequest): MaybePromise<Lease | undefined>;
   /** The lease as it stands, even if it has run out; `undefined` when nobody ever had it, or it was released. */
   get(key: string): MaybePromise<Lease | undefined>;
   /** Gives it back, if it is the holder's. A released key keeps its token, so that the next holder's is greater. */
   release(key: string, holder: string): MaybePromise<void>;
+  /** Calls back when the lease may have been released. A hint, as `JobStore.watch`. Answers how to stop. */
+  watch?(key: string, onRelease: () => void): MaybePromise<() => MaybePromise<void>>;
 }
 
 export interface LeaseRequest {

@@ -1,4 +1,6 @@
 import { MemoryJobStore, type MemoryJobStoreOptions } from '../stores/memory/memory-job-store.js';
+import { LockingStore } from '../locks/locking-store.js';
+import { StoreLocks } from '../locks/store-locks.js';
 import { wakeAt, type JobRecord } from '../model/job.js';
 import type { LedgerEntry, LedgerQuery } from '../model/ledger.js';
 import type { EncodedJob, JobCodec } from '../ports/job-codec.js';
@@ -35,14 +37,18 @@ import type { EpochMs } from '../ports/trigger.js';
  * const after = new AsyncScheduler({ clock, jobStores: { default: jobStore } });
  * ```
  */
-export class JsonJobStore implements JobStore {
+export class JsonJobStore extends LockingStore implements JobStore {
   readonly durable: boolean = true;
   readonly #memory: MemoryJobStore;
   /** Of each open connection its own, as each scheduler knows other triggers. The latest serves. */
   #codec: JobCodec | undefined;
+  #context: StoreContext | undefined;
+  /** @internal */
+  protected readonly locks = new StoreLocks({ store: this, opened: () => this.#context });
 
   /** @param options - as of `MemoryJobStore`. `shared` is `true` unless said otherwise. */
   constructor(options: MemoryJobStoreOptions = {}) {
+    super();
     this.#memory = new MemoryJobStore({ shared: true, ...options });
   }
 
@@ -68,6 +74,7 @@ export class JsonJobStore implements JobStore {
   async open(context: StoreContext): Promise<void> {
     this.#memory.open(context);
     this.#codec = context.codec;
+    this.#context = context;
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,8 @@
 import { InvalidOptionError } from '../../errors/errors.js';
 import { refuseUnknownKeys } from '../../errors/options.js';
 import { StoreInUseError } from '../../errors/scheduler-errors.js';
+import { LockingStore } from '../../locks/locking-store.js';
+import { StoreLocks } from '../../locks/store-locks.js';
 import { runningCount, wakeAt, type JobRecord } from '../../model/job.js';
 import type {
   ClaimRequest,
@@ -51,7 +53,7 @@ interface Entry extends WakeEntry {
  * new AsyncScheduler({ jobStores: { default: new MemoryJobStore({ ledger: { perJob: 1_000 } }) } });
  * ```
  */
-export class MemoryJobStore implements JobStore {
+export class MemoryJobStore extends LockingStore implements JobStore {
   readonly durable: boolean = false;
   readonly shared: boolean;
   readonly #entries = new Map<string, Entry>();
@@ -63,9 +65,13 @@ export class MemoryJobStore implements JobStore {
   #sortedIds: string[] | null = null;
   #revision = 0;
   #users = 0;
+  #context: StoreContext | undefined;
+  /** @internal */
+  protected readonly locks = new StoreLocks({ store: this, opened: () => (this.#users > 0 ? this.#context : undefined) });
 
   /** @throws InvalidOptionError when a limit is not a whole number of 0 or more. */
   constructor(options: MemoryJobStoreOptions = {}) {
+    super();
     refuseUnknownKeys(options, '', ['shared', 'ledger']);
     refuseUnknownKeys(options.ledger ?? {}, 'ledger', ['perJob', 'removedJobs']);
     this.shared = options.shared ?? false;
@@ -82,13 +88,14 @@ export class MemoryJobStore implements JobStore {
     return this.#ledger;
   }
 
-  open(_context: StoreContext): void {
+  open(context: StoreContext): void {
     if (this.#users > 0 && !this.shared) {
       throw new StoreInUseError(
         'This MemoryJobStore has a scheduler already. Give each scheduler its own, or share it: new MemoryJobStore({ shared: true }).',
       );
     }
     this.#users += 1;
+    this.#context = context;
   }
 
   close(): void {

@@ -3,12 +3,13 @@ import type { Lease, LeaseRequest, Leases } from '../../ports/job-store.js';
 /** Leases of a store in memory. */
 export class MemoryLeases implements Leases {
   readonly #leases = new Map<string, Lease>();
+  readonly #watchers = new Map<string, Set<() => void>>();
 
   acquire({ key, holder, now, ttlMs, force = false }: LeaseRequest): Lease | undefined {
     const held = this.#leases.get(key);
     const isOwn = held?.holder === holder;
     if (held !== undefined && !isOwn && !force && held.expiresAt > now) return undefined;
-    const lease = { key, holder, token: (held?.token ?? 0) + (isOwn ? 0 : 1), expiresAt: now + ttlMs };
+    const lease = { key, holder, token: (held?.token ?? 0) + (isOwn ? 0 : 1), expiresAt: isOwn ? Math.max(held.expiresAt, now + ttlMs) : now + ttlMs };
     this.#leases.set(key, lease);
     return lease;
   }
@@ -20,7 +21,18 @@ export class MemoryLeases implements Leases {
 
   release(key: string, holder: string): void {
     const held = this.#leases.get(key);
-    if (held?.holder === holder) this.#leases.set(key, { ...held, holder: '', expiresAt: RELEASED });
+    if (held?.holder !== holder) return;
+    this.#leases.set(key, { ...held, holder: '', expiresAt: RELEASED });
+    for (const onRelease of this.#watchers.get(key) ?? []) queueMicrotask(onRelease);
+  }
+
+  watch(key: string, onRelease: () => void): () => void {
+    const watchers = this.#watchers.get(key) ?? new Set();
+    this.#watchers.set(key, watchers.add(onRelease));
+    return () => {
+      watchers.delete(onRelease);
+      if (watchers.size === 0 && this.#watchers.get(key) === watchers) this.#watchers.delete(key);
+    };
   }
 }
 

@@ -1,4 +1,6 @@
 import { StoreInUseError } from '../../errors/scheduler-errors.js';
+import { LockingStore } from '../../locks/locking-store.js';
+import { StoreLocks } from '../../locks/store-locks.js';
 import type { JobRecord } from '../../model/job.js';
 import type {
   ClaimRequest,
@@ -35,6 +37,8 @@ import { UserTransactions } from './user-transaction.js';
 
 /** What there is while the store is open. */
 interface Parts {
+  readonly clock: StoreContext['clock'];
+  readonly logger: StoreContext['logger'];
   readonly database: Database;
   readonly jobs: JobTable;
   readonly list: JobList;
@@ -69,7 +73,7 @@ interface Connections {
  * const scheduler = new AsyncScheduler({ jobStores: { default: jobStore } });
  * ```
  */
-export class PostgresJobStore implements JobStore {
+export class PostgresJobStore extends LockingStore implements JobStore {
   readonly durable: boolean = true;
   readonly shared: boolean = true;
   /** What is claimed together is locked for a moment in every lane, and is for one process: the others shall have some, too. */
@@ -77,13 +81,17 @@ export class PostgresJobStore implements JobStore {
   readonly #settings: Settings;
   #parts: Parts | undefined;
   #isOpening = false;
+  /** @internal */
+  protected readonly locks: StoreLocks;
 
   /**
    * @param target - a connection string, or options. Nothing is opened yet. Without either, `PGHOST` and the like say where.
    * @throws InvalidOptionError
    */
   constructor(target: string | PostgresJobStoreOptions = {}) {
+    super();
     this.#settings = readSettings(target);
+    this.locks = new StoreLocks({ store: this, opened: () => this.#parts, another: () => new PostgresJobStore(target) });
   }
 
   get ledger(): Ledger {
@@ -140,6 +148,8 @@ export class PostgresJobStore implements JobStore {
     const notices = listen ? new Notices(database, connections.makeClient, context, timeoutMs) : undefined;
     if (notices !== undefined) jobs.onWritten = () => { notices.changed(); };
     return {
+      clock: context.clock,
+      logger: context.logger,
       database,
       jobs,
       list: new JobList(database, jobs),

@@ -15,12 +15,12 @@ export class PostgresLeases implements Leases {
        ON CONFLICT (key) DO UPDATE SET
          holder = excluded.holder,
          token = l.token + CASE WHEN l.holder = excluded.holder AND l.expires_at IS NOT NULL THEN 0 ELSE 1 END,
-         expires_at = excluded.expires_at
+         expires_at = CASE WHEN l.holder = excluded.holder THEN GREATEST(l.expires_at, excluded.expires_at) ELSE excluded.expires_at END
        WHERE l.expires_at IS NULL OR l.holder = excluded.holder OR l.expires_at <= $4::float8 OR $5::boolean
-       RETURNING token`,
+       RETURNING token, expires_at`,
       [key, holder, now + ttlMs, now, force],
     );
-    return row === undefined ? undefined : { key, holder, token: Number(row[0]), expiresAt: now + ttlMs };
+    return row === undefined ? undefined : { key, holder, token: Number(row[0]), expiresAt: Number(row[1]) };
   }
 
   async get(key: string): Promise<Lease | undefined> {

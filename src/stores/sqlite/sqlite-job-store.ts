@@ -1,4 +1,6 @@
 import { StoreInUseError } from '../../errors/scheduler-errors.js';
+import { LockingStore } from '../../locks/locking-store.js';
+import { StoreLocks } from '../../locks/store-locks.js';
 import type { JobRecord } from '../../model/job.js';
 import type {
   ClaimRequest,
@@ -35,6 +37,7 @@ import { SQLiteMembers } from './sqlite-members.js';
 interface Parts {
   readonly connection: Connection;
   readonly clock: StoreContext['clock'];
+  readonly logger: StoreContext['logger'];
   readonly lanes: Lanes;
   readonly jobs: JobTable;
   readonly list: JobList;
@@ -65,7 +68,7 @@ const LOG_ATTEMPTS = 50;
  * const scheduler = new AsyncScheduler({ jobStores: { default: new SQLiteJobStore('jobs.db') } });
  * ```
  */
-export class SQLiteJobStore implements JobStore {
+export class SQLiteJobStore extends LockingStore implements JobStore {
   readonly durable: boolean = true;
   readonly shared: boolean = true;
   /** What is claimed, started and recorded together holds up the event loop for some milliseconds. */
@@ -73,13 +76,20 @@ export class SQLiteJobStore implements JobStore {
   readonly #settings: Settings;
   #parts: Parts | undefined;
   #isOpening = false;
+  /** @internal */
+  protected readonly locks: StoreLocks;
 
   /**
    * @param target - a path, a `Database` of better-sqlite3, or options with one of them. Nothing is opened yet.
    * @throws InvalidOptionError
    */
   constructor(target: string | SQLiteDatabase | SQLiteJobStoreOptions) {
+    super();
     this.#settings = readSettings(target);
+    const { source } = this.#settings;
+    // Each connection to a database in memory is to one of its own: no other connection has its locks.
+    const isPrivate = 'path' in source && source.path === ':memory:';
+    this.locks = new StoreLocks({ store: this, opened: () => this.#parts, another: isPrivate ? undefined : () => new SQLiteJobStore(target) });
   }
 
   get ledger(): Ledger {
@@ -140,6 +150,7 @@ export class SQLiteJobStore implements JobStore {
     return {
       connection,
       clock,
+      logger,
       lanes,
       jobs,
       list: new JobList(connection, jobs),

@@ -25,7 +25,7 @@ export class SQLiteLeases implements Leases {
       const [heldBy, token, heldUntil] = (this.#find.get(key) as Row | undefined) ?? ['', 0, null];
       const isOwn = heldUntil !== null && heldBy === holder;
       if (heldUntil !== null && !isOwn && !force && heldUntil > now) return UNDO;
-      const next = { key, holder, token: token + (isOwn ? 0 : 1), expiresAt: now + ttlMs };
+      const next = { key, holder, token: token + (isOwn ? 0 : 1), expiresAt: isOwn ? Math.max(heldUntil, now + ttlMs) : now + ttlMs };
       this.#put.run(key, holder, next.token, next.expiresAt);
       return next;
     });

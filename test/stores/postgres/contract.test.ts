@@ -1,6 +1,8 @@
+import { PostgresJobStore } from 'punctual/postgres';
 import { jobStoreContract, missingTraits } from 'punctual/testing';
 import { describe, it } from 'vitest';
-import { describePostgres, postgresSubject } from './support.js';
+import { lockSuite } from '../support/lock-suite.js';
+import { describePostgres, freshSchema, openStore, postgresSubject } from './support.js';
 
 describePostgres('job store contract: PostgresJobStore', (server) => {
   describe.each(['own', 'pool'] as const)('on its own connections, or a pool of the user: %s', (kind) => {
@@ -12,5 +14,10 @@ describePostgres('job store contract: PostgresJobStore', (server) => {
         await run(subject);
       });
     }
+  });
+
+  lockSuite('PostgresJobStore', async () => {
+    const options = { schema: freshSchema(), connectionString: server().url() };
+    return { connect: () => openStore(options), alone: () => new PostgresJobStore(options), close: async () => undefined };
   });
 });

@@ -32,6 +32,19 @@ export const leaseCases: readonly JobStoreCase[] = [
     },
   },
   {
+    name: 'a renewal that was held up on its way does not make a lease end sooner',
+    async run({ store: { leases } }) {
+      const first = await leases.acquire(request('a', T0));
+      await leases.acquire(request('a', T0 + 50));
+      const late = await leases.acquire(request('a', T0 + 30));
+      assert.deepEqual([late?.token, late?.expiresAt], [first?.token, T0 + 150]);
+      assert.equal((await leases.get('k'))?.expiresAt, T0 + 150);
+      await leases.release('k', 'a');
+      const next = await leases.acquire(request('a', T0 + 40));
+      assert.equal(next?.expiresAt, T0 + 140, 'a released lease has an end');
+    },
+  },
+  {
     name: 'a lease that has run out is still there to be read, until somebody takes it',
     async run({ store: { leases } }) {
       const lease = await leases.acquire(request('a', T0));
