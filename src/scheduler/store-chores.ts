@@ -8,6 +8,8 @@ import type { LoopDeps, StoreLoop } from './store-loop.js';
 
 /** How often a store is given time for housekeeping, in ms of elapsed time. */
 const MAINTAIN_EVERY_MS = 60_000;
+/** The same for a store in which this node has had nothing to do since. */
+const MAINTAIN_IDLE_MS = 300_000;
 
 /** What a loop does for its store besides firing: once when it has started, and from time to time. */
 export class StoreChores {
@@ -22,6 +24,8 @@ export class StoreChores {
   /** The clock may have been ahead, before this start or until it was set. */
   #leasesMayStray = false;
   #maintainedAt = Number.NEGATIVE_INFINITY;
+  /** Jobs this node had claimed by then. */
+  #claimed = 0;
 
   constructor(loop: StoreLoop, deps: LoopDeps) {
     this.#loop = loop;
@@ -56,7 +60,8 @@ export class StoreChores {
 
   /** Once nothing is due. Answers whether there is more to do soon. Mostly there is nothing, and then it costs no turn. */
   run(): MaybePromise<boolean> {
-    const isDue = this.#loop.access.store.maintain !== undefined && this.#deps.clock.monotonic() - this.#maintainedAt >= MAINTAIN_EVERY_MS;
+    const everyMs = this.#loop.claims.won === this.#claimed ? MAINTAIN_IDLE_MS : MAINTAIN_EVERY_MS;
+    const isDue = this.#loop.access.store.maintain !== undefined && this.#deps.clock.monotonic() - this.#maintainedAt >= everyMs;
     if (this.#startedAt === null) return isDue ? this.#maintain() : false;
     const firing = fireStartupJobs(this.#loop, this.#deps.clock, this.#deps.node, this.#startedAt);
     if (!isThenable(firing) && !isDue && this.#loop.access.store.tasks === undefined) {
@@ -95,6 +100,7 @@ export class StoreChores {
       logger.warn('the housekeeping of a job store failed; it is tried again', { error, jobStore: this.#loop.access.alias });
     }
     this.#maintainedAt = clock.monotonic();
+    this.#claimed = this.#loop.claims.won;
     return false;
   }
 }

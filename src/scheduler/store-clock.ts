@@ -8,7 +8,7 @@ const GOOD_ENOUGH = 0.02;
 /** Readings in a row, with nothing to go on with, before the best of them has to do. */
 const FIRST_ATTEMPTS = 3;
 /** Longest time between two readings. */
-const LONGEST_MS = 120_000;
+const LONGEST_MS = 300_000;
 /** By how much two clocks may part, in ms per ms: far worse than clocks are. */
 const DRIFT = 1 / 2_000;
 

@@ -15,7 +15,7 @@ const LONGEST_RETRY_MS = 600_000;
 /** How long the end of a connection is waited for. */
 export const MOST_END_MS = 1_000;
 /** How often a connection on which nothing comes is asked whether it is still there. */
-const HEARTBEAT_MS = 30_000;
+const HEARTBEAT_MS = 60_000;
 /** How long a notice to oneself is waited for, before a pooler is thought to have swallowed it. */
 const PROBE_MS = 5_000;
 
