@@ -24,6 +24,17 @@ export function loadSqlite() {
   return load(new URL('stores/sqlite/index.js', base).href, 'Build it first: npm run build');
 }
 
+/** @returns {Promise<typeof import('punctual/postgres')>} */
+export function loadPostgres() {
+  return load(new URL('stores/postgres/index.js', base).href, 'Build it first: npm run build');
+}
+
+/** @returns {Promise<typeof import('pg')>} */
+export async function loadPgDriver() {
+  const { default: driver } = await load('pg', 'Install it first: npm ci, in the root of the repository');
+  return driver;
+}
+
 /** @returns {Promise<typeof import('better-sqlite3')>} */
 export async function loadSqliteDriver() {
   const { default: Database } = await load('better-sqlite3', 'Install it first: npm ci, in the root of the repository');

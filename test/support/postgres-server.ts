@@ -13,14 +13,14 @@ export function postgresBinaries(): string | undefined {
   return folders.find((folder) => ['initdb', 'postgres'].every((name) => existsSync(join(folder, name))));
 }
 
-/** PostgreSQL does not run as root. */
-function identity(): { uid: number; gid: number } | undefined {
+/** Neither PostgreSQL nor PgBouncer runs as root. */
+export function identity(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const id = (flag: string): number => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }));
   return { uid: id('-u'), gid: id('-g') };
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve); });
   const { port } = server.address() as AddressInfo;
@@ -101,6 +101,25 @@ export class PostgresServer {
     process.removeListener('exit', this.#killAtExit);
     const ended = new Promise((resolve) => { child.once('exit', resolve); });
     child.kill(signal);
+    await ended;
+  }
+
+  /** Kills it with all that belongs to it: nothing is said to anybody. */
+  async kill(): Promise<void> {
+    const child = this.#process;
+    if (child?.pid === undefined) return;
+    const own = execFileSync('ps', ['-o', 'pid=', '--ppid', String(child.pid)], { encoding: 'utf8' });
+    this.#process = undefined;
+    process.removeListener('exit', this.#killAtExit);
+    const ended = new Promise((resolve) => { child.once('exit', resolve); });
+    child.kill('SIGKILL');
+    for (const pid of own.split('\n').map(Number).filter((id) => id > 0)) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It has ended.
+      }
+    }
     await ended;
   }
 

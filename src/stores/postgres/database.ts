@@ -55,17 +55,17 @@ export class Database {
     }
   }
 
-  /** Several statements of which all are kept, or none. @throws PostgresStoreError */
-  async transaction<T>(work: (run: Run) => Promise<T>): Promise<T> {
+  /** Several statements of which all are kept, or none, each of which may take so long. @throws PostgresStoreError */
+  async transaction<T>(timeoutMs: number, work: (run: Run) => Promise<T>): Promise<T> {
     let client: PostgresPoolClient | undefined;
     let broken: Error | undefined;
     const onError = (error: Error): void => { broken = error; };
     try {
       const taken = (client = await this.pool.connect());
       taken.on('error', onError);
-      const run: Run = async (text, values = []) => (await taken.query(this.#message(inline(this.sql(text), values)))).rows as Row[];
+      const run: Run = async (text, values = []) => (await taken.query(this.#message(inline(this.sql(text), values), timeoutMs))).rows as Row[];
       await run('BEGIN');
-      await run(`SET LOCAL statement_timeout = ${this.#timeoutMs}`);
+      await run(`SET LOCAL statement_timeout = ${timeoutMs}`);
       const answer = await work(run);
       await run('COMMIT');
       return answer;
@@ -79,9 +79,9 @@ export class Database {
     }
   }
 
-  #message(text: string): PostgresQuery {
+  #message(text: string, timeoutMs = this.#timeoutMs): PostgresQuery {
     // Also where a pool of the user's waits for ever: a server that hangs shall look like one that fails.
-    const query = { text, rowMode: 'array', types: AS_TEXT, query_timeout: this.#timeoutMs + WAY_BACK_MS };
+    const query = { text, rowMode: 'array', types: AS_TEXT, query_timeout: timeoutMs + WAY_BACK_MS };
     return query;
   }
 }

@@ -1,14 +1,17 @@
 type Scalar = string | number | boolean | null | undefined;
 
 /**
- * A value as a literal of SQL, of the type that its place asks for. Escaped so that it means the same whatever
+ * A value as a literal of SQL, of the type that its place asks for. Quoted so that it means the same whatever
  * `standard_conforming_strings` says.
  *
- * PostgreSQL, "String Constants with C-Style Escapes": https://www.postgresql.org/docs/current/sql-syntax-lexical.html
+ * PostgreSQL, "String Constants with C-Style Escapes" and "Dollar-Quoted String Constants":
+ * https://www.postgresql.org/docs/current/sql-syntax-lexical.html
  */
 function literal(value: Scalar | readonly Scalar[]): string {
   if (value === null || value === undefined) return 'NULL';
   const text = typeof value === 'object' ? `{${value.map(element).join(',')}}` : String(value);
+  // What has many of them, as JSON in JSON does, is quoted by a word that is not in it.
+  if (text.includes('\\') && !text.includes('$q') && !text.includes('\0')) return ` $q$${text}$q$`;
   // It knows no character 0, and a statement would end there.
   const escaped = text.replace(/['\\\0]/g, (char) => (char === '\0' ? '\ufffd' : char + char));
   return escaped.includes('\\') ? ` E'${escaped}'` : `'${escaped}'`;

@@ -11,7 +11,8 @@ export const SCHEMA: readonly (readonly string[])[] = [
 
     // `lane` is what a node must have to serve a job, with the job's priority: those that differ in none of it lie
     // together in the index of what is due. `definition` is the revision at which the definition was written, `lines`
-    // the ledger entries since they were last pruned.
+    // the ledger entries since they were last pruned. Half of a page is left free: a claim then finds room beside its row, and
+    // touches no index.
     `CREATE TABLE {jobs} (
       id text COLLATE "C" PRIMARY KEY,
       revision bigint NOT NULL,
@@ -32,7 +33,7 @@ export const SCHEMA: readonly (readonly string[])[] = [
       name text,
       state text NOT NULL,
       body text NOT NULL
-    ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05)`,
+    ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05)`,
     `CREATE INDEX jobs_due ON {jobs} (lane, wake_at) WHERE wake_at IS NOT NULL`,
     `CREATE INDEX jobs_task ON {jobs} (task, id)`,
     `CREATE INDEX jobs_owner ON {jobs} (owner, id) WHERE owner IS NOT NULL`,
@@ -90,6 +91,8 @@ export const SCHEMA: readonly (readonly string[])[] = [
 ];
 
 const OLDEST_SERVER = 130_000;
+/** How long a statement of a step, or the wait for another process that takes it, may last: tables may be large. */
+const LONGEST_STEP_MS = 600_000;
 
 /**
  * Brings the tables to the version of this release, one step and one transaction at a time. Of several processes that
@@ -103,7 +106,7 @@ export async function migrate(database: Database, steps: readonly (readonly stri
   if (version > steps.length) throw newerVersion(database, version, steps.length);
   if (version === steps.length) return;
   for (;;) {
-    const done = await database.transaction(async (run) => step(database, run, steps));
+    const done = await database.transaction(LONGEST_STEP_MS, async (run) => step(database, run, steps));
     if (done) return;
   }
 }

@@ -29,11 +29,14 @@ describe('a value written into a statement', () => {
     [-1.5, `'-1.5'`],
     [true, `'true'`],
     [`it's`, `'it''s'`],
-    ['back\\slash', ` E'back\\\\slash'`],
-    [`\\'; DROP TABLE jobs; --`, ` E'\\\\''; DROP TABLE jobs; --'`],
+    ['back\\slash', ' $q$back\\slash$q$'],
+    [`\\'; DROP TABLE jobs; --`, ` $q$\\'; DROP TABLE jobs; --$q$`],
+    ['\\ ends the quote: $q', ` E'\\\\ ends the quote: $q'`],
+    [`\\'$q$; DROP TABLE jobs; --`, ` E'\\\\''$q$; DROP TABLE jobs; --'`],
+    ['\\nul\0', ` E'\\\\nul\ufffd'`],
     ['nul\0', `'nul\ufffd'`],
     [[], `'{}'`],
-    [['a"b', 'c\\d', null, `e'f`], ` E'{"a\\\\"b","c\\\\\\\\d",NULL,"e''f"}'`],
+    [['a"b', 'c\\d', null, `e'f`], [' $q$', '{"a\\"b","c\\\\d",NULL,"e\'f"}', '$q$'].join('')],
   ])('%j', (value, expected) => {
     expect(inline('$1', [value])).toBe(expected);
   });
