@@ -42,13 +42,22 @@ const NONE: JobState = Object.freeze({
   stats: NO_STATS,
 });
 
+const FIELDS = Object.keys(STATE) as (keyof JobState)[];
+
 /** @throws JobUnstorableError naming a field that cannot be read. */
 export function readState(json: JsonObject): JobState {
-  const { v: _version, ...state } = json as unknown as JobState & { v: unknown };
-  for (const field in STATE) {
-    if (!STATE[field as keyof JobState](json[field])) throw new JobUnstorableError(`the record has no state, or none with a readable \`${field}\``);
+  for (const field of FIELDS) {
+    if (!STATE[field](json[field])) throw new JobUnstorableError(`the record has no state, or none with a readable \`${field}\``);
   }
-  return { ...state, runs: state.runs.length === 0 ? NO_RUNS : Object.freeze([...state.runs]) };
+  const state = json as unknown as JobState;
+  const runs = state.runs.length === 0 ? NO_RUNS : Object.freeze([...state.runs]);
+  if (Object.keys(json).length > FIELDS.length + 1) {
+    const { v: _version, ...others } = json;
+    return { ...(others as unknown as JobState), runs };
+  }
+  // Field by field, since this is the hot path.
+  const { status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, stats } = state;
+  return { status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats };
 }
 
 /** As much of a state as can be read, in quarantine where that is not all of it. */
@@ -73,5 +82,5 @@ function isRun(value: unknown): boolean {
 
 function isStats(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
-  return COUNTERS.every((field) => isNumber((value as Record<keyof JobStats, unknown>)[field as keyof JobStats]));
+  return value === NO_STATS || COUNTERS.every((field) => isNumber((value as Record<keyof JobStats, unknown>)[field as keyof JobStats]));
 }

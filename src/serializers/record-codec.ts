@@ -1,6 +1,7 @@
 import { JobUnstorableError } from '../errors/job-errors.js';
 import type { JobDefinition, JobPolicy, JobRecord, JobState, RetryPolicy } from '../model/job.js';
 import type { SerializedValue } from '../model/ledger.js';
+import type { RunRecord } from '../model/run.js';
 import type { EncodedJob, JobCodec, JsonObject } from '../ports/job-codec.js';
 import type { Serializer } from '../ports/serializer.js';
 import type { Trigger, TriggerJson, TriggerReader } from '../ports/trigger.js';
@@ -52,16 +53,16 @@ export class RecordCodec implements JobCodec {
       const changed = Object.entries(state).filter(([field, value]) => value !== raw.shown[field as keyof JobState]);
       return { ...raw.state, ...Object.fromEntries(changed), status: state.status, reason: state.reason };
     }
-    if (state.runs.every((run) => run.args === null)) return { ...state, v: VERSION };
+    if (!hasOwnArguments(state.runs)) return versioned(state);
     const runs = state.runs.map((run) => (run.args === null ? run : { ...run, args: this.#write(run.args, `args of a run of job "${id}"`) }));
-    return { ...state, v: VERSION, runs };
+    return { ...versioned(state), runs };
   }
 
   decode(encoded: EncodedJob, known?: JobDefinition): JobRecord {
     const { id, definition, state } = encoded;
     try {
-      const newer = [definition, state].find((part) => part['v'] !== VERSION);
-      if (newer !== undefined) throw new JobUnstorableError(`the record has version ${String(newer['v'])}, and this release knows ${VERSION}`);
+      const newer = definition['v'] === VERSION ? state : definition;
+      if (newer['v'] !== VERSION) throw new JobUnstorableError(`the record has version ${String(newer['v'])}, and this release knows ${VERSION}`);
       return { id, definition: known ?? this.#decodeDefinition(definition), state: this.#decodeState(state) };
     } catch (error) {
       const record = unreadableRecord(encoded, error);
@@ -119,10 +120,34 @@ export class RecordCodec implements JobCodec {
 
   #decodeState(json: JsonObject): JobState {
     const state = readState(json);
-    if (state.runs.every((run) => run.args === null)) return state;
+    if (!hasOwnArguments(state.runs)) return state;
     const runs = state.runs.map((run) => (run.args === null ? run : { ...run, args: this.#serializers.read(run.args as unknown as SerializedValue) as unknown[] }));
     return { ...state, runs: Object.freeze(runs) };
   }
+}
+
+function hasOwnArguments(runs: readonly RunRecord[]): boolean {
+  return runs.length > 0 && runs.some((run) => run.args !== null);
+}
+
+/** Field by field, and always in this order: this is the hot path. */
+function versioned(state: JobState): JsonObject {
+  const { status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats } = state;
+  const json: Readonly<Record<'v' | keyof JobState, unknown>> = {
+    v: VERSION,
+    status,
+    reason,
+    nextFireTime,
+    nextDueAt,
+    lastFireTime,
+    runCount,
+    fence,
+    generation,
+    firstFireTime,
+    runs,
+    stats,
+  };
+  return json;
 }
 
 const ALLOWED =

@@ -7,39 +7,75 @@ import { readState, writeState } from '../../src/stores/shared/state-text.js';
 const instant = fc.option(fc.oneof(fc.integer({ min: -8.64e15, max: 8.64e15 }), fc.constant(0.5)), { nil: null });
 const text = fc.option(fc.string({ unit: 'binary' }), { nil: null });
 const count = fc.nat();
+const JOB = 'a "job"@#';
+const lastFireTime = 1_763_740_800_000;
 const stats = fc.oneof(
   fc.constant(NO_STATS),
   fc.record({
     succeeded: count, failed: count, cancelled: count, abandoned: count, missed: count, coalesced: count, skipped: count,
     timedRuns: count, totalDurationMs: fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }),
-    lastRunId: text, lastVerdict: text, lastFinishedAt: instant, lastDurationMs: instant,
+    lastRunId: fc.oneof(text, fc.constant(`${JOB}@${lastFireTime}`)), lastVerdict: text, lastFinishedAt: instant, lastDurationMs: instant,
   }),
+);
+const at = fc.oneof(instant, fc.constant(lastFireTime));
+const running = fc.record({
+  state: fc.constant('running'), id: fc.oneof(fc.string({ unit: 'binary' }), fc.constant(`${JOB}@${lastFireTime}`)), scheduledFor: at, attempt: count,
+  manual: fc.boolean(), catchUp: fc.boolean(), crashes: count, args: fc.oneof(fc.constant(null), fc.constant([1])), owner: fc.string(),
+  token: count, leaseUntil: at, startedAt: at, abort: text,
+});
+const run = fc.oneof(
+  running,
+  fc.record({ running, process: fc.string() }).map((given) => ({ ...given.running, process: given.process })),
+  fc.record({ running, later: fc.string() }).map((given) => ({ ...given.running, later: given.later })),
+  fc.record({ id: fc.string(), state: fc.constantFrom('running', 'waiting', 'later') }),
 );
 const state = fc.record({
   status: fc.constantFrom('active', 'paused', 'quarantined', 'removed'), reason: text,
-  nextFireTime: instant, nextDueAt: instant, lastFireTime: instant, runCount: count, fence: count, generation: count, firstFireTime: instant,
-  runs: fc.array(fc.record({ id: fc.string(), state: fc.string() }), { maxLength: 3 }), stats, v: fc.constant(1),
+  nextFireTime: instant, nextDueAt: instant, lastFireTime: at, runCount: count, fence: count, generation: count, firstFireTime: instant,
+  runs: fc.array(run, { maxLength: 3 }), stats, v: fc.constant(1),
 });
 
 it('a state comes back as it was written', () => {
   fc.assert(fc.property(state, (json) => {
-    const written = writeState(json);
+    const written = writeState(JOB, json);
     expect(written.startsWith('[')).toBe(true);
     // JSON has no negative zero, and needs none here.
-    expect(readState(written)).toEqual(JSON.parse(JSON.stringify(json)));
+    expect(readState(JOB, written)).toEqual(JSON.parse(JSON.stringify(json)));
   }));
+});
+
+it('a run that goes on takes little room', () => {
+  const own = {
+    state: 'running', id: `${JOB}@${lastFireTime}`, scheduledFor: lastFireTime, attempt: 1, manual: false, catchUp: true, crashes: 0, args: null,
+    owner: 'node', token: 7, leaseUntil: lastFireTime + 1, startedAt: lastFireTime, abort: null,
+  };
+  const json = {
+    v: 1, status: 'active', reason: null, nextFireTime: null, nextDueAt: null, lastFireTime, runCount: 1, fence: 7, generation: 1,
+    firstFireTime: null, runs: [own], stats: NO_STATS,
+  };
+  expect(JSON.parse(writeState(JOB, json))[10]).toEqual([[0, lastFireTime, 1, 2, 0, 'node', 7, lastFireTime + 1, lastFireTime, null]]);
 });
 
 it('a state of another shape keeps its names', () => {
   fc.assert(fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (json) => {
     const plain = JSON.parse(JSON.stringify(json)) as Record<string, unknown>;
-    expect(readState(writeState(plain))).toEqual(plain);
+    expect(readState(JOB, writeState(JOB, plain))).toEqual(plain);
   }));
   const more = { v: 1, status: 'active', later: [1] };
-  expect(JSON.parse(writeState(more))).toEqual(more);
+  expect(JSON.parse(writeState(JOB, more))).toEqual(more);
+});
+
+it('a state whose parts are of another shape comes back as it was written', () => {
+  const parts = fc.record({ runs: fc.jsonValue(), stats: fc.jsonValue(), lastRunId: fc.jsonValue() });
+  fc.assert(fc.property(state, parts, (json, { runs, stats: others, lastRunId }) => {
+    for (const broken of [{ ...json, runs }, { ...json, stats: others }, { ...json, stats: { ...json.stats, lastRunId } }]) {
+      const plain = JSON.parse(JSON.stringify(broken)) as Record<string, unknown>;
+      expect(readState(JOB, writeState(JOB, plain))).toEqual(plain);
+    }
+  }));
 });
 
 it.each(['', '{', 'null', '5', '"x"'])('what is no state is handed on as it is: %s', (damaged) => {
-  expect(readState(damaged)).toEqual({ unreadable: damaged });
+  expect(readState(JOB, damaged)).toEqual({ unreadable: damaged });
   expect(parseObject(damaged)).toEqual({ unreadable: damaged });
 });

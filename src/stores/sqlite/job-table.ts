@@ -112,7 +112,7 @@ export class JobTable {
     const encoded = records.map((record) => {
       requireWellFormed(record);
       const definition = this.#codec.encodeDefinition(record);
-      return { version: definition['v'], definition: JSON.stringify(definition), state: writeState(this.#codec.encodeState(record)) };
+      return { version: definition['v'], definition: JSON.stringify(definition), state: writeState(record.id, this.#codec.encodeState(record)) };
     });
     const answers = this.#connection.write(() => {
       const first = this.#lanes.takeRevisions(records.length);
@@ -175,7 +175,7 @@ export class JobTable {
   }
 
   #decode(seq: number, id: string, stateText: string, known: Entry | undefined, body?: string | null): { record: JobRecord; version: unknown; isWhole: boolean } {
-    const state = readState(stateText);
+    const state = readState(id, stateText);
     if (known !== undefined) {
       const { definition } = known.stored.record;
       const record = this.#codec.decode({ id, definition: { v: known.version }, state }, definition);
@@ -242,7 +242,7 @@ export class JobTable {
     return {
       change,
       entry,
-      state: writeState(this.#codec.encodeState(next)),
+      state: writeState(id, this.#codec.encodeState(next)),
       wakeAt: wakeOf(next),
       running: next.state.runs.length === 0 ? 0 : runningCount(next.state.runs),
       definition: isSame ? null : JSON.stringify(this.#codec.encodeDefinition(next)),

@@ -40,6 +40,7 @@ export class SQLiteLedger implements Ledger {
   /** Entries of a job from which on the oldest go: some more than are kept, so that many go at a time. */
   readonly pruneAbove: number;
   readonly #insert: SQLiteStatement;
+  readonly #insertSuccess: SQLiteStatement;
   readonly #prune: SQLiteStatement;
   readonly #pruned: SQLiteStatement;
   readonly #queries = new Map<string, SQLiteStatement>();
@@ -53,6 +54,10 @@ export class SQLiteLedger implements Ledger {
     this.#perJob = perJob;
     this.pruneAbove = perJob + Math.max(20, Math.ceil(perJob / 10));
     this.#insert = connection.prepare(`INSERT INTO {ledger} (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    // What nearly all entries are: half as much to bind.
+    this.#insertSuccess = connection.prepare(
+      `INSERT INTO {ledger} (${COLUMNS}) VALUES (?, ?, 'succeeded', NULL, ?, ?, 1, 1, 0, ?, ?, ?, ?, ?, NULL, NULL, NULL)`,
+    );
     this.#prune = connection.prepare(
       'INSERT INTO {pruned} VALUES (?, ?) ON CONFLICT DO UPDATE SET through = max(through, excluded.through)',
     );
@@ -66,6 +71,10 @@ export class SQLiteLedger implements Ledger {
       return;
     }
     const { error, result } = entry;
+    if (isPlainSuccess(entry)) {
+      this.#insertSuccess.run(entry.jobId, entry.runId, entry.scheduledFor, entry.scheduledTo, entry.generation, entry.attempt, entry.startedAt, entry.at, entry.node);
+      return;
+    }
     this.#insert.run(
       entry.jobId,
       entry.runId,
@@ -111,6 +120,11 @@ export class SQLiteLedger implements Ledger {
   prunedThrough(jobId: string): EpochMs | null {
     return (this.#connection.read(() => this.#pruned.get(jobId)) as [number | null])[0];
   }
+}
+
+function isPlainSuccess({ verdict, reason, scheduledFor, scheduledTo, count, exact, manual, error, result }: LedgerEntry): boolean {
+  const isOne = scheduledTo === scheduledFor && count === 1 && exact;
+  return verdict === 'succeeded' && isOne && !manual && reason === null && error === null && result === null;
 }
 
 function select(query: LedgerQuery & LedgerPageRequest): { sql: string; values: unknown[] } {
