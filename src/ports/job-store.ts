@@ -33,8 +33,8 @@ export interface JobStore {
   readonly shared: boolean;
 
   /**
-   * Most records to be claimed at a time, where the store has its reasons: one whose calls hold up the event loop keeps
-   * them short.
+   * Most records to be claimed at a time, where the store has its reasons. A store that answers at once holds up the
+   * event loop meanwhile: of it so many are claimed to begin with, and more as long as that takes no more than moments.
    */
   readonly batchSize?: number | undefined;
 

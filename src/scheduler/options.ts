@@ -61,7 +61,7 @@ export interface SchedulerOptions<T extends TaskShapes = TaskMap> {
    * `leaseDuration` on it is also a warning in the log. Default 1 s, at least 10 ms.
    */
   readonly blockedAfter?: DurationInput | undefined;
-  /** Jobs claimed at a time. Default 500; less where a store asks for less (SQLite: 32). */
+  /** Most jobs claimed at a time. Default 500; fewer where a store asks for fewer (SQLite begins with 32). */
   readonly batchSize?: number | undefined;
   /** Longest sleep, so that a clock that was set, or a hint that was lost, is noticed. Default and maximum 30 s. */
   readonly maxSleep?: DurationInput | undefined;

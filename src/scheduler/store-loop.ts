@@ -9,6 +9,7 @@ import type { ClaimScope, JobChange, MaybePromise, StoreContext, StoredJob } fro
 import type { Logger } from '../ports/logger.js';
 import type { EpochMs } from '../ports/trigger.js';
 import type { BindContext } from './active-run.js';
+import { BatchSize } from './batch-size.js';
 import type { ClockWatch } from './clock-watch.js';
 import type { ExecutorPool } from './executor-pool.js';
 import { isThenable } from './maybe-promise.js';
@@ -86,7 +87,7 @@ export class StoreLoop {
   /** Claims in a row that came back empty while something was due. */
   #overlooked = 0;
   readonly #chores: StoreChores;
-  readonly #batchSize: number;
+  readonly #batch: BatchSize;
   #timer: TimerHandle | undefined;
   /** When the timer goes off, in wall time. */
   #plannedAt = Number.POSITIVE_INFINITY;
@@ -108,7 +109,7 @@ export class StoreLoop {
     this.runner = new Runner(this, deps);
     this.#chores = new StoreChores(this, deps);
     this.membership = new Membership(this, deps);
-    this.#batchSize = Math.min(deps.batchSize, access.store.batchSize ?? Number.POSITIVE_INFINITY);
+    this.#batch = new BatchSize(access.store.batchSize ?? deps.batchSize, deps.batchSize);
     this.#executes = (jobId, run) => this.runner.executes(jobId, run);
     const canSleepOn = deps.clock.onJump !== undefined && !access.store.shared;
     this.#maxSleepMs = canSleepOn ? Number.POSITIVE_INFINITY : deps.maxSleepMs;
@@ -264,10 +265,11 @@ export class StoreLoop {
       const polled = isPoll ? await this.access.nextWakeAt(scope) : undefined;
       const isQuiet = polled !== undefined && (polled === null || polled > this.now());
       while (!isQuiet) {
+        const begunAt = this.#deps.clock.monotonic();
         const answer = this.access.claimDue({
           ...scope,
           now: this.now(),
-          limit: this.#batchSize,
+          limit: this.#batch.size,
           reserveMs: Math.min(RESERVE_MS, this.#deps.leaseMs),
         });
         const due = isThenable(answer) ? await answer : answer;
@@ -287,6 +289,7 @@ export class StoreLoop {
         scope = this.#scope();
         // Let timers and I/O have their turn between batches, however much is due.
         await new Promise<void>((resolve) => { this.#deps.clock.defer(resolve); });
+        if (!isThenable(answer)) this.#batch.took(due.length, this.#deps.clock.monotonic() - begunAt);
         if (!this.#isClaiming()) break;
       }
       const doing = this.#chores.run();

@@ -51,6 +51,8 @@ interface Parts {
 
 /** Pages of the database kept in memory by a connection of our own, in KiB. */
 const CACHE_KIB = 16_000;
+/** Pages of the write-ahead log (of 4 KiB) from which on it is copied into the database, and both are synced to the disk. */
+const LOG_PAGES = 4_000;
 /** Attempts to switch the log on while other processes do the same. */
 const LOG_ATTEMPTS = 50;
 
@@ -71,7 +73,7 @@ const LOG_ATTEMPTS = 50;
 export class SQLiteJobStore extends LockingStore implements JobStore {
   readonly durable: boolean = true;
   readonly shared: boolean = true;
-  /** What is claimed, started and recorded together holds up the event loop for some milliseconds. */
+  /** What is claimed, started and recorded together holds up the event loop. */
   readonly batchSize: number = 32;
   readonly #settings: Settings;
   #parts: Parts | undefined;
@@ -135,6 +137,7 @@ export class SQLiteJobStore extends LockingStore implements JobStore {
     const { prefix, perJob, maxAgeMs, synchronous, busyTimeoutMs, pollMs, source } = this.#settings;
     if (busyTimeoutMs !== undefined) database.pragma(`busy_timeout = ${busyTimeoutMs}`);
     if ('path' in source) database.pragma(`cache_size = -${CACHE_KIB}`);
+    if ('path' in source) database.pragma(`wal_autocheckpoint = ${LOG_PAGES}`);
     const connection = new Connection(database, prefix);
     const mode = writeAheadLog(database);
     if (mode !== 'wal' && mode !== 'memory') {

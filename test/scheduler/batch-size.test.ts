@@ -1,0 +1,62 @@
+import { expect, it } from 'vitest';
+import { AsyncScheduler, DateTrigger, MemoryJobStore, type JobStore } from '../../src/index.js';
+import { BatchSize } from '../../src/scheduler/batch-size.js';
+import { VirtualClock } from '../../src/testing/index.js';
+
+it('grows while batches are full and quick, and shrinks when they take long', () => {
+  const batch = new BatchSize(32, 500);
+  batch.took(10, 0.1);
+  expect(batch.size).toBe(32);
+  batch.took(32, 1);
+  batch.took(64, 1);
+  expect(batch.size).toBe(128);
+  batch.took(128, 4);
+  expect(batch.size).toBe(128);
+  batch.took(128, 6);
+  expect(batch.size).toBe(64);
+  for (let i = 0; i < 9; i++) batch.took(500, 0);
+  expect(batch.size).toBe(500);
+  for (let i = 0; i < 9; i++) batch.took(500, 50);
+  expect(batch.size).toBe(32);
+  expect(new BatchSize(32, 10).size).toBe(10);
+});
+
+/** Keeps a note of how many jobs were asked for. */
+class NotingStore extends MemoryJobStore {
+  readonly batchSize = 2;
+  readonly limits: number[] = [];
+  override claimDue(request: Parameters<MemoryJobStore['claimDue']>[0]): ReturnType<MemoryJobStore['claimDue']> {
+    this.limits.push(request.limit);
+    return super.claimDue(request);
+  }
+}
+
+/** Runs 100 jobs that are due at once, and answers how many were asked for at a time. */
+async function limitsOf(store: NotingStore & JobStore, batchSize: number): Promise<number[]> {
+  const clock = new VirtualClock();
+  const scheduler = new AsyncScheduler({ clock, batchSize, jobStores: { default: store } });
+  let runs = 0;
+  await scheduler.addJobs(Array.from({ length: 100 }, () => ({ task: () => { runs += 1; }, trigger: new DateTrigger(clock.now() + 1_000) })));
+  await scheduler.start();
+  store.limits.length = 0;
+  await clock.advance(1_000);
+  await scheduler.shutdown();
+  expect(runs).toBe(100);
+  return [...new Set(store.limits)];
+}
+
+it('claims more at a time of a store that is quick, up to the batchSize of the scheduler', async () => {
+  expect(await limitsOf(new NotingStore(), 500)).toEqual([2, 4, 8, 16, 32, 64]);
+  expect(await limitsOf(new NotingStore(), 10)).toEqual([2, 4, 8, 10]);
+});
+
+/** The same, but its answers have to be waited for. */
+class RemoteStore extends NotingStore {
+  override claimDue(request: Parameters<MemoryJobStore['claimDue']>[0]): never {
+    return Promise.resolve(super.claimDue(request)) as never;
+  }
+}
+
+it('claims no more than it asks for of a store that has to be waited for', async () => {
+  expect(await limitsOf(new RemoteStore(), 500)).toEqual([2]);
+});
