@@ -1,5 +1,5 @@
 /** What was claimed together is to be started and recorded within this time, so that nothing else waits for longer. */
-const TURN_MS = 5;
+const TURN_MS = 8;
 
 /**
  * How many jobs are claimed at a time. A store that answers at once holds up the event loop while it works, so it begins

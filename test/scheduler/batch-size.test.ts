@@ -10,9 +10,9 @@ it('grows while batches are full and quick, and shrinks when they take long', ()
   batch.took(32, 1);
   batch.took(64, 1);
   expect(batch.size).toBe(128);
-  batch.took(128, 4);
+  batch.took(128, 5);
   expect(batch.size).toBe(128);
-  batch.took(128, 6);
+  batch.took(128, 9);
   expect(batch.size).toBe(64);
   for (let i = 0; i < 9; i++) batch.took(500, 0);
   expect(batch.size).toBe(500);

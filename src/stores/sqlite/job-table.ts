@@ -6,6 +6,7 @@ import { UNDO, type Connection } from './connection.js';
 import type { SQLiteStatement } from './driver.js';
 import type { Lanes } from './lanes.js';
 import { RecordCache, type Entry } from './record-cache.js';
+import { hasImmutableValues, SharedDefinitions } from './shared-definitions.js';
 import { parseObject } from '../../serializers/parse-object.js';
 import { readState, writeState } from '../shared/state-text.js';
 import type { SQLiteLedger } from './sqlite-ledger.js';
@@ -49,6 +50,7 @@ export class JobTable {
   readonly #lanes: Lanes;
   readonly #ledger: SQLiteLedger;
   readonly #cache = new RecordCache(CACHED_RECORDS);
+  readonly #definitions = new SharedDefinitions();
   readonly #insertJob: SQLiteStatement;
   readonly #insertDefinition: SQLiteStatement;
   readonly #insertTag: SQLiteStatement;
@@ -181,12 +183,20 @@ export class JobTable {
       const record = this.#codec.decode({ id, definition: { v: known.version }, state }, definition);
       if (record.definition === definition) return { record, version: known.version, isWhole: true };
     }
-    const definition = parseObject(body ?? this.#bodyOf(seq));
+    const text = body ?? this.#bodyOf(seq);
+    const shared = this.#definitions.get(text);
+    if (shared !== undefined) {
+      const record = this.#codec.decode({ id, definition: { v: shared.version }, state }, shared.definition);
+      if (record.definition === shared.definition) return { record, version: shared.version, isWhole: true };
+    }
+    const definition = parseObject(text);
+    const version = definition['v'];
     const record = this.#codec.decode({ id, definition, state });
     // What could not be read is written back as it was found: the codec knows such a record by its definition, which
     // must then not be combined with another state.
     const isWhole = !this.#codec.isUnreadable(record.definition);
-    return { record, version: definition['v'], isWhole };
+    if (isWhole) this.#definitions.add(text, { definition: record.definition, version });
+    return { record, version, isWhole };
   }
 
   commit(changes: readonly JobChange[]): (Revision | undefined)[] {
@@ -323,7 +333,7 @@ export class JobTable {
 
 /** Whether nobody can change what the record holds: arguments and metadata are otherwise the caller's own objects. */
 function isImmutable({ definition, state }: JobRecord): boolean {
-  return definition.metadata === null && state.runs.length === 0 && definition.args.every((value) => value === null || typeof value !== 'object');
+  return state.runs.length === 0 && hasImmutableValues(definition);
 }
 
 /** When the row is due. The index has whole milliseconds; a part of one rather comes late, so that what is claimed is due. */
