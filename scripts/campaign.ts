@@ -8,7 +8,8 @@
  *   npm run campaign -- --engine all --seconds 60             each for so long, however many that makes
  *
  * The seed decides on the jobs, the calls and the faults; where they meet is up to the machine, so a breach may take a few
- * tries to come again. The files of a round with a breach are kept: the plan, the log of all processes, their stderr.
+ * tries to come again. The files of a round with a breach are kept (with --keep those of all):
+ * the plan, the log of all processes, their stderr.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,6 +29,7 @@ const { values } = parseArgs({
     seconds: { type: 'string' },
     nodes: { type: 'string' },
     'faults-per-round': { type: 'string', default: '30' },
+    keep: { type: 'boolean', default: false },
   },
 });
 const seed = whole('seed');
@@ -84,12 +86,10 @@ async function campaign(engine: Engine, bundle: string): Promise<{ totals: Map<s
     rounds += 1;
     for (const [name, count] of Object.entries(result.totals)) totals.set(name, (totals.get(name) ?? 0) + count);
     delays.push(...result.takeoverDelays);
-    if (result.breaches.length === 0) {
-      rmSync(files, { recursive: true, force: true });
-      continue;
-    }
+    if (values.keep || result.breaches.length > 0) kept.push(files);
+    else rmSync(files, { recursive: true, force: true });
+    if (result.breaches.length === 0) continue;
     broken += 1;
-    kept.push(files);
     console.log(`${engine.name}, seed ${own}: ${result.breaches.length} breaches. The files are in ${files}`);
     for (const { check, what } of result.breaches.slice(0, 20)) console.log(`  ${check} is not kept: ${what}`);
   }

@@ -58,7 +58,7 @@ const HOLD = 0.45;
 /** Fraction of a lease by which its holder stops trusting it early. While it cannot renew, it has no more than that left. */
 const MARGIN = 0.1;
 /** Leases for which a process may go without a renewal after its way to the store was mended. */
-const RECOVERY = 2;
+export const RECOVERY = 2;
 
 export function readHistory(lines: readonly Line[], leaseMs = 1_000): History {
   const attempts: Attempt[] = [];

@@ -40,7 +40,7 @@ export function auditTakeovers({ plans, history, reports, wallOffset }: Takeover
     // Whoever claims it may die with it, and others do not see it then for as long as a lease.
     const isQuiet = isUndisturbed(history, { from: diedAt - leaseMs, to: dueBy }, diedAt);
     const bound = isQuiet ? dueBy : dueBy + leaseMs;
-    if (!hasWitness(history, attempt, { from: diedAt - leaseMs, to: bound })) continue;
+    if (!hasWitness(history, attempt, { from: diedAt, to: bound })) continue;
     const at = Math.min(starts.get(`${runId}/${attempt.attempt + 1}`) ?? Number.POSITIVE_INFINITY, verdicts.get(runId) ?? Number.POSITIVE_INFINITY);
     if (at <= bound) delays.push(Math.max(0, at - diedAt));
     else breaches.push({ check: 'taken over in time', what: `${textOf(attempt)}: nobody dealt with it until ${at.toFixed(1)}` });

@@ -1,6 +1,8 @@
 /** What is done to the processes of a round, to their ways to the store, and to its server. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from '../../src/testing/simulation/random.js';
+import { RECOVERY } from './attempts.js';
+import { WAKE_MS } from './audit-takeover.js';
 import type { Child, Children } from './children.js';
 import type { Server } from './engines.js';
 import { disturb, NETWORK_FAULTS, ProxiedLine } from './lines.js';
@@ -95,14 +97,17 @@ export class Mischief {
     } else await this.#kill(victim);
   }
 
+  /** Some in peace: then the others show how soon they take over. */
   async #kill(victim: Child): Promise<void> {
     const { children, random, leaseMs } = this.#options;
-    await children.kill(victim);
-    // In peace, the others show how soon they take over.
-    if (random.chance(0.12)) {
+    const isInPeace = random.chance(0.12);
+    if (isInPeace) {
+      await Promise.all(this.#disturbances);
       this.#refill();
-      await sleep(2 * leaseMs + 1_000);
+      await sleep(RECOVERY * leaseMs + WAKE_MS);
     }
+    await children.kill(victim);
+    if (isInPeace) await sleep(2 * leaseMs + WAKE_MS);
   }
 
   async #killAll(): Promise<void> {
