@@ -1,6 +1,7 @@
 /** Where the jobs of a campaign are kept: a private server that can be stopped, killed and frozen, or a file. */
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { natsBinary, NatsServer } from '../../test/support/nats-server.js';
 import { postgresBinaries, PostgresServer } from '../../test/support/postgres-server.js';
 import type { EngineName } from './plan.js';
 
@@ -34,6 +35,8 @@ export async function startEngine(name: EngineName): Promise<Engine> {
   switch (name) {
     case 'sqlite':
       return new SQLiteEngine();
+    case 'nats':
+      return startNats();
     case 'postgres':
       return startPostgres();
     default:
@@ -43,7 +46,9 @@ export async function startEngine(name: EngineName): Promise<Engine> {
 
 /** What to install, where the engine is not there. */
 export function missing(name: EngineName): string | undefined {
-  return name === 'postgres' && postgresBinaries() === undefined ? 'no PostgreSQL binaries here: apt-get install postgresql' : undefined;
+  if (name === 'postgres' && postgresBinaries() === undefined) return 'no PostgreSQL binaries here: apt-get install postgresql';
+  if (name === 'nats' && natsBinary() === undefined) return 'no nats-server here: apt-get install nats-server';
+  return undefined;
 }
 
 class SQLiteEngine implements Engine {
@@ -104,5 +109,17 @@ async function startPostgres(): Promise<Engine> {
     kill: () => server.halt(),
     resume: () => server.resume(),
     freeze: () => server.freeze(),
+  }, () => server.stop());
+}
+
+async function startNats(): Promise<Engine> {
+  // It writes before it answers, though not to the disk: that is enough when the process is killed and the machine is not.
+  const server = await NatsServer.start();
+  return new RemoteEngine('nats', {
+    port: server.port,
+    stop: () => server.halt('SIGTERM'),
+    kill: () => server.halt('SIGKILL'),
+    resume: () => server.resume(),
+    freeze: () => Promise.resolve(server.freeze()),
   }, () => server.stop());
 }

@@ -75,12 +75,16 @@ export class Mischief {
 
   async #strike(victim: Child): Promise<void> {
     const { children, random, leaseMs, server } = this.#options;
+    if (random.chance(0.07)) {
+      await this.#killInPeace();
+      return;
+    }
     const kind = random.next();
     if (server === undefined) {
       if (kind < 0.25) this.#later(this.#freeze(victim));
       else if (kind < 0.29) await this.#killAll();
       else if (kind < 0.37) this.#leave(victim);
-      else await this.#kill(victim);
+      else await children.kill(victim);
       return;
     }
     if (kind < 0.17) this.#later(this.#freeze(victim));
@@ -94,20 +98,17 @@ export class Mischief {
       const fault = random.pick(NETWORK_FAULTS);
       this.#tally(`network: ${fault}`);
       this.#later(disturb(line, fault, random.whole(leaseMs * 0.05, leaseMs * 2.5), children, random));
-    } else await this.#kill(victim);
+    } else await children.kill(victim);
   }
 
-  /** Some in peace: then the others show how soon they take over. */
-  async #kill(victim: Child): Promise<void> {
+  /** Kills one in peace: then the others show how soon they take over. */
+  async #killInPeace(): Promise<void> {
     const { children, random, leaseMs } = this.#options;
-    const isInPeace = random.chance(0.12);
-    if (isInPeace) {
-      await Promise.all(this.#disturbances);
-      this.#refill();
-      await sleep(RECOVERY * leaseMs + WAKE_MS);
-    }
-    await children.kill(victim);
-    if (isInPeace) await sleep(2 * leaseMs + WAKE_MS);
+    this.#refill();
+    await Promise.all(this.#disturbances);
+    await sleep(RECOVERY * leaseMs + WAKE_MS);
+    if (children.living.length > 1) await children.kill(random.pick(children.living));
+    await sleep(2 * leaseMs + WAKE_MS);
   }
 
   async #killAll(): Promise<void> {
