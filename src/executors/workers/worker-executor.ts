@@ -62,6 +62,10 @@ export abstract class WorkerExecutor implements Executor {
     this.#limits = limits;
   }
 
+  get capacity(): number {
+    return this.#limits.max;
+  }
+
   get free(): number {
     return this.#limits.max - this.#busy;
   }
