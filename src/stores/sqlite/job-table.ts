@@ -263,24 +263,22 @@ export class JobTable {
   #replace(draft: Draft, next: JobRecord, revision: number, lines: number): Entry | undefined | 'lost' {
     const { entry, state, definition } = draft;
     if (entry === undefined || definition !== null) return this.#replaceWhole(draft, next, revision, lines, definition ?? '');
-    const values: unknown[] = [revision, lines, state];
-    let mask = 0;
-    if (draft.wakeAt !== entry.wakeAt) {
-      mask |= WAKE;
-      values.push(draft.wakeAt);
+    const { status } = next.state;
+    const mask = (draft.wakeAt === entry.wakeAt ? 0 : WAKE) | (status === entry.status ? 0 : STATUS) | (draft.running === entry.running ? 0 : RUNNING);
+    const update = this.#updates[mask]!;
+    let changes: number;
+    // A run that starts or ends, without a list to put the values in.
+    if (mask === (WAKE | RUNNING)) ({ changes } = update.run(revision, lines, state, draft.wakeAt, draft.running, entry.seq, entry.revision));
+    else {
+      const values: unknown[] = [revision, lines, state];
+      if (mask & WAKE) values.push(draft.wakeAt);
+      if (mask & STATUS) values.push(status);
+      if (mask & RUNNING) values.push(draft.running);
+      ({ changes } = update.run(...values, entry.seq, entry.revision));
     }
-    if (next.state.status !== entry.status) {
-      mask |= STATUS;
-      values.push(next.state.status);
-    }
-    if (draft.running !== entry.running) {
-      mask |= RUNNING;
-      values.push(draft.running);
-    }
-    values.push(entry.seq, entry.revision);
-    if (this.#updates[mask]!.run(...values).changes === 0) return 'lost';
+    if (changes === 0) return 'lost';
     // The arguments of a run that somebody asked for by name are that caller's objects.
-    if (next.state.runs.some(({ args }) => args !== null)) return undefined;
+    if (next.state.runs.length > 0 && next.state.runs.some(({ args }) => args !== null)) return undefined;
     return {
       seq: entry.seq,
       revision,
@@ -288,7 +286,7 @@ export class JobTable {
       version: entry.version,
       lines: entry.lines + lines,
       wakeAt: draft.wakeAt,
-      status: next.state.status,
+      status,
       running: draft.running,
       stored: { record: next, revision },
     };
