@@ -57,6 +57,8 @@ export interface History {
 const HOLD = 0.45;
 /** Fraction of a lease by which its holder stops trusting it early. While it cannot renew, it has no more than that left. */
 const MARGIN = 0.1;
+/** Fraction of a lease in which a process that goes on after it stood still has to tell a run that its lease is lost. */
+export const HEED = 0.35;
 /** Leases for which a process may go without a renewal after its way to the store was mended. */
 export const RECOVERY = 2;
 
@@ -156,10 +158,14 @@ export function readHistory(lines: readonly Line[], leaseMs = 1_000): History {
   }
   const stalls = new Map<number, Stall[]>();
   for (const [pid, own] of gaps) {
+    let heedUntil = Number.NEGATIVE_INFINITY;
     for (const gap of own) {
       const isTroubled = isWithin(gap, troubles.get(pid)) || isWithin(gap, troubles.get(EVERYBODY));
-      if (isTroubled) push(stalls, pid, { ...gap, holdMs: 0 });
-      else if (gap.to - gap.from >= leaseMs * HOLD) push(stalls, pid, { ...gap, holdMs: leaseMs * HOLD });
+      // It could not renew, or stands still again before it had the time to tell its runs.
+      const isShort = isTroubled || gap.from < heedUntil;
+      if (!isShort && gap.to - gap.from < leaseMs * HOLD) continue;
+      push(stalls, pid, { ...gap, holdMs: isShort ? 0 : leaseMs * HOLD });
+      heedUntil = gap.to + leaseMs * HEED;
     }
   }
   return { attempts, calls: [...calls.values()], stalls, troubles, leaves, lives, leaseMs, deaths, nodes, oddities };

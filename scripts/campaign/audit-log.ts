@@ -1,5 +1,5 @@
 /** What the tasks' own log says of the promises: nothing twice, and no more at a time than the job allows. */
-import type { Attempt, Call, History, Span } from './attempts.js';
+import { HEED, type Attempt, type Call, type History, type Span } from './attempts.js';
 import type { JobPlan } from './plan.js';
 
 export interface Breach {
@@ -7,8 +7,6 @@ export interface Breach {
   readonly what: string;
 }
 
-/** Fraction of a lease within which a process that goes on has to tell a run that its lease is lost. */
-const HEED = 0.35;
 /** How long the first line of a run may take that was started before its job was paused. */
 const START_MS = 500;
 

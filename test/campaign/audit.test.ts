@@ -80,6 +80,14 @@ describe('the audit of the log', () => {
     expect(checksOf([...frozen, line('start', 10), line('threw', 1_710), told, line('start', 500, early), line('ok', 600, early)])).toEqual(['maxInstances']);
   });
 
+  it('gives a process that stands still again the time that it has lost', () => {
+    const lines = [line('start', 10), line('ok', 2_200), line('start', 1_500, other), line('ok', 2_150, other)];
+    const told = line('abort', 2_190, { aborted: true, code: 'LEASE_LOST' });
+    expect(checksOf([...ticks(0, 300), ...ticks(1_650, 2_200), ...lines, told])).toEqual(['maxInstances']);
+    expect(checksOf([...ticks(0, 300), ...ticks(1_650, 1_700), ...ticks(1_900, 2_200), ...lines, told])).toEqual([]);
+    expect(checksOf([...ticks(0, 1_700), ...ticks(1_900, 2_200), ...lines, told])).toEqual(['maxInstances']);
+  });
+
   it('wants a run to be told that its lease was lost', () => {
     const lasting = [line('start', 10), line('ok', 3_000), line('start', 1_500, other), line('ok', 2_900, other)];
     const frozen = [...ticks(0, 300), ...ticks(1_650, 3_000)];
