@@ -128,6 +128,7 @@ export function readHistory(lines: readonly Line[], leaseMs = 1_000): History {
         leaves.set(line.pid, line.at);
         break;
       case 'bye':
+        if (lives.has(line.pid)) alive(line.pid, line.at);
         deaths.set(line.pid, line.at);
         break;
       case 'trouble':

@@ -136,6 +136,12 @@ describe('the audit of the log', () => {
     expect(checksOf(lines)).toEqual(['maxInstances']);
   });
 
+  it('knows that a process stood still until it left', () => {
+    const lines = [line('start', 10), line('start', 1_500, other), line('ok', 1_950, other), sign('bye', 1_900)];
+    expect(checksOf([...ticks(0, 300), ...lines])).toEqual([]);
+    expect(checksOf([...ticks(0, 1_850), ...lines])).toEqual(['maxInstances']);
+  });
+
   it('takes what a process had begun when it left for cut short', () => {
     expect(checksOf([...ticks(0, 400), line('start', 10), sign('bye', 450), line('start', 460, other), line('ok', 500, other)])).toEqual([]);
   });
