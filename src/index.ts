@@ -3,7 +3,7 @@ export { AsyncScheduler } from './async-scheduler.js';
 // The scheduler's face
 export type { EventFace } from './scheduler/event-face.js';
 export { Job } from './scheduler/job.js';
-export type { ChangeOptions, JobOperations, JobSelector, JobStatistics, LiveRun, RunJobOptions, TriggerInput } from './scheduler/job.js';
+export type { ChangeOptions, JobOperations, JobSelector, JobStatistics, LiveRun, RemoveJobOptions, RunJobOptions, TriggerInput } from './scheduler/job.js';
 export type { JobListQuery } from './scheduler/job-directory.js';
 export type { SyncJob } from './scheduler/defined-set.js';
 export type { ImportOptions, ImportResult } from './scheduler/import.js';
@@ -13,6 +13,8 @@ export type { RunQuery, RunReport, RunReports } from './scheduler/ledger-view.js
 export type { LedgerProblem, LedgerReport } from './scheduler/verify-ledger.js';
 export type { FieldsFirstLogger } from './scheduler/logging.js';
 export type { SchedulerOptions } from './scheduler/options.js';
+export type { EnqueueOptions } from './scheduler/enqueue.js';
+export type { CancelOptions } from './scheduler/run-face.js';
 export type { RunHandle } from './scheduler/run-handles.js';
 export type { JobList, JobSpec, Scheduler } from './scheduler/scheduler.js';
 export type { ArgsOf } from './scheduler/task-face.js';
@@ -117,7 +119,7 @@ export type * from './ports/trigger.js';
 export type { CoalesceMode, JobDefinition, JobPolicy, JobRecord, JobState, JobStatus, OverlapMode, RetryPolicy, TaskFunction, TaskModule } from './model/job.js';
 export type { LedgerEntry, LedgerQuery, SerializedValue, StoredResult, Verdict } from './model/ledger.js';
 export type { BlockingRun, FireRange, JobNotice, RunRef, SkipReason } from './model/notice.js';
-export type { AbortReason, ErrorInfo, RunningRun, RunOutcome, RunRecord, WaitingRun } from './model/run.js';
+export type { ErrorInfo, RunningRun, RunOutcome, RunRecord, WaitingRun } from './model/run.js';
 export type { JobStats } from './model/stats.js';
 export { TaggedSerializer } from './serializers/tagged-serializer.js';
 export type { DurationInput, DurationParts } from './time/duration.js';

@@ -141,15 +141,19 @@ export function rescheduleJob(record: JobRecord, definition: JobDefinition, cont
   return old.write(state, definition);
 }
 
-/** Gone for its users. Live runs keep the record, unseen, until each has its verdict. */
-export function removeJob(record: JobRecord, context: ActContext): Decision | undefined {
+/**
+ * Gone for its users. Live runs keep the record, unseen, until each has its verdict.
+ *
+ * @param abort - asks them to stop.
+ */
+export function removeJob(record: JobRecord, context: ActContext, abort = false): Decision | undefined {
   if (record.state.status === 'removed') return undefined;
   const draft = new Draft(record, context.now, context.node);
   const lastFireTime = record.state.status === 'active' ? skipOverdueSafely(draft, 'removed') : record.state.lastFireTime;
   const kept: RunRecord[] = [];
   for (const run of draft.runs) {
     if (run.state === 'running') {
-      kept.push(run);
+      kept.push(abort && run.abort === null ? { ...run, abort: 'removed' } : run);
       continue;
     }
     draft.writeRun('cancelled', 'removed', run, null);

@@ -31,8 +31,8 @@ export interface RunningRun extends RunBase {
   /** When others may take it over. `null` in a store that dies with this process. */
   readonly leaseUntil: EpochMs | null;
   readonly startedAt: EpochMs;
-  /** Why its holder is asked to abort it, if it is. */
-  readonly abort: AbortReason | null;
+  /** Why its holder is asked to abort it, if it is: `replaced`, `removed`, or what `cancelRun` was given. */
+  readonly abort: string | null;
 }
 
 /** A run that no node executes at the moment. */
@@ -45,8 +45,6 @@ export interface WaitingRun extends RunBase {
 
 /** A live run: it has no verdict yet. */
 export type RunRecord = RunningRun | WaitingRun;
-
-export type AbortReason = 'replaced' | 'cancelled' | 'removed';
 
 /** How an execution ended, as its node saw it. */
 export type RunOutcome =

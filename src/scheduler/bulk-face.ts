@@ -2,14 +2,14 @@ import type { Bulk } from './bulk.js';
 import type { SyncJob } from './defined-set.js';
 import { importJobs, type ImportOptions, type ImportResult } from './import.js';
 import type { JobListQuery } from './job-directory.js';
-import { JobFace } from './job-face.js';
+import { RunFace } from './run-face.js';
 import { listJobs } from './job-list.js';
 import { syncJobs, type SyncOptions } from './sync.js';
 import type { SyncPlan } from './sync-plan.js';
 import { exportListed, type JobExport } from './transfer.js';
 
 /** What a scheduler does with many jobs at a time. */
-export abstract class BulkFace extends JobFace {
+export abstract class BulkFace extends RunFace {
   /**
    * Makes the stored jobs of an owner those that are defined: adds what is missing, changes what differs, and removes what
    * is no longer defined. For the start of a program whose jobs are known in its code. An unchanged job is not written,

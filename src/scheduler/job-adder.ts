@@ -39,7 +39,11 @@ export class JobAdder {
 
   /** @throws as `addJob`. */
   add(loop: StoreLoop, addition: Addition, writer: JobWriter): MaybePromise<StoredJob> {
-    if (mayHaveFired(loop, addition.fresh)) return this.addPast(loop, addition, writer);
+    return mayHaveFired(loop, addition.fresh) ? this.addPast(loop, addition, writer) : this.addNew(loop, addition, writer);
+  }
+
+  /** The same for a job of which the history has nothing to say. @throws as `addJob`. */
+  addNew(loop: StoreLoop, addition: Addition, writer: JobWriter): MaybePromise<StoredJob> {
     const inserted = writer.insert([addition.fresh]);
     const finish = ([stored]: Awaited<typeof inserted>): MaybePromise<StoredJob> =>
       stored === undefined ? this.settleConflict(loop, addition, writer) : this.admit(loop, stored, false, writer);

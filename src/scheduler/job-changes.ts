@@ -37,17 +37,33 @@ export async function changeJob(
   change: (record: JobRecord) => Decision | undefined,
   check?: (record: JobRecord) => MaybePromise<void>,
 ): Promise<JobChangeResult> {
+  const result = await changeRecord(loop, clock, id, (record, revision) => {
+    if (record.state.status === 'removed') throw new JobNotFoundError(id, loop.access.alias);
+    if (ifRevision !== undefined && revision !== ifRevision) throw new JobChangedError(id);
+    return change(record);
+  }, check);
+  if (result === undefined) throw new JobNotFoundError(id, loop.access.alias);
+  return result;
+}
+
+/** The same for a record that may be gone for its users, or gone altogether (`undefined`). */
+export async function changeRecord(
+  loop: StoreLoop,
+  clock: Clock,
+  id: string,
+  change: (record: JobRecord, revision: Revision) => Decision | undefined,
+  check?: (record: JobRecord) => MaybePromise<void>,
+): Promise<JobChangeResult | undefined> {
   const { access } = loop;
   const backOff = new BackOff(id);
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     const read = access.get(id);
     const stored = isThenable(read) ? await read : read;
-    if (stored === undefined || stored.record.state.status === 'removed') throw new JobNotFoundError(id, access.alias);
-    if (ifRevision !== undefined && stored.revision !== ifRevision) throw new JobChangedError(id);
+    if (stored === undefined) return undefined;
     const { record } = stored;
     const checking = check?.(record);
     if (isThenable(checking)) await checking;
-    const decision = change(record);
+    const decision = change(record, stored.revision);
     if (decision === undefined) return { stored, record, decision };
     const askedAt = clock.monotonic();
     const answer = access.commit([{ id, expected: stored.revision, next: decision.next, ledger: decision.ledger }]);

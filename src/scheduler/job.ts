@@ -13,7 +13,7 @@ export interface JobOperations {
   resumeJob(id: string, options?: JobSelector & { readonly catchUp?: boolean | undefined }): Promise<Job | undefined>;
   modifyJob(id: string, changes: JobChanges, options?: ChangeOptions): Promise<Job>;
   rescheduleJob(id: string, trigger: TriggerInput, options?: ChangeOptions): Promise<Job>;
-  removeJob(id: string, options?: JobSelector): Promise<void>;
+  removeJob(id: string, options?: RemoveJobOptions): Promise<void>;
   runJob(id: string, options?: RunJobOptions): Promise<RunHandle>;
   nextRunTimes(id: string, count?: number, options?: JobSelector): Promise<Date[]>;
   getJob(id: string, options?: JobSelector): Promise<Job | undefined>;
@@ -32,6 +32,11 @@ export interface JobSelector {
 export interface ChangeOptions extends JobSelector {
   /** Change the job only if it is still as it was read (`job.revision`). */
   readonly ifRevision?: Revision | undefined;
+}
+
+export interface RemoveJobOptions extends JobSelector {
+  /** Ask the runs that go on to stop, on whichever node. Default `false`: they come to their end. */
+  readonly cancelRunning?: boolean | undefined;
 }
 
 export interface RunJobOptions extends JobSelector {
@@ -182,8 +187,8 @@ export class Job {
   reschedule(trigger: TriggerInput, options: { readonly ifRevision?: Revision | undefined } = {}): Promise<Job> {
     return this.#scheduler.rescheduleJob(this.id, trigger, { ...options, jobStore: this.jobStore });
   }
-  remove(): Promise<void> {
-    return this.#scheduler.removeJob(this.id, { jobStore: this.jobStore });
+  remove(options: { readonly cancelRunning?: boolean | undefined } = {}): Promise<void> {
+    return this.#scheduler.removeJob(this.id, { ...options, jobStore: this.jobStore });
   }
   /** Runs it now, beside its schedule. */
   run(options: { readonly args?: readonly unknown[] | undefined } = {}): Promise<RunHandle> {

@@ -107,7 +107,7 @@ function toReport(entry: LedgerEntry, codec: JobCodec, now: EpochMs): RunReport 
   };
 }
 
-function readResult(stored: StoredResult | null, codec: JobCodec, now: EpochMs): Pick<RunReport, 'result' | 'resultOmitted'> {
+export function readResult(stored: StoredResult | null, codec: JobCodec, now: EpochMs): Pick<RunReport, 'result' | 'resultOmitted'> {
   if (stored === null || stored.expiresAt <= now) return { result: undefined, resultOmitted: null };
   if (stored.value === null) return { result: undefined, resultOmitted: stored.omitted };
   try {

@@ -1,7 +1,11 @@
 import { RunNotSucceededError } from '../errors/job-errors.js';
 import { SchedulerShutdownError } from '../errors/scheduler-errors.js';
+import type { LedgerEntry } from '../model/ledger.js';
 import type { ErrorInfo } from '../model/run.js';
 import type { Clock } from '../ports/clock.js';
+import type { JobCodec } from '../ports/job-codec.js';
+import type { EpochMs } from '../ports/trigger.js';
+import { readResult } from './ledger-view.js';
 import type { RunEnd } from './runner.js';
 import type { StoreLoop } from './store-loop.js';
 
@@ -11,8 +15,8 @@ export interface RunHandle {
   readonly jobId: string;
   /**
    * Resolves with the task's value, rejects with the task's error once no attempt follows, or with
-   * `RunNotSucceededError` when the run ended without having failed (cancelled, abandoned). A run that another
-   * node executed resolves with `undefined`: its value stays there.
+   * `RunNotSucceededError` when the run ended without having failed (cancelled, abandoned). Of a run that another node
+   * executed, the value is the one the history keeps (`resultTtl`, `maxResultSize`); `undefined` where it keeps none.
    */
   result(): Promise<unknown>;
 }
@@ -79,21 +83,26 @@ function newWaiter(): Waiter {
 const POLL_MS = 1_000;
 
 /** Looks into the ledger from time to time: in a shared store another node may be the one that executes the run. */
-export function awaitElsewhere(handles: RunHandles, loop: StoreLoop, clock: Clock, runId: string): void {
+export function awaitElsewhere(handles: RunHandles, loop: StoreLoop, clock: Clock, codec: JobCodec, runId: string): void {
   const look = async (): Promise<void> => {
     if (!handles.isPending(runId)) return;
     try {
       const page = await loop.access.listLedger({ runId, limit: 1 });
       const [entry] = page.entries;
-      if (entry !== undefined) {
-        handles.settle(runId, { verdict: entry.verdict, reason: entry.reason, error: entry.error === null ? undefined : fromErrorInfo(entry.error) });
-      }
+      if (entry !== undefined) handles.settle(runId, endOf(entry, codec, loop.now()));
     } catch {
       // the store is away: the loop says so, and the next look may find it back
     }
     if (handles.isPending(runId)) clock.setTimer(POLL_MS, () => { void look(); }, false);
   };
   clock.setTimer(POLL_MS, () => { void look(); }, false);
+}
+
+/** How a run ended, as the history tells it. */
+export function endOf(entry: LedgerEntry, codec: JobCodec, now: EpochMs): RunEnd {
+  const { verdict, reason, error } = entry;
+  const { result } = readResult(entry.result, codec, now);
+  return { verdict, reason, result, error: error === null ? undefined : fromErrorInfo(error) };
 }
 
 function fromErrorInfo({ name, message, code, stack }: ErrorInfo): Error {

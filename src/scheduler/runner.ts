@@ -200,6 +200,15 @@ export class Runner implements FinishWriteHost {
     return new Promise((resolve) => this.#drained.push(resolve));
   }
 
+  /** Somebody may have asked for runs of this node to be stopped. */
+  async lookForAborts(): Promise<void> {
+    for (const id of [...this.#held.keys()]) {
+      const answer = this.#loop.access.get(id);
+      const stored = isThenable(answer) ? await answer : answer;
+      if (stored !== undefined) this.#obeyAborts(stored.record);
+    }
+  }
+
   abortAll(reason: string): void {
     for (const active of this.activeRuns()) if (active.phase === 'running') active.abort(new JobAbortedError(reason));
   }
@@ -340,10 +349,10 @@ export class Runner implements FinishWriteHost {
       if (reporter.wants('jobExecuted')) {
         reporter.run(active.record, this.#alias, active.run, 'jobExecuted', { durationMs, result: value });
       }
-      if (active.isManual) settled(active.runId, { verdict: 'succeeded', result: value });
+      settled(active.runId, { verdict: 'succeeded', result: value });
     } else if (isFailure(outcome, active) && !decision.notices.some(({ type }) => type === 'jobRetry' || type === 'jobCancelled')) {
       reporter.run(active.record, this.#alias, active.run, 'jobError', { durationMs, error: outcome.error, cause: value });
-      if (active.isManual) settled(active.runId, { verdict: 'failed', error: value });
+      settled(active.runId, { verdict: 'failed', error: value });
     }
   }
 

@@ -1,12 +1,12 @@
 import { BulkFace } from './bulk-face.js';
 import { awaitsStart } from '../core/settle.js';
-import { pauseJob, removeJob, requestRun, rescheduleJob, resumeJob, retryQuarantined, modifyJob } from '../core/edit.js';
+import { pauseJob, removeJob, rescheduleJob, resumeJob, retryQuarantined, modifyJob } from '../core/edit.js';
 import { nextFire } from '../core/fires.js';
 import { InvalidOptionError } from '../errors/errors.js';
 import { JobNotFoundError, NeverFiresError } from '../errors/job-errors.js';
 import { InvalidStateError } from '../errors/scheduler-errors.js';
 import type { JobWriter } from '../ports/job-store.js';
-import { Job, type ChangeOptions, type JobOperations, type JobSelector, type RunJobOptions, type TriggerInput } from './job.js';
+import { Job, type ChangeOptions, type JobOperations, type JobSelector, type RemoveJobOptions, type TriggerInput } from './job.js';
 import type { AnyJobOptions } from './job-adder.js';
 import { asking, checkSelector, isSpent, type Addition, type JobListQuery } from './job-directory.js';
 import type { TaskInput } from './job-factory.js';
@@ -17,9 +17,10 @@ import { isThenable } from './maybe-promise.js';
 import type { SchedulerOptions, Wiring } from './options.js';
 import { refuseUnknownKeys, requireObject } from '../errors/options.js';
 import { flag, isArray, whole } from './policy.js';
-import { awaitElsewhere, type RunHandle } from './run-handles.js';
+import { enqueue, type EnqueueRest, type AnyEnqueueOptions } from './enqueue.js';
+import type { RunHandle } from './run-handles.js';
 import type { StoreLoop } from './store-loop.js';
-import { requireReadable, requireRunnable } from './unreadable.js';
+import { requireReadable } from './unreadable.js';
 import type { ArgsOf } from './task-face.js';
 import type { TaskMap, TaskShapes, TaskRef } from './tasks.js';
 
@@ -118,6 +119,31 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends BulkFace implemen
     return jobs;
   }
 
+  /**
+   * Runs a task once, without a schedule: now, after a `delay`, or `at` an instant. Retries, timeouts, priorities and all
+   * other policies are those of any job, and in a shared store any node may run it. The handle's `result()` is the task's.
+   *
+   * An `id` makes it happen once: while a job with that id waits or runs, or the history has its run, nothing is added, and
+   * the handle is that of the run there is.
+   *
+   * @throws as `addJob`; ConflictingJobIdError when a job with that id is something else than this task, run once.
+   * @example
+   * ```ts
+   * const run = await scheduler.enqueue('welcome', { args: ['ada@example.com'], delay: { minutes: 5 }, retry: 3 });
+   * console.log(await run.result());
+   * ```
+   */
+  enqueue<N extends Extract<keyof T, string>>(task: N, ...rest: EnqueueRest<ArgsOf<T[N]>>): Promise<RunHandle>;
+  enqueue<A extends unknown[]>(task: TaskRef<A>, ...rest: EnqueueRest<NoInfer<A>>): Promise<RunHandle>;
+  enqueue<A extends unknown[]>(task: (...args: A) => unknown, ...rest: EnqueueRest<A>): Promise<RunHandle>;
+  async enqueue(task: TaskInput, options: AnyEnqueueOptions = {}): Promise<RunHandle> {
+    requireObject(options, 'options');
+    const loop = this.directory.require(options.jobStore ?? 'default');
+    await loop.open(this.context());
+    const { adder, handles, codec, tasks } = this;
+    return enqueue({ loop, adder, handles, codec, clock: this.options.clock, check: (definition) => tasks.check(definition) }, task, options);
+  }
+
   /** The job with this id, or `undefined`. */
   async getJob(id: string, options: JobSelector = {}): Promise<Job | undefined> {
     checkSelector(id, options, ['jobStore']);
@@ -212,10 +238,14 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends BulkFace implemen
     return this.handle(loop, result);
   }
 
-  /** Removes a job. Once this has resolved, no new run of it starts anywhere; what runs goes on. @throws JobNotFoundError */
-  async removeJob(id: string, options: JobSelector = {}): Promise<void> {
-    checkSelector(id, options, ['jobStore']);
-    const { loop, result } = await this.change(id, options, removeJob);
+  /**
+   * Removes a job. Once this has resolved, no new run of it starts anywhere; what runs goes on, or with `cancelRunning` is
+   * asked to stop, wherever it runs. @throws JobNotFoundError
+   */
+  async removeJob(id: string, options: RemoveJobOptions = {}): Promise<void> {
+    checkSelector(id, options, ['jobStore', 'cancelRunning']);
+    const cancelRunning = flag(options.cancelRunning, 'cancelRunning');
+    const { loop, result } = await this.change(id, options, (record, context) => removeJob(record, context, cancelRunning));
     this.reporter.job(result.record, loop.access.alias, { type: 'jobRemoved', reason: 'requested' });
   }
 
@@ -233,34 +263,6 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends BulkFace implemen
     }
     this.reporter.scheduler({ type: 'allJobsRemoved', jobStore: options.jobStore ?? null, count });
     return count;
-  }
-
-  /**
-   * Runs a job now, beside its schedule and even if it is paused. It takes a slot of `maxInstances`, and waits for one
-   * if none is free.
-   *
-   * @throws JobNotFoundError, InvalidOptionError; InvalidStateError for a job in quarantine.
-   */
-  async runJob(id: string, options: RunJobOptions = {}): Promise<RunHandle> {
-    checkSelector(id, options, ['jobStore', 'args']);
-    const { args } = options;
-    if (args !== undefined && !isArray(args)) throw new InvalidOptionError('args', args, 'an array of arguments');
-    let handle: RunHandle | undefined;
-    try {
-      const { loop } = await this.change(id, options, (record, context) => {
-        requireRunnable(record);
-        const requested = requestRun(record, args === undefined ? null : Object.freeze([...args]), context, this.tasks.versionOf(record.definition));
-        // Before the write, because the run may be over by the time it returns.
-        if (handle !== undefined) this.handles.discard(handle.runId);
-        handle = this.handles.create(id, requested.id);
-        return requested.decision;
-      }, ({ definition }) => (args === undefined ? undefined : this.tasks.check(definition, args)));
-      if (loop.access.store.shared && handle !== undefined) awaitElsewhere(this.handles, loop, this.options.clock, handle.runId);
-    } catch (error) {
-      if (handle !== undefined) this.handles.discard(handle.runId);
-      throw error;
-    }
-    return handle as unknown as RunHandle;
   }
 
   /** Puts a job from quarantine back to work. @throws JobNotFoundError, InvalidStateError, and what its trigger throws. */

@@ -4,24 +4,7 @@ import { StoreFailedError } from '../errors/scheduler-errors.js';
 import type { JobRecord } from '../model/job.js';
 import type { LedgerQuery } from '../model/ledger.js';
 import type { Clock } from '../ports/clock.js';
-import type {
-  AnnounceRequest,
-  ClaimRequest,
-  ClaimScope,
-  JobChange,
-  JobDemand,
-  JobPage,
-  JobQuery,
-  JobStore,
-  JobWriter,
-  LedgerPage,
-  LedgerPageRequest,
-  MaybePromise,
-  Member,
-  Revision,
-  StoreContext,
-  StoredJob,
-} from '../ports/job-store.js';
+import type { AnnounceRequest, ClaimRequest, ClaimScope, JobChange, JobDemand, JobPage, JobQuery, JobStore, JobWriter, Lease, LeaseRequest, LedgerPage, LedgerPageRequest, MaybePromise, Member, Revision, StoreContext, StoredJob } from '../ports/job-store.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { isThenable } from './maybe-promise.js';
 
@@ -160,6 +143,14 @@ export class StoreAccess {
 
   maintain(now: EpochMs): MaybePromise<boolean> {
     return this.#call('keep house', () => this.store.maintain?.(now) ?? false);
+  }
+
+  lease(key: string): MaybePromise<Lease | undefined> {
+    return this.#call('read a lease', () => this.store.leases.get(key));
+  }
+
+  acquireLease(request: LeaseRequest): MaybePromise<Lease | undefined> {
+    return this.#call('take a lease', () => this.store.leases.acquire(request));
   }
 
   /** The store's own time. To be asked only of a store that has one. */

@@ -8,6 +8,7 @@ import type { JobCodec } from '../ports/job-codec.js';
 import type { ClaimScope, JobChange, MaybePromise, StoreContext, StoredJob } from '../ports/job-store.js';
 import type { Logger } from '../ports/logger.js';
 import type { EpochMs } from '../ports/trigger.js';
+import { AbortNotes } from './abort-notes.js';
 import type { BindContext } from './active-run.js';
 import { BatchSize } from './batch-size.js';
 import type { ClockWatch } from './clock-watch.js';
@@ -88,6 +89,7 @@ export class StoreLoop {
   #overlooked = 0;
   readonly #chores: StoreChores;
   readonly #batch: BatchSize;
+  readonly #aborts: AbortNotes;
   #timer: TimerHandle | undefined;
   /** When the timer goes off, in wall time. */
   #plannedAt = Number.POSITIVE_INFINITY;
@@ -108,6 +110,7 @@ export class StoreLoop {
     this.#storeClock = new StoreClock(access, deps.clock, deps.leaseMs);
     this.runner = new Runner(this, deps);
     this.#chores = new StoreChores(this, deps);
+    this.#aborts = new AbortNotes(this, deps);
     this.membership = new Membership(this, deps);
     this.#batch = new BatchSize(access.store.batchSize ?? deps.batchSize, deps.batchSize);
     this.#executes = (jobId, run) => this.runner.executes(jobId, run);
@@ -153,7 +156,10 @@ export class StoreLoop {
     this.#unwatchClock ??= this.#deps.clock.onJump?.(this.#wakeUp);
     if (this.#unwatch === undefined) {
       try {
-        this.#unwatch = await this.access.watch(this.#wakeUp);
+        this.#unwatch = await this.access.watch(() => {
+          this.wake();
+          this.#aborts.look();
+        });
       } catch (error) {
         // A hint is no promise: polling goes on without it.
         this.#deps.logger.warn('the job store cannot watch for changes; they are found by polling', { error, jobStore: this.access.alias });
@@ -394,7 +400,10 @@ export class StoreLoop {
     const record = next ?? before;
     this.publish(record, decision);
     if (next !== null) {
-      if (before.state.runs.length > 0) this.runner.noteRecord(before, next, revision, askedAt);
+      if (before.state.runs.length > 0) {
+        this.runner.noteRecord(before, next, revision, askedAt);
+        if (this.access.store.shared) this.#aborts.leave(before, next);
+      }
       for (const run of start) this.#launch(next, run, revision, askedAt);
     }
   }
@@ -409,7 +418,7 @@ export class StoreLoop {
       }
     }
     for (const entry of decision.ledger) {
-      if (entry.manual && entry.runId !== null && entry.verdict !== 'succeeded' && entry.verdict !== 'failed') {
+      if (entry.runId !== null && entry.verdict !== 'succeeded' && entry.verdict !== 'failed') {
         this.#deps.settled(entry.runId, { verdict: entry.verdict, reason: entry.reason });
       }
     }

@@ -1,0 +1,95 @@
+import { ConflictingJobIdError } from '../errors/job-errors.js';
+import { InvalidOptionError } from '../errors/errors.js';
+import type { JobDefinition, JobRecord } from '../model/job.js';
+import type { Clock } from '../ports/clock.js';
+import type { JobCodec } from '../ports/job-codec.js';
+import type { MaybePromise } from '../ports/job-store.js';
+import { toMs, type DurationInput } from '../time/duration.js';
+import { toInstant, type InstantInput } from '../time/instant.js';
+import type { JobAdder } from './job-adder.js';
+import type { TaskInput } from './job-factory.js';
+import type { InTransaction, JobOptions } from './job-options.js';
+import { nonEmpty } from './policy.js';
+import { awaitElsewhere, endOf, type RunHandle, type RunHandles } from './run-handles.js';
+import type { StoreLoop } from './store-loop.js';
+
+/** What can be said of a task that is run once. */
+export interface EnqueueOptions extends Omit<JobOptions, 'paused' | 'replaceExisting' | 'startTime' | 'endTime' | 'maxRuns'>, InTransaction {
+  /** How long to wait. Default: not at all. */
+  readonly delay?: DurationInput | undefined;
+  /** In place of a delay: the instant. One that has passed is now. */
+  readonly at?: InstantInput | undefined;
+}
+
+export type AnyEnqueueOptions = EnqueueOptions & { readonly args?: readonly unknown[] | undefined };
+
+/** `options` may be left out exactly when nothing in it is required. */
+export type EnqueueRest<A extends readonly unknown[]> = [] extends A
+  ? [options?: EnqueueOptions & { readonly args?: A | undefined }]
+  : [options: EnqueueOptions & { readonly args: A }];
+
+export interface EnqueueHost {
+  readonly loop: StoreLoop;
+  readonly adder: JobAdder;
+  readonly handles: RunHandles;
+  readonly codec: JobCodec;
+  readonly clock: Clock;
+  check(definition: JobDefinition): MaybePromise<void>;
+}
+
+const REFUSED = ['paused', 'replaceExisting', 'startTime', 'endTime', 'maxRuns'];
+const ONCE = 'a task that is run once knows `delay` and `at`; what has a schedule is added with addJob';
+
+/** A job with one fire time, and a handle for its run. @throws as `addJob` */
+export async function enqueue(host: EnqueueHost, task: TaskInput, options: AnyEnqueueOptions): Promise<RunHandle> {
+  const { loop, adder, handles, codec, clock } = host;
+  const { client, delay, at, ...given } = options;
+  for (const key of REFUSED) if (key in given) throw new InvalidOptionError(key, (given as Record<string, unknown>)[key], `nothing: ${ONCE}`);
+  const fireTime = Math.max(loop.now(), dueTime(loop.now(), delay, at));
+  const id = given.id === undefined ? `run:${globalThis.crypto.randomUUID()}` : nonEmpty(given.id, 'id');
+  const writer = client === undefined ? loop.access : loop.access.within(client);
+  const addition = adder.prepare(loop, task, new Date(fireTime), { ...given, id });
+  await host.check(addition.fresh.definition);
+
+  const awaited = (runId: string): RunHandle => {
+    const handle = handles.create(id, runId);
+    if (loop.access.store.shared) awaitElsewhere(handles, loop, clock, codec, runId);
+    return handle;
+  };
+  if (given.id !== undefined) {
+    const { entries } = await loop.access.listLedger({ jobId: id, newestFirst: true, limit: 1 });
+    const [entry] = entries;
+    if (entry !== undefined && entry.runId !== null && (await writer.get(id)) === undefined) {
+      const handle = handles.create(id, entry.runId);
+      handles.settle(entry.runId, endOf(entry, codec, loop.now()));
+      return handle;
+    }
+  }
+  // Before the write, because the run may be over by the time it returns.
+  const handle = awaited(`${id}@${fireTime}`);
+  try {
+    await adder.addNew(loop, addition, writer);
+    return handle;
+  } catch (error) {
+    handles.discard(handle.runId);
+    if (!(error instanceof ConflictingJobIdError) || given.id === undefined) throw error;
+    const existing = await writer.get(id);
+    const runId = existing === undefined ? undefined : soleRun(existing.record, addition.fresh);
+    if (runId === undefined) throw error;
+    return awaited(runId);
+  }
+}
+
+function dueTime(now: number, delay: DurationInput | undefined, at: InstantInput | undefined): number {
+  if (at === undefined) return now + toMs(delay ?? 0, 'delay');
+  if (delay !== undefined) throw new InvalidOptionError('at', at, 'nothing beside `delay`: one of the two says when');
+  return toInstant(at, 'at');
+}
+
+/** The id of the one run of a job that was enqueued for the same task; `undefined` when it is something else. */
+function soleRun({ definition, state }: JobRecord, wanted: JobRecord): string | undefined {
+  if (definition.trigger.kind !== wanted.definition.trigger.kind || definition.task !== wanted.definition.task) return undefined;
+  const [run] = state.runs;
+  if (run !== undefined) return run.id;
+  return state.nextFireTime === null ? undefined : `${wanted.id}@${state.nextFireTime}`;
+}

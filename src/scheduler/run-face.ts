@@ -1,0 +1,74 @@
+import { cancelRun } from '../core/cancel.js';
+import { requestRun } from '../core/edit.js';
+import { InvalidOptionError } from '../errors/errors.js';
+import { refuseUnknownKeys } from '../errors/options.js';
+import type { JobSelector, RunJobOptions } from './job.js';
+import { changeRecord } from './job-changes.js';
+import { checkSelector } from './job-directory.js';
+import { JobFace } from './job-face.js';
+import { isArray, nonEmpty } from './policy.js';
+import { awaitElsewhere, type RunHandle } from './run-handles.js';
+import { requireRunnable } from './unreadable.js';
+
+export interface CancelOptions extends JobSelector {
+  /** Why: for the history, the event, and the task, as `signal.reason.reason`. Default `'cancelled'`. */
+  readonly reason?: string | undefined;
+}
+
+/** What a scheduler does with single runs. */
+export abstract class RunFace extends JobFace {
+  /**
+   * Runs a job now, beside its schedule and even if it is paused. It takes a slot of `maxInstances`, and waits for one
+   * if none is free.
+   *
+   * @throws JobNotFoundError, InvalidOptionError; InvalidStateError for a job in quarantine.
+   */
+  async runJob(id: string, options: RunJobOptions = {}): Promise<RunHandle> {
+    checkSelector(id, options, ['jobStore', 'args']);
+    const { args } = options;
+    if (args !== undefined && !isArray(args)) throw new InvalidOptionError('args', args, 'an array of arguments');
+    let handle: RunHandle | undefined;
+    try {
+      const { loop } = await this.change(id, options, (record, context) => {
+        requireRunnable(record);
+        const requested = requestRun(record, args === undefined ? null : Object.freeze([...args]), context, this.tasks.versionOf(record.definition));
+        // Before the write, because the run may be over by the time it returns.
+        if (handle !== undefined) this.handles.discard(handle.runId);
+        handle = this.handles.create(id, requested.id);
+        return requested.decision;
+      }, ({ definition }) => (args === undefined ? undefined : this.tasks.check(definition, args)));
+      if (loop.access.store.shared && handle !== undefined) awaitElsewhere(this.handles, loop, this.options.clock, this.codec, handle.runId);
+    } catch (error) {
+      if (handle !== undefined) this.handles.discard(handle.runId);
+      throw error;
+    }
+    return handle as unknown as RunHandle;
+  }
+
+  /**
+   * Calls a run off, wherever it is: one that waits (for a slot, for its next attempt) never begins; one that runs is asked
+   * to stop by its `signal`, on whichever node has it, and is `cancelled` unless it succeeds all the same. Resolves when
+   * that is written, not when the task has stopped. The job goes on with its next fire time.
+   *
+   * @param runId - as in events, in the history and in `currentRun()`.
+   * @returns whether there was something to call off: `false` for a run that is over, or was never there.
+   * @throws InvalidOptionError, UnknownStoreError, StoreFailedError
+   * @example
+   * ```ts
+   * const run = await scheduler.runJob('export');
+   * await scheduler.cancelRun(run.runId, { reason: 'the user changed their mind' });
+   * ```
+   */
+  async cancelRun(runId: string, options: CancelOptions = {}): Promise<boolean> {
+    refuseUnknownKeys(options, '', ['jobStore', 'reason']);
+    const jobId = /^(.+)[@#]-?\d+$/s.exec(nonEmpty(runId, 'runId'))?.[1];
+    if (jobId === undefined) throw new InvalidOptionError('runId', runId, 'the id of a run, such as "report@1767225600000"');
+    const reason = options.reason === undefined ? 'cancelled' : nonEmpty(options.reason, 'reason');
+    for (const loop of options.jobStore === undefined ? this.directory.loops : [this.directory.require(options.jobStore)]) {
+      await loop.open(this.context());
+      const result = await changeRecord(loop, this.options.clock, jobId, (record) => cancelRun(record, runId, reason, { now: loop.now(), node: this.node }));
+      if (result?.decision !== undefined) return true;
+    }
+    return false;
+  }
+}

@@ -1,0 +1,222 @@
+import { currentRun, InvalidOptionError, IntervalTrigger, JobAbortedError, RunNotSucceededError } from 'punctual';
+import { JsonJobStore, VirtualClock } from 'punctual/testing';
+import { describe, expect, it } from 'vitest';
+import { failure, makeWorld, SECOND, START, START_MS } from './support/world.js';
+
+/** Two nodes on one durable store. */
+function twoNodes(): { clock: VirtualClock; store: JsonJobStore; a: ReturnType<typeof makeWorld>; b: ReturnType<typeof makeWorld> } {
+  const clock = new VirtualClock(START);
+  const store = new JsonJobStore({ shared: true });
+  const options = { clock, jobStores: { default: store } };
+  return { clock, store, a: makeWorld({ ...options, node: 'node-a' }), b: makeWorld({ ...options, node: 'node-b' }) };
+}
+
+describe('enqueue', () => {
+  it('runs a task once, at once, after a delay or at an instant, and answers its result', async () => {
+    const { clock, scheduler, seconds } = makeWorld();
+    const add = scheduler.defineTask('add', (x: number, y: number) => [x + y, seconds()]);
+    await scheduler.start();
+    const now = await scheduler.enqueue(add, { args: [1, 2] });
+    const delayed = await scheduler.enqueue(add, { args: [3, 4], delay: { seconds: 5 } });
+    const later = await scheduler.enqueue(add, { args: [5, 6], at: new Date(START_MS + 8 * SECOND) });
+    const past = await scheduler.enqueue(() => 'a bare function', { at: new Date(0) });
+    await clock.advance({ seconds: 10 });
+    expect(await now.result()).toEqual([3, 0]);
+    expect(await delayed.result()).toEqual([7, 5]);
+    expect(await later.result()).toEqual([11, 8]);
+    expect(await past.result()).toBe('a bare function');
+    expect(await scheduler.getJobs()).toEqual([]);
+    expect((await scheduler.getRuns()).map(({ verdict }) => verdict)).toEqual(['succeeded', 'succeeded', 'succeeded', 'succeeded']);
+  });
+
+  it('retries, and answers the last error', async () => {
+    const { clock, scheduler } = makeWorld();
+    await scheduler.start();
+    let attempts = 0;
+    const run = await scheduler.enqueue(
+      () => {
+        attempts += 1;
+        throw new TypeError(`attempt ${attempts}`);
+      },
+      { retry: { maxAttempts: 3, delay: SECOND }, priority: 5 },
+    );
+    const error = failure(run.result());
+    await clock.advance({ minutes: 1 });
+    expect(await error).toMatchObject({ name: 'TypeError', message: 'attempt 3' });
+  });
+
+  it('happens once for an id: while it waits, while it runs, and once it is history', async () => {
+    const { clock, a, b } = twoNodes();
+    const runs: string[] = [];
+    for (const { scheduler } of [a, b]) {
+      scheduler.defineTask('charge', async (what: string) => {
+        runs.push(what);
+        await clock.sleep(SECOND);
+        return `charged ${what}`;
+      });
+      scheduler.defineTask('other', () => undefined);
+      await scheduler.start();
+    }
+    const enqueue = (world: typeof a, what: string) => world.scheduler.enqueue('charge', { id: 'order-1', args: [what], delay: 2 * SECOND });
+    const first = await enqueue(a, 'first');
+    const waiting = await enqueue(b, 'second');
+    expect(waiting.runId).toBe(first.runId);
+    await clock.advance(2 * SECOND + 100);
+    const running = await enqueue(b, 'third');
+    expect(running.runId).toBe(first.runId);
+    await clock.advance(5 * SECOND);
+    const over = await enqueue(a, 'fourth');
+    expect(over.runId).toBe(first.runId);
+    await clock.advance(5 * SECOND);
+    expect(await Promise.all([first, waiting, running, over].map((run) => run.result()))).toEqual(Array(4).fill('charged first'));
+    expect(runs).toEqual(['first']);
+    await a.scheduler.addJob('other', new IntervalTrigger({ hours: 1 }), { id: 'hourly' });
+    expect(await failure(a.scheduler.enqueue('other', { id: 'hourly' }))).toMatchObject({ code: 'CONFLICTING_JOB_ID' });
+    expect(await failure(a.scheduler.enqueue('charge', { id: 'hourly', args: ['x'] }))).toMatchObject({ code: 'CONFLICTING_JOB_ID' });
+  });
+
+  it('answers the result of a run that another node had, as the history keeps it', async () => {
+    const { clock, a, b } = twoNodes();
+    b.scheduler.defineTask('abroad', () => ({ at: new Date(0), node: currentRun().runId.split('@')[0] }));
+    b.scheduler.defineTask('fails', () => { throw new RangeError('abroad'); });
+    // Known to this node, and not to be run by it.
+    const ref = { abroad: a.scheduler.defineTask('abroad', () => 'here'), fails: a.scheduler.defineTask('fails', () => 'here') };
+    await b.scheduler.start();
+    const run = await a.scheduler.enqueue(ref.abroad, { id: 'x' });
+    const fails = failure((await a.scheduler.enqueue(ref.fails)).result());
+    await clock.advance({ seconds: 40 });
+    expect(await run.result()).toEqual({ at: new Date(0), node: 'x' });
+    expect(await fails).toMatchObject({ name: 'RangeError', message: 'abroad' });
+  });
+
+  it('refuses what makes no sense, and adds nothing then', async () => {
+    const { scheduler } = makeWorld();
+    const task = (): void => undefined;
+    const wrong: [object, string][] = [
+      [{ delay: 1, at: new Date() }, 'delay'],
+      [{ delay: -1 }, 'delay'],
+      [{ at: 'tomorrow' }, 'at'],
+      [{ paused: true }, 'paused'],
+      [{ maxRuns: 3 }, 'maxRuns'],
+      [{ replaceExisting: true }, 'replaceExisting'],
+      [{ id: '' }, 'id'],
+      [{ wait: 5 }, 'wait'],
+    ];
+    for (const [options, name] of wrong) {
+      const error = await failure(scheduler.enqueue(task, options as never));
+      expect(error.message).toContain(`\`${name}\``);
+    }
+    expect(await failure(scheduler.enqueue(task, { delay: 1, at: new Date() }))).toBeInstanceOf(InvalidOptionError);
+    expect(await scheduler.getJobs()).toEqual([]);
+  });
+});
+
+describe('cancelRun', () => {
+  it('stops a run that goes on, on this node', async () => {
+    const { clock, scheduler, recorder } = makeWorld();
+    await scheduler.start();
+    let reason: unknown;
+    const run = await scheduler.enqueue(async () => {
+      const { signal } = currentRun();
+      signal.addEventListener('abort', () => { ({ reason } = signal); });
+      await clock.sleep({ hours: 1 }, signal);
+    });
+    const result = failure(run.result());
+    await clock.advance(SECOND);
+    expect(await scheduler.cancelRun(run.runId, { reason: 'no longer wanted' })).toBe(true);
+    await clock.advance(1);
+    expect(reason).toBeInstanceOf(JobAbortedError);
+    expect(reason).toMatchObject({ reason: 'no longer wanted' });
+    expect(await result).toBeInstanceOf(RunNotSucceededError);
+    expect(recorder.of('jobCancelled')).toMatchObject([{ runId: run.runId, reason: 'no longer wanted' }]);
+    expect(await scheduler.getRuns()).toMatchObject([{ verdict: 'cancelled', reason: 'no longer wanted' }]);
+    expect(await scheduler.cancelRun(run.runId)).toBe(false);
+  });
+
+  it('keeps a run that waits from beginning, and lets its job go on', async () => {
+    const { clock, scheduler } = makeWorld();
+    await scheduler.start();
+    const ran: number[] = [];
+    const job = await scheduler.addJob(() => { ran.push(currentRun().attempt); throw new Error('again'); }, new IntervalTrigger({ seconds: 10 }), {
+      id: 'job',
+      retry: { maxAttempts: 5, delay: { seconds: 3 }, backoff: 'fixed' },
+    });
+    await clock.advance(11 * SECOND);
+    const [live] = (await job.refresh())!.runs;
+    expect(live).toMatchObject({ state: 'retrying' });
+    expect(await scheduler.cancelRun(live!.runId)).toBe(true);
+    await clock.advance(8 * SECOND);
+    expect(ran).toEqual([1]);
+    expect(await scheduler.getRuns()).toMatchObject([{ verdict: 'cancelled', reason: 'cancelled', attempt: 1 }]);
+    await clock.advance(2 * SECOND);
+    expect(ran).toEqual([1, 1]);
+    expect((await scheduler.verifyLedger()).ok).toBe(true);
+  });
+
+  it('calls off work that was enqueued for later, by removing its job', async () => {
+    const { clock, scheduler } = makeWorld();
+    await scheduler.start();
+    const run = await scheduler.enqueue(() => 'ran', { delay: SECOND });
+    const result = failure(run.result());
+    await scheduler.removeJob(run.jobId);
+    await clock.advance({ minutes: 1 });
+    expect(await scheduler.getRuns({ verdict: 'succeeded' })).toEqual([]);
+    await scheduler.shutdown();
+    expect(await result).toBeInstanceOf(Error);
+  });
+
+  it('reaches the node that has the run long before a lease is renewed', async () => {
+    const { clock, a, b } = twoNodes();
+    const aborted: number[] = [];
+    b.scheduler.defineTask('work', async () => {
+      const { signal } = currentRun();
+      signal.addEventListener('abort', () => aborted.push(clock.now()));
+      await clock.sleep({ hours: 1 }, signal);
+    });
+    a.scheduler.defineTask('none', () => undefined);
+    await b.scheduler.start();
+    await a.scheduler.start();
+    await b.scheduler.addJob('work', new Date(START_MS + SECOND), { id: 'job' });
+    await clock.advance(1_200);
+    const asked = clock.now();
+    expect(await a.scheduler.cancelRun(`job@${START_MS + SECOND}`, { reason: 'from afar' })).toBe(true);
+    expect(await a.scheduler.cancelRun(`job@${START_MS + SECOND}`), 'it is asked already').toBe(false);
+    await clock.advance(10 * SECOND);
+    expect(aborted).toHaveLength(1);
+    expect(aborted[0]! - asked).toBeLessThan(1_000);
+    expect(await a.scheduler.getRuns()).toMatchObject([{ verdict: 'cancelled', reason: 'from afar', node: 'node-b' }]);
+  });
+
+  it('finds a run of a job that was removed, and refuses what is no id of a run', async () => {
+    const { clock, scheduler } = makeWorld();
+    await scheduler.start();
+    await scheduler.addJob(() => clock.sleep({ hours: 1 }, currentRun().signal), new IntervalTrigger({ seconds: 10 }), { id: 'a@b#c' });
+    await clock.advance(10 * SECOND);
+    await scheduler.removeJob('a@b#c');
+    expect(await scheduler.cancelRun(`a@b#c@${START_MS + 10 * SECOND}`)).toBe(true);
+    await clock.advance(1);
+    expect(await scheduler.getRuns({ verdict: 'cancelled' })).toHaveLength(1);
+    expect(await scheduler.cancelRun('nobody@1')).toBe(false);
+    for (const id of ['a@b#c', '', 7]) expect(await failure(scheduler.cancelRun(id as string))).toBeInstanceOf(InvalidOptionError);
+    expect(await failure(scheduler.cancelRun('a@1', { jobStore: 'elsewhere' }))).toMatchObject({ code: 'UNKNOWN_STORE' });
+  });
+});
+
+describe('removeJob with cancelRunning', () => {
+  it('stops what runs, and without it lets that come to its end', async () => {
+    const { clock, scheduler } = makeWorld();
+    await scheduler.start();
+    for (const id of ['stopped', 'left']) {
+      await scheduler.addJob(() => clock.sleep({ seconds: 30 }, currentRun().signal), new IntervalTrigger({ minutes: 1 }), { id });
+    }
+    await clock.advance({ seconds: 65 });
+    await (await scheduler.getJob('stopped'))!.remove({ cancelRunning: true });
+    await scheduler.removeJob('left');
+    await clock.advance({ minutes: 5 });
+    const ends = await scheduler.getRuns({ verdict: ['succeeded', 'cancelled', 'failed'] });
+    expect(ends.map(({ jobId, verdict, reason }) => [jobId, verdict, reason])).toEqual([
+      ['stopped', 'cancelled', 'removed'],
+      ['left', 'succeeded', null],
+    ]);
+  });
+});
