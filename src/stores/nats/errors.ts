@@ -96,6 +96,7 @@ function fromDriver(error: Error, whole: unknown): NatsStoreError | JobUnstorabl
     case 'AuthorizationError':
     case 'UserAuthenticationExpiredError':
       return unusable('bad-login', 'NATS refuses the login. Check user and password, token or credentials, and the authorization of the server.');
+    case 'NoResponders':
     case 'NoRespondersError':
       return unusable('unreachable', 'JetStream does not answer: the stream has no leader for now, or JetStream was turned off. Check the servers (nats server report jetstream).');
     case 'ClosedConnectionError':

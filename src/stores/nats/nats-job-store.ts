@@ -17,6 +17,7 @@ import type {
 import type { EpochMs } from '../../ports/trigger.js';
 import { loadDriver, type NatsConnectionLike } from './driver.js';
 import { NatsStoreError, translate } from './errors.js';
+import { inTime } from '../shared/in-time.js';
 import { Link } from './link.js';
 import { Node } from './node.js';
 import { readSettings, type NatsJobStoreOptions, type Settings } from './options.js';
@@ -97,7 +98,7 @@ export class NatsJobStore implements JobStore {
     else {
       const own = await driver.connect(source.config);
       connection = own;
-      end = async () => inTime(context, own.close());
+      end = async () => inTime(context.clock, MOST_END_MS, own.close());
     }
     const link = new Link(connection, driver, context.clock, timeoutMs);
     const close = async (): Promise<void> => {
@@ -118,7 +119,7 @@ export class NatsJobStore implements JobStore {
   async close(): Promise<void> {
     const node = this.#node;
     this.#node = undefined;
-    if (node !== undefined) await node.close((work) => inTime(node.context, work));
+    if (node !== undefined) await node.close(MOST_END_MS);
   }
 
   async insert(records: readonly JobRecord[]): Promise<readonly (StoredJob | undefined)[]> {
@@ -166,16 +167,4 @@ export class NatsJobStore implements JobStore {
     if (this.#node !== undefined) return this.#node;
     throw new NatsStoreError('closed', 'This NatsJobStore is not open. A scheduler opens it; on your own, call open() first.');
   }
-}
-
-/** Waits until `work` is done, well or not, or the time is up: a server that hangs must not hold up an end. */
-async function inTime({ clock }: StoreContext, work: Promise<unknown>): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = clock.setTimer(MOST_END_MS, resolve);
-    const done = (): void => {
-      timer.cancel();
-      resolve();
-    };
-    work.then(done, done);
-  });
 }

@@ -1,5 +1,6 @@
 import type { JobPage, JobQuery, StoreContext, StoredJob } from '../../ports/job-store.js';
 import { parseJson } from '../../serializers/parse-object.js';
+import { inTime } from '../shared/in-time.js';
 import { Claims } from './claims.js';
 import type { NatsMessage, NatsSubscription } from './driver.js';
 import { Feed } from './feed.js';
@@ -20,7 +21,6 @@ import type { Names } from './streams.js';
 
 /** What there is while a store is open, put together. */
 export class Node {
-  readonly context: StoreContext;
   readonly index: JobIndex;
   readonly jobs: JobTable;
   readonly claims: Claims;
@@ -29,6 +29,7 @@ export class Node {
   readonly members: NatsMembers;
   readonly clock: ServerClock;
   readonly housekeeping: Housekeeping;
+  readonly #context: StoreContext;
   readonly #link: Link;
   readonly #names: Names;
   readonly #timeoutMs: number;
@@ -44,7 +45,7 @@ export class Node {
 
   constructor(link: Link, names: Names, context: StoreContext, { timeoutMs, perJob }: Settings, end: () => Promise<void>) {
     const { clock } = context;
-    this.context = context;
+    this.#context = context;
     this.#link = link;
     this.#names = names;
     this.#timeoutMs = timeoutMs;
@@ -81,10 +82,10 @@ export class Node {
     }
   }
 
-  /** @param inTime - waits for something, and not too long. */
-  async close(inTime: (work: Promise<unknown>) => Promise<void>): Promise<void> {
+  /** @param mostMs - how long what was still to be written is waited for. */
+  async close(mostMs: number): Promise<void> {
     this.#listeners.clear();
-    await inTime(this.#outbox.flush());
+    await inTime(this.#context.clock, mostMs, this.#outbox.flush());
     this.#stop();
     await this.#end();
   }
@@ -175,7 +176,7 @@ export class Node {
   #changed(): void {
     if (this.#isTelling || this.#listeners.size === 0) return;
     this.#isTelling = true;
-    this.context.clock.defer(() => {
+    this.#context.clock.defer(() => {
       this.#isTelling = false;
       for (const listener of this.#listeners) listener();
     });

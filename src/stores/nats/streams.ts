@@ -48,6 +48,7 @@ export function namesOf(bucket: string): Names {
 /** Makes what is not there yet, and looks whether what is there is ours. @throws NatsStoreError */
 export async function prepareStreams(link: Link, names: Names, { replicas, maxBytes, perJob, maxAgeMs }: Settings): Promise<void> {
   requireServer(link);
+  await requireJetStream(link);
   // The form of a KV bucket, so that any tool for those shows and repairs what is in it.
   const bucket = {
     num_replicas: replicas,
@@ -91,6 +92,16 @@ function requireServer(link: Link): void {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (major < OLDEST_SERVER[0] || (major === OLDEST_SERVER[0] && minor < OLDEST_SERVER[1])) {
     throw new NatsStoreError('old-server', `NatsJobStore needs NATS 2.9 or later, and the server is ${version === '' ? 'unknown' : version}. Bring it up to date.`);
+  }
+}
+
+async function requireJetStream(link: Link): Promise<void> {
+  try {
+    await link.api('INFO');
+  } catch (error) {
+    const isSilent = error instanceof NatsStoreError && error.reason === 'unreachable' && link.info?.jetstream !== true;
+    if (!isSilent) throw error;
+    throw new NatsStoreError('no-jetstream', 'JetStream is not on. Start the server with -js (or a jetstream block in its configuration), and give the account JetStream.', { cause: error });
   }
 }
 
