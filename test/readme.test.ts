@@ -3,12 +3,14 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DateTime } from 'luxon';
 import * as punctual from 'punctual';
+import * as nats from 'punctual/nats';
 import * as postgres from 'punctual/postgres';
 import * as sqlite from 'punctual/sqlite';
 import { describe, expect, it } from 'vitest';
 import { EVENT_MASKS } from '../src/events/masks.js';
 import { BUILT_IN_POLICY, POLICY_OPTIONS } from '../src/scheduler/policy.js';
 import { manifest } from '../scripts/subpaths.mjs';
+import { readSettings as readNatsSettings } from '../src/stores/nats/options.js';
 import { readSettings as readPostgresSettings } from '../src/stores/postgres/options.js';
 import { readSettings } from '../src/stores/sqlite/options.js';
 import { readSnippets, runSnippet, typeErrors, type Snippet } from './support/snippets.js';
@@ -177,6 +179,26 @@ describe('the tables of the README', () => {
     expect([...sentence.matchAll(/`([a-z-]+)`/g)].map(([, reason]) => reason!).slice(1)).toEqual(reasons);
   });
 
+  it('have every option of the NATS store, with its default', () => {
+    const [body] = /export interface NatsJobStoreOptions [^]*?^}/m.exec(read('src/stores/nats/options.ts'))!;
+    const inner = [...body.matchAll(/^ {8}readonly (\w+)\?/gm)].map(([, name]) => `ledger.${name!}`);
+    const outer = [...body.matchAll(/^ {2}readonly (\w+)\?/gm)].map(([, name]) => name!);
+    const rows = table('NATS option');
+    expect(rows.flatMap(([option]) => names(option!))).toEqual(outer.flatMap((name) => (name === 'ledger' ? inner : [name])));
+
+    const { source, bucket, replicas, timeoutMs, perJob, maxAgeMs } = readNatsSettings({});
+    const { name } = 'config' in source ? source.config : {};
+    const [nameText, bucketText, ...texts] = [name, bucket, replicas, timeoutMs, perJob, maxAgeMs].map((known) => `\`${typeof known === 'string' ? `'${known}'` : String(known)}\``);
+    expect(rows.map(([, , fallback]) => fallback).filter((text) => text !== '')).toEqual([nameText, bucketText, ...texts]);
+  });
+
+  it('have every reason of the NATS store', () => {
+    const [union] = /export type NatsProblem =[^]*?;/.exec(read('src/stores/nats/errors.ts'))!;
+    const reasons = [...union.matchAll(/\| '([\w-]+)'/g)].map(([, reason]) => reason!);
+    const [sentence] = /Its `reason` is one of these: [^.]*/.exec(readme)!;
+    expect([...sentence.matchAll(/`([a-z-]+)`/g)].map(([, reason]) => reason!).slice(1)).toEqual(reasons);
+  });
+
   it('have every setting of `synchronous`', () => {
     const settings = table('with `synchronous`').flatMap(([setting]) =>
       [...setting!.matchAll(/'(\w+)'/g)].map(([, name]) => name!),
@@ -206,7 +228,7 @@ describe('the tables of the README', () => {
     expect(codes.length).toBeGreaterThan(15);
     const rows = table('code');
     expect(rows.map(([code]) => names(code!)[0]).sort()).toEqual(codes.sort());
-    const classes = [...Object.keys(punctual), ...Object.keys(sqlite), ...Object.keys(postgres)].filter(
+    const classes = [...Object.keys(punctual), ...Object.keys(sqlite), ...Object.keys(postgres), ...Object.keys(nats)].filter(
       (name) => name.endsWith('Error') && name !== 'PunctualError',
     );
     const inTable = rows.flatMap(([, name]) => names(name!));
