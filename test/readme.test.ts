@@ -245,7 +245,7 @@ describe('the tables of the README', () => {
   it('have the runtime dependencies, and no other', () => {
     const rows = table('package').map(([name]) => /^\[([\w-]+)\]/.exec(name!)?.[1]);
     expect(rows).toEqual(Object.keys(manifest.dependencies));
-    const peers = table('optional peer').map(([name]) => /^\[([\w-]+)\]/.exec(name!)?.[1]);
+    const peers = table('optional peer').map(([name]) => /^\[([@/\w-]+)\]/.exec(name!)?.[1]);
     expect(peers).toEqual(Object.keys(manifest.peerDependencies ?? {}));
   });
 
