@@ -24,10 +24,9 @@ export interface NatsSubscription {
 /** What is needed of a connection of `@nats-io/transport-node` or `@nats-io/nats-core`, version 3. */
 export interface NatsConnectionLike {
   readonly info?: { readonly version: string; readonly max_payload: number; readonly jetstream?: boolean } | undefined;
-  request(subject: string, data?: string, options?: { timeout: number; headers?: unknown }): Promise<NatsMessage>;
   publish(subject: string, data?: string, options?: { reply?: string; headers?: unknown }): void;
   subscribe(subject: string, options: { callback: (error: Error | null, message: NatsMessage) => void }): NatsSubscription;
-  status(): AsyncIterable<{ readonly type: string }>;
+  status(): AsyncIterable<{ readonly type: string; readonly error?: Error }>;
   isClosed(): boolean;
 }
 

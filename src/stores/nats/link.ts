@@ -1,5 +1,6 @@
 import type { Clock } from '../../ports/clock.js';
 import type { Driver, NatsConnectionLike, NatsHeaders, NatsMessage, NatsSubscription } from './driver.js';
+import { Calls } from './calls.js';
 import { ApiError, NatsStoreError, translate } from './errors.js';
 
 /** How long a call waits for a connection that broke to come back, before it fails. Shorter than that is a restart of a server. */
@@ -26,8 +27,7 @@ export class Link {
   #running = 0;
   #isAway = false;
   #isClosed = false;
-  /** Rejects the calls under way when the connection breaks. */
-  #broken = gate();
+  #calls: Calls | undefined;
   #back = gate();
 
   constructor(connection: NatsConnectionLike, driver: Driver, clock: Clock, timeoutMs: number) {
@@ -73,20 +73,8 @@ export class Link {
   }
 
   async #send(subject: string, payload: string, headers?: Headers): Promise<NatsMessage> {
-    const options = headers === undefined ? { timeout: this.#timeoutMs } : { timeout: this.#timeoutMs, headers: this.#headersOf(headers) };
-    return new Promise((resolve, reject) => {
-      const stop = this.#broken.add(() => { reject(new NatsStoreError('unreachable', 'The connection to NATS broke before the answer came. Check that the server runs.')); });
-      this.#connection.request(subject, payload, options).then(
-        (message) => {
-          stop();
-          resolve(message);
-        },
-        (error: unknown) => {
-          stop();
-          reject(error instanceof Error ? error : new Error(String(error)));
-        },
-      );
-    });
+    const calls = (this.#calls ??= new Calls(this.#connection, this.inbox(), this.#clock, this.#timeoutMs));
+    return calls.send(subject, payload, headers === undefined ? undefined : this.#headersOf(headers));
   }
 
   /** A call of the API of JetStream. @throws NatsStoreError */
@@ -134,19 +122,20 @@ export class Link {
   close(): void {
     this.#isClosed = true;
     this.#onBack.clear();
-    this.#broken.open();
+    this.#calls?.close(closed());
     this.#back.open();
   }
 
   async #follow(): Promise<void> {
     try {
-      for await (const { type } of this.#connection.status()) {
+      for await (const status of this.#connection.status()) {
+        const { type } = status;
         if (this.#isClosed) return;
         if (type === 'disconnect' || type === 'close') {
           this.#isAway = true;
-          const broken = this.#broken;
-          this.#broken = gate();
-          broken.open();
+          this.#calls?.fail(new NatsStoreError('unreachable', 'The connection to NATS broke before the answer came. Check that the server runs.'));
+        } else if (type === 'error') {
+          this.#calls?.refused(status.error);
         } else if (type === 'reconnect') {
           this.#isAway = false;
           const back = this.#back;
@@ -158,7 +147,7 @@ export class Link {
     } catch {
       // The connection is closed, which every call will say.
     }
-    this.#broken.open();
+    this.#calls?.fail(closed());
     this.#back.open();
   }
 

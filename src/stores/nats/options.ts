@@ -114,5 +114,5 @@ function sourceOf(options: NatsJobStoreOptions, timeoutMs: number): Settings['so
 
 function isConnection(value: unknown): value is NatsConnectionLike {
   if (typeof value !== 'object' || value === null) return false;
-  return ['request', 'publish', 'subscribe', 'status', 'isClosed'].every((method) => typeof (value as Record<string, unknown>)[method] === 'function');
+  return ['publish', 'subscribe', 'status', 'isClosed'].every((method) => typeof (value as Record<string, unknown>)[method] === 'function');
 }

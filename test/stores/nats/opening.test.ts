@@ -1,5 +1,5 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net';
-import { InvalidOptionError, isPunctualError } from 'punctual';
+import { InvalidOptionError, isPunctualError, SystemClock } from 'punctual';
 import { NatsJobStore, NatsStoreError, type NatsJobStoreOptions } from 'punctual/nats';
 import { storeContext } from 'punctual/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -9,7 +9,7 @@ import { jobRecord } from '../../../src/testing/contracts/job-store/records.js';
 import { describeNats, freshBucket, openConnection, openStore } from './support.js';
 
 async function errorOf(options: NatsJobStoreOptions): Promise<NatsStoreError> {
-  const error: unknown = await new NatsJobStore({ timeout: 3_000, ...options }).open(storeContext()).then(
+  const error: unknown = await new NatsJobStore({ timeout: 3_000, ...options }).open(storeContext(new SystemClock())).then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
@@ -20,7 +20,7 @@ async function errorOf(options: NatsJobStoreOptions): Promise<NatsStoreError> {
 }
 
 describe('options', () => {
-  const connection = { request() {}, publish() {}, subscribe() {}, status() {}, isClosed() {} };
+  const connection = { publish() {}, subscribe() {}, status() {}, isClosed() {} };
   it.each<[string, unknown]>([
     ['servers', ''],
     ['servers', { servers: [] }],
