@@ -8,11 +8,11 @@ import { manifest, subpaths } from './subpaths.mjs';
 
 /** Limits in kB. @type {Readonly<Record<string, number>>} */
 const limits = {
-  punctual: 70,
+  punctual: 74,
   'punctual/testing': 60,
   'punctual/rrule': 20,
-  'punctual/sqlite': 15,
-  'punctual/postgres': 14,
+  'punctual/sqlite': 18,
+  'punctual/postgres': 18,
   'punctual/nats': 19,
   'punctual/workers': 8,
 };

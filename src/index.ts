@@ -12,6 +12,8 @@ export type { AddJobOptions, AddJobRest, InTransaction, JobChanges, JobOptions, 
 export type { RunQuery, RunReport, RunReports } from './scheduler/ledger-view.js';
 export type { LedgerProblem, LedgerReport } from './scheduler/verify-ledger.js';
 export type { FieldsFirstLogger } from './scheduler/logging.js';
+export type { HighAvailabilityOptions } from './scheduler/high-availability.js';
+export type { NodeRole } from './scheduler/leadership.js';
 export type { SchedulerOptions } from './scheduler/options.js';
 export type { EnqueueOptions } from './scheduler/enqueue.js';
 export type { CancelOptions } from './scheduler/run-face.js';
@@ -78,6 +80,8 @@ export { currentRun } from './executors/shared/run-storage.js';
 export { SystemClock } from './clocks/system-clock.js';
 
 // Locks
+export { LeaderElection } from './locks/leader-election.js';
+export type { LeaderElectionOptions, Leadership } from './locks/leader-election.js';
 export type { Lock } from './locks/lock.js';
 export type { LockHolder, LockOptions } from './locks/lock-options.js';
 export type { LockingStore, LockStore } from './locks/locking-store.js';

@@ -35,7 +35,9 @@ export const EVENT_CLOCK_JUMP = 2 ** 27;
 export const EVENT_STORE_HEALTH = 2 ** 28;
 /** Also covers `jobsUnserved`. */
 export const EVENT_TASKS_UNKNOWN = 2 ** 29;
-export const EVENT_ALL = 2 ** 30 - 1;
+/** `leaderElected` and `leaderLost`. */
+export const EVENT_LEADER = 2 ** 30;
+export const EVENT_ALL = 2 ** 31 - 1;
 
 /** The bit of each event type. */
 export const EVENT_MASKS: Readonly<Record<SchedulerEventType, number>> = Object.freeze({
@@ -74,5 +76,7 @@ export const EVENT_MASKS: Readonly<Record<SchedulerEventType, number>> = Object.
   storeUnavailable: EVENT_STORE_HEALTH,
   storeRecovered: EVENT_STORE_HEALTH,
   tasksUnknown: EVENT_TASKS_UNKNOWN,
+  leaderElected: EVENT_LEADER,
+  leaderLost: EVENT_LEADER,
   jobsUnserved: EVENT_TASKS_UNKNOWN,
 });

@@ -62,6 +62,8 @@ const UNHEARD: Partial<Record<SchedulerEvent['type'], 'info' | 'warn' | 'error'>
   storeUnavailable: 'error',
   storeRecovered: 'info',
   tasksUnknown: 'warn',
+  leaderElected: 'info',
+  leaderLost: 'info',
   jobsUnserved: 'warn',
 };
 

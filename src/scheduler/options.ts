@@ -10,6 +10,7 @@ import type { Trigger, TriggerReader } from '../ports/trigger.js';
 import { toMs, type DurationInput } from '../time/duration.js';
 import type { BindContext } from './active-run.js';
 import type { JobPolicyOptions } from './job-options.js';
+import { resolveHighAvailability, type HighAvailability, type HighAvailabilityOptions } from './high-availability.js';
 import { isLogger, toLogger, type FieldsFirstLogger } from './logging.js';
 import { refuseUnknownKeys } from '../errors/options.js';
 import { resolveSignals } from './signals.js';
@@ -72,6 +73,8 @@ export interface SchedulerOptions<T extends TaskShapes = TaskMap> {
   readonly storeTimeout?: DurationInput | undefined;
   /** Whether a started scheduler keeps the process running. Default `true`. */
   readonly keepAlive?: boolean | undefined;
+  /** How several schedulers on one store divide the work. Default: all of them work. */
+  readonly ha?: HighAvailabilityOptions | undefined;
   /**
    * Signals that shut the scheduler down while it runs: `true` for SIGTERM and SIGINT, or their names. The first one
    * lets running tasks come to their end, as `shutdown()` does; one more aborts them. Then the process ends by the signal,
@@ -118,6 +121,7 @@ export interface ResolvedOptions {
   readonly maxSleepMs: number;
   readonly storeTimeoutMs: number;
   readonly keepAlive: boolean;
+  readonly ha: HighAvailability;
   readonly signals: readonly NodeJS.Signals[];
 }
 
@@ -141,6 +145,7 @@ const OPTIONS: readonly (keyof SchedulerOptions)[] = [
   'storeTimeout',
   'keepAlive',
   'signals',
+  'ha',
 ];
 
 const MAX_SLEEP_MS = 30_000;
@@ -165,6 +170,7 @@ export function resolveOptions(options: SchedulerOptions, wiring: Wiring): Resol
   if (!executors.has('default')) executors.set('default', wiring.createExecutor());
   const maxSleepMs = toMs(options.maxSleep ?? MAX_SLEEP_MS, 'maxSleep', 1);
   if (maxSleepMs > MAX_SLEEP_MS) throw new InvalidOptionError('maxSleep', options.maxSleep, 'a duration of at most 30 s');
+  const leaseMs = toMs(options.leaseDuration ?? 15_000, 'leaseDuration', 1_000);
   return {
     stores,
     executors,
@@ -178,7 +184,8 @@ export function resolveOptions(options: SchedulerOptions, wiring: Wiring): Resol
     logger: logger === undefined ? wiring.logger : toLogger(logger),
     node: options.node === undefined ? wiring.node : nonEmpty(options.node, 'node'),
     process: options.node === undefined ? undefined : wiring.identify(),
-    leaseMs: toMs(options.leaseDuration ?? 15_000, 'leaseDuration', 1_000),
+    leaseMs,
+    ha: resolveHighAvailability(options.ha, leaseMs),
     heartbeatMs: toMs(options.heartbeatInterval ?? 30_000, 'heartbeatInterval', 1_000),
     blockedAfterMs: toMs(options.blockedAfter ?? 1_000, 'blockedAfter', 10),
     batchSize: whole(options.batchSize ?? 500, 'batchSize', 1, 100_000),

@@ -17,6 +17,8 @@ import { LagWatch } from './lag-watch.js';
 import { describeNode } from './node-card.js';
 import { checkExecutor, checkStore, resolveOptions, type ResolvedOptions, type SchedulerOptions, type Wiring } from './options.js';
 import { refuseUnknownKeys } from '../errors/options.js';
+import type { LockHolder } from '../locks/lock-options.js';
+import type { NodeRole } from './leadership.js';
 import { flag, nonEmpty } from './policy.js';
 import { Reporter } from './reporter.js';
 import { RunHandles } from './run-handles.js';
@@ -49,6 +51,8 @@ export interface SchedulerHealth {
 /** How a job store is, as this node sees it. */
 export interface StoreHealthReport {
   readonly ok: boolean;
+  /** Whether this node takes on what is due in the store, as it does (`active`) where no leader is chosen. */
+  readonly role: NodeRole;
   /** Runs of this node whose verdict is not recorded yet. */
   readonly activeRuns: number;
   /** Jobs claimed by this node so far, and claims that came to nothing because another node was first: contention. */
@@ -238,11 +242,33 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   health(): SchedulerHealth {
     const { state } = this.lifecycle;
     const jobStores: Record<string, StoreHealthReport> = {};
-    for (const { access, health, runner, membership, claims } of this.directory.loops) {
-      jobStores[access.alias] = { ok: health.ok, activeRuns: runner.size, claims, unserved: membership.unserved };
+    for (const { access, health, runner, membership, claims, role } of this.directory.loops) {
+      jobStores[access.alias] = { ok: health.ok, role, activeRuns: runner.size, claims, unserved: membership.unserved };
     }
     const alive = state === 'running' || state === 'paused';
     return { ok: alive && Object.values(jobStores).every((store) => store.ok), state, node: this.node, jobStores };
+  }
+
+  /**
+   * With `ha: { mode: 'leader' }`: whether this node runs and is the leader in each of its shared job stores. Else `false`, for
+   * there is no leader. For work of your own that one node at a time may do, listen to `leaderElected` and `leaderLost`, or
+   * use a `LeaderElection`, whose `signal` ends it in time.
+   */
+  get isLeader(): boolean {
+    if (this.options.ha.mode !== 'leader' || this.lifecycle.state !== 'running') return false;
+    return this.directory.loops.every(({ role }) => role !== 'standby');
+  }
+
+  /**
+   * The leader in a job store (default: `'default'`): its node, fencing token, and until when. `undefined` while there is none.
+   *
+   * @throws UnknownStoreError, and what the store throws.
+   */
+  async leader(options: { readonly jobStore?: string | undefined } = {}): Promise<LockHolder | undefined> {
+    refuseUnknownKeys(options, '', ['jobStore']);
+    const loop = this.directory.require(options.jobStore ?? 'default');
+    await loop.open(this.context());
+    return loop.leadership?.leader();
   }
 
   // ── parts ──
@@ -299,7 +325,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   // ── inside ──
 
   #newLoop(alias: string, store: JobStore): StoreLoop {
-    const { clock, logger, node, process, leaseMs, batchSize, maxSleepMs, keepAlive, storeTimeoutMs, maxResultSize, heartbeatMs } = this.options;
+    const { clock, logger, node, process, leaseMs, batchSize, maxSleepMs, keepAlive, storeTimeoutMs, maxResultSize, heartbeatMs, ha } = this.options;
     const deps: LoopDeps = {
       clock,
       clockWatch: this.#clockWatch,
@@ -307,6 +333,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
       node,
       process,
       leaseMs,
+      ha,
       batchSize,
       maxResultSize,
       codec: this.codec,

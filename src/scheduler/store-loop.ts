@@ -13,6 +13,8 @@ import type { BindContext } from './active-run.js';
 import { BatchSize } from './batch-size.js';
 import type { ClockWatch } from './clock-watch.js';
 import type { ExecutorPool } from './executor-pool.js';
+import type { HighAvailability } from './high-availability.js';
+import { Leadership, type NodeRole } from './leadership.js';
 import { isThenable } from './maybe-promise.js';
 import type { LagWatch } from './lag-watch.js';
 import { Membership } from './membership.js';
@@ -38,6 +40,7 @@ export interface LoopDeps {
   /** The process behind the node's name, where it was given one that its next process has too. */
   readonly process: ProcessIdentity | undefined;
   readonly leaseMs: number;
+  readonly ha: HighAvailability;
   readonly batchSize: number;
   readonly codec: JobCodec;
   /** Longest return value kept, in characters of its serialized form. */
@@ -81,8 +84,10 @@ export class StoreLoop {
   /** Jumps of the clock that the store's clock knows of. */
   #jumps = 0;
   readonly #executes: PlanContext['executes'];
-  /** `claiming`: takes on what is due. `idle`: finishes what runs. */
-  #mode: 'idle' | 'claiming' = 'idle';
+  /** `claiming`: takes on what is due. `standby`: sees to its chores, while another node does. `idle`: finishes what runs. */
+  #mode: 'idle' | 'standby' | 'claiming' = 'idle';
+  /** Where one node at a time is to claim. */
+  readonly leadership: Leadership | undefined;
   #ticking: Promise<void> | undefined;
   #wakeAgain = false;
   /** Claims in a row that came back empty while something was due. */
@@ -114,8 +119,21 @@ export class StoreLoop {
     this.membership = new Membership(this, deps);
     this.#batch = new BatchSize(access.store.batchSize ?? deps.batchSize, deps.batchSize);
     this.#executes = (jobId, run) => this.runner.executes(jobId, run);
+    this.leadership = deps.ha.mode === 'leader' && access.store.shared ? this.#newLeadership(deps.ha) : undefined;
     const canSleepOn = deps.clock.onJump !== undefined && !access.store.shared;
     this.#maxSleepMs = canSleepOn ? Number.POSITIVE_INFINITY : deps.maxSleepMs;
+  }
+
+  #newLeadership(ha: Extract<HighAvailability, { mode: 'leader' }>): Leadership {
+    const { clock, logger, node, keepAlive, reporter } = this.#deps;
+    const lead = (): void => {
+      if (this.#mode === 'standby') this.#mode = 'claiming';
+      this.wake();
+    };
+    const standBy = (): void => {
+      if (this.#mode === 'claiming') this.#mode = 'standby';
+    };
+    return new Leadership({ access: this.access, clock, logger, node, keepAlive, reporter, lead, standBy }, ha);
   }
 
   /** Opens the store. @throws what the store throws; it can be tried again. */
@@ -151,8 +169,9 @@ export class StoreLoop {
 
   /** Begins (or goes on) to take on what is due. */
   async start(): Promise<void> {
-    this.#mode = 'claiming';
+    this.#mode = this.leadership === undefined ? 'claiming' : 'standby';
     this.runner.resume();
+    this.leadership?.stand();
     this.#unwatchClock ??= this.#deps.clock.onJump?.(this.#wakeUp);
     if (this.#unwatch === undefined) {
       try {
@@ -174,6 +193,14 @@ export class StoreLoop {
     this.#commitTimer?.cancel();
     this.#sleep(Number.POSITIVE_INFINITY);
     await this.#ticking;
+    // What was claimed is written: another node may claim from here.
+    await this.leadership?.stepDown();
+  }
+
+  /** What this node does for the store. */
+  get role(): NodeRole {
+    if (this.leadership === undefined) return 'active';
+    return this.leadership.isLeader ? 'leader' : 'standby';
   }
 
   /** Ends for good, once the runner is done. */
@@ -219,7 +246,7 @@ export class StoreLoop {
 
   /** A record was written that wants attention at `at`. */
   expect(at: EpochMs | null): void {
-    if (at === null || this.#mode === 'idle') return;
+    if (at === null || !this.#isClaiming()) return;
     if (this.#ticking !== undefined) this.#wakeAgain ||= at < this.#plannedAt;
     else if (at <= this.now()) this.wake();
     else if (at < this.#plannedAt) this.#sleepUntil(at);
@@ -259,7 +286,7 @@ export class StoreLoop {
       this.#chores.clockWasSet();
     }
     this.#jumps = jumps;
-    const isPoll = this.#isPoll;
+    const isPoll = this.#isPoll && this.#isClaiming();
     this.#isPoll = false;
     try {
       await this.#storeClock.sync();
@@ -270,7 +297,7 @@ export class StoreLoop {
       // A poll mostly finds nothing, and one question has to do then.
       const polled = isPoll ? await this.access.nextWakeAt(scope) : undefined;
       const isQuiet = polled !== undefined && (polled === null || polled > this.now());
-      while (!isQuiet) {
+      while (!isQuiet && this.#isClaiming()) {
         const begunAt = this.#deps.clock.monotonic();
         const answer = this.access.claimDue({
           ...scope,
@@ -300,7 +327,8 @@ export class StoreLoop {
       }
       const doing = this.#chores.run();
       const goesOn = isThenable(doing) ? await doing : doing;
-      const wake = isQuiet ? polled : this.access.nextWakeAt(scope);
+      const looking = isQuiet ? polled : null;
+      const wake = !isQuiet && this.#isClaiming() ? this.access.nextWakeAt(scope) : looking;
       const next = isThenable(wake) ? await wake : wake;
       this.health.succeeded();
       const chores = goesOn ? this.now() + CHORES_PAUSE_MS : Number.POSITIVE_INFINITY;
