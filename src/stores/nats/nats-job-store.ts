@@ -1,4 +1,6 @@
 import { StoreInUseError } from '../../errors/scheduler-errors.js';
+import { LockingStore } from '../../locks/locking-store.js';
+import { StoreLocks } from '../../locks/store-locks.js';
 import type { JobRecord } from '../../model/job.js';
 import type {
   ClaimRequest,
@@ -41,7 +43,7 @@ const MOST_END_MS = 1_000;
  * const scheduler = new AsyncScheduler({ jobStores: { default: jobStore } });
  * ```
  */
-export class NatsJobStore implements JobStore {
+export class NatsJobStore extends LockingStore implements JobStore {
   readonly durable: boolean = true;
   readonly shared: boolean = true;
   /** What is claimed together is for one process: the others shall have some, too. */
@@ -49,13 +51,18 @@ export class NatsJobStore implements JobStore {
   readonly #settings: Settings;
   #node: Node | undefined;
   #isOpening = false;
+  #context: StoreContext | undefined;
+  /** @internal */
+  protected readonly locks: StoreLocks;
 
   /**
    * @param target - an address, or options. Nothing is opened yet. Without either it is `127.0.0.1:4222`.
    * @throws InvalidOptionError
    */
   constructor(target: string | NatsJobStoreOptions = {}) {
+    super();
     this.#settings = readSettings(target);
+    this.locks = new StoreLocks({ store: this, opened: () => (this.#node === undefined ? undefined : this.#context), another: () => new NatsJobStore(target) });
   }
 
   get ledger(): Ledger {
@@ -81,6 +88,7 @@ export class NatsJobStore implements JobStore {
     this.#isOpening = true;
     try {
       this.#node = await this.#connect(context);
+      this.#context = context;
     } catch (error) {
       throw translate(error);
     } finally {

@@ -32,7 +32,7 @@ export class NatsLeases implements Leases {
       const isHeld = held !== undefined && held.expiresAt !== null;
       const isOwn = isHeld && held.holder === holder;
       if (isHeld && !isOwn && !force && held.expiresAt > now) return undefined;
-      return { holder, token: (held?.token ?? 0) + (isOwn ? 0 : 1), expiresAt: now + ttlMs };
+      return { holder, token: (held?.token ?? 0) + (isOwn ? 0 : 1), expiresAt: isOwn ? Math.max(held.expiresAt, now + ttlMs) : now + ttlMs };
     });
   }
 

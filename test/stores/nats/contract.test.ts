@@ -1,6 +1,8 @@
+import { NatsJobStore } from 'punctual/nats';
 import { jobStoreContract, missingTraits } from 'punctual/testing';
 import { describe, it } from 'vitest';
-import { describeNats, natsSubject } from './support.js';
+import { lockSuite } from '../support/lock-suite.js';
+import { describeNats, freshBucket, natsSubject, openStore } from './support.js';
 
 describeNats('job store contract: NatsJobStore', (server) => {
   describe.each(['own', 'connection'] as const)('on its own connection, or one of the user: %s', (kind) => {
@@ -12,5 +14,10 @@ describeNats('job store contract: NatsJobStore', (server) => {
         await run(subject);
       });
     }
+  });
+
+  lockSuite('NatsJobStore', async () => {
+    const options = { bucket: freshBucket(), servers: server().url };
+    return { connect: () => openStore(options), alone: () => new NatsJobStore(options), close: async () => undefined };
   });
 });
