@@ -5,7 +5,11 @@
  */
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as imported from 'punctual';
+import * as importedWorkers from 'punctual/workers';
 
 const limitMs = 20_000;
 
@@ -44,15 +48,36 @@ async function workingDay({ AsyncScheduler, CronTrigger, DateTrigger, IntervalTr
   assert.equal(calls.length, afterwards, 'nothing runs after the shutdown');
 }
 
+/** @type {(punctual: any, workers: any) => Promise<void>} */
+async function elsewhere({ AsyncScheduler }, { WorkerThreadExecutor, ChildProcessExecutor }) {
+  const folder = mkdtempSync(join(tmpdir(), 'punctual-smoke-task-'));
+  const module = join(folder, 'task.mjs');
+  writeFileSync(module, 'export const twice = (n) => n * 2;');
+  const scheduler = new AsyncScheduler({
+    executors: { threads: new WorkerThreadExecutor(), children: new ChildProcessExecutor() },
+  });
+  scheduler.defineTask('twice', { module, export: 'twice' });
+  await scheduler.start();
+  for (const executor of ['default', 'threads', 'children']) {
+    const job = await scheduler.addJob('twice', '@yearly', { args: [21], executor });
+    assert.equal(await (await job.run()).result(), 42, `the task ran by ${executor}`);
+  }
+  await scheduler.shutdown();
+  rmSync(folder, { recursive: true });
+}
+
 const guard = setTimeout(() => {
   console.error(`Not done after ${limitMs} ms.`);
   process.exit(1);
 }, limitMs);
 
-const demanded = createRequire(import.meta.url)('punctual');
+const require = createRequire(import.meta.url);
+const demanded = require('punctual');
 assert.deepEqual(Object.keys(demanded).sort(), Object.keys(imported).sort(), 'both ways give the same names');
 await workingDay(imported);
 await workingDay(demanded);
+await elsewhere(imported, importedWorkers);
+await elsewhere(demanded, require('punctual/workers'));
 clearTimeout(guard);
 console.log(`ok: punctual on Node ${process.versions.node}, by import and by require`);
 // From here on the process has to end by itself. This timer does not keep it alive; if it fires, something else does.

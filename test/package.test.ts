@@ -119,6 +119,27 @@ describe('the packed package', () => {
     );
   });
 
+  it.each(['module', 'commonjs'] as const)('starts threads and child processes (%s)', async (kind) => {
+    const task = join(home, `task-${kind}.${kind === 'module' ? 'mjs' : 'cjs'}`);
+    await writeFile(task, kind === 'module' ? 'export const twice = (n) => n * 2;' : 'exports.twice = (n) => n * 2;');
+    const names = ['punctual', 'punctual/workers'].map((name) => (kind === 'module' ? `import('${name}')` : `require('${name}')`));
+    const program = `
+      Promise.all([${names.join(', ')}]).then(async ([{ AsyncScheduler }, { WorkerThreadExecutor, ChildProcessExecutor }]) => {
+        const executors = { threads: new WorkerThreadExecutor(), children: new ChildProcessExecutor() };
+        const scheduler = new AsyncScheduler({ executors, keepAlive: false });
+        scheduler.defineTask('twice', { module: ${JSON.stringify(task)}, export: 'twice' });
+        await scheduler.start();
+        const results = [];
+        for (const executor of ['default', 'threads', 'children']) {
+          const job = await scheduler.addJob('twice', '@yearly', { args: [21], executor });
+          results.push(await (await job.run()).result());
+        }
+        console.log(JSON.stringify(results));
+        // Not shut down: workers with nothing to do must not keep the process.
+      });`;
+    expect(await ask(kind, program)).toEqual([42, 42, 42]);
+  });
+
   it.each(['module', 'commonjs'] as const)('keeps the names of classes (%s)', async (kind) => {
     const program = `
       const subpaths = ${JSON.stringify(subpaths.map(({ name }) => name))};

@@ -7,7 +7,7 @@ export async function loadTask(module: TaskModule): Promise<TaskFunction> {
   try {
     found = (await import(module.url)) as Readonly<Record<string, unknown>>;
   } catch (error) {
-    throw new TaskLoadError(module.url, module.export, error instanceof Error ? error.message : String(error), { cause: error });
+    throw new TaskLoadError(module.url, module.export, problemOf(error), { cause: error });
   }
   const task = pick(found, module.export);
   if (typeof task === 'function') return task as TaskFunction;
@@ -26,4 +26,11 @@ function pick(found: Readonly<Record<string, unknown>>, name: string): unknown {
 function names(found: object): string {
   const exported = Object.keys(found);
   return exported.length === 0 ? 'nothing' : exported.join(', ');
+}
+
+function problemOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const unknown = (error as NodeJS.ErrnoException).code === 'ERR_UNKNOWN_FILE_EXTENSION';
+  const hint = ' Node 22.18 and later load TypeScript. Earlier ones need a loader, in the worker as well: see `execArgv` of the executor.';
+  return `${error.message}.${unknown ? hint : ''}`;
 }

@@ -1,13 +1,14 @@
 import { fork, type ForkOptions } from 'node:child_process';
 import { serialize } from 'node:v8';
 import { entryFile } from './entry-file.js';
+import { processFlags } from './flags.js';
 import { isTagged, type FromWorker } from './messages.js';
 import type { WorkerOptions } from './options.js';
 import type { Worker, WorkerEvents, WorkerExit, WorkerKind } from './worker.js';
 
 /** Workers that are processes of their own. */
 export function children({ env, execArgv, memoryLimitMb }: Pick<WorkerOptions, 'env' | 'execArgv' | 'memoryLimitMb'>): WorkerKind {
-  const flags = [...(execArgv ?? inheritedFlags(process.execArgv))];
+  const flags = [...(execArgv ?? processFlags(process.execArgv))];
   if (memoryLimitMb !== undefined) flags.push(`--max-old-space-size=${memoryLimitMb}`);
   // The channel clones as `postMessage` does, instead of writing JSON.
   const options: ForkOptions = { serialization: 'advanced', execArgv: flags, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] };
@@ -66,15 +67,4 @@ function reasonOf(exitCode: number | null, signal: string | null, limited: boole
   const aborted = signal === 'SIGABRT' || exitCode === 134;
   if (aborted && limited) return 'outOfMemory';
   return signal === null ? 'exit' : 'signal';
-}
-
-const WITH_VALUE = ['-e', '--eval', '-p', '--print', '-pe'];
-const OWN_ONLY = ['--eval=', '--print=', '--input-type', '--inspect', '--watch', '--test'];
-
-/** The flags of this process that are as right for another one: loaders such as tsx, conditions, limits. */
-function inheritedFlags(flags: readonly string[]): string[] {
-  return flags.filter((flag, index) => {
-    if (WITH_VALUE.includes(flag) || WITH_VALUE.includes(flags[index - 1] ?? '')) return false;
-    return !OWN_ONLY.some((prefix) => flag.startsWith(prefix));
-  });
 }
