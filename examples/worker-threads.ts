@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict';
 import { AsyncScheduler, IntervalTrigger, isPunctualError } from 'punctual';
 import { ChildProcessExecutor, WorkerThreadExecutor } from 'punctual/workers';
+import type * as primes from './worker-tasks/primes.js';
 
 // Only for tasks in TypeScript, as here, and only before Node 22.18.
 const execArgv = ['--import', new URL('./worker-tasks/register-tsx.mjs', import.meta.url).href];
@@ -20,10 +21,9 @@ const scheduler = new AsyncScheduler({
 scheduler.on('jobError', ({ jobId, error }) => { console.log(`${jobId}: ${error.name}`); });
 
 const module = new URL('./worker-tasks/primes.ts', import.meta.url); // in your program: './primes.js'
-type Primes = typeof import('./worker-tasks/primes.js');
-const countPrimes = scheduler.defineTask<Primes['countPrimes']>('primes', { module, export: 'countPrimes' });
-const never = scheduler.defineTask<Primes['never']>('never', { module, export: 'never' }, { executor: 'threads' });
-const leave = scheduler.defineTask<Primes['leave']>('leave', { module, export: 'leave' }, { executor: 'processes' });
+const countPrimes = scheduler.defineTask<typeof primes.countPrimes>('primes', { module, export: 'countPrimes' });
+const never = scheduler.defineTask<typeof primes.never>('never', { module, export: 'never' }, { executor: 'threads' });
+const leave = scheduler.defineTask<typeof primes.leave>('leave', { module, export: 'leave' }, { executor: 'processes' });
 
 // 1. While a thread computes, this one keeps its appointments.
 let ticks = 0;

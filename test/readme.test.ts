@@ -242,6 +242,12 @@ describe('the tables of the README', () => {
     expect(rows.filter((name) => !(name in punctual))).toEqual([]);
   });
 
+  it('have every option of the executors with workers', () => {
+    const [body] = /export interface WorkerOptions [^]*?^}/m.exec(read('src/executors/workers/options.ts'))!;
+    const options = [...body.matchAll(/^ {2}readonly (\w+)\?/gm)].map(([, name]) => name!);
+    expect(table('worker option').map(([option]) => names(option!)[0])).toEqual(options);
+  });
+
   it('have the runtime dependencies, and no other', () => {
     const rows = table('package').map(([name]) => /^\[([\w-]+)\]/.exec(name!)?.[1]);
     expect(rows).toEqual(Object.keys(manifest.dependencies));

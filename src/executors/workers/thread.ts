@@ -9,6 +9,8 @@ export function threads({ env, execArgv, memoryLimitMb }: Pick<Options, 'env' | 
   const options: WorkerOptions = { name: 'punctual' };
   if (env !== undefined) options.env = env;
   if (execArgv !== undefined) options.execArgv = [...execArgv];
+  // What threads inherit says how to read a program from the command line, and they get theirs from a file.
+  else if (process.execArgv.some((flag) => flag.startsWith('--input-type'))) options.execArgv = [];
   if (memoryLimitMb !== undefined) options.resourceLimits = { maxOldGenerationSizeMb: memoryLimitMb };
   return { name: 'thread', start: (events) => startThread(options, events), clone: (value) => void structuredClone(value) };
 }
