@@ -35,6 +35,17 @@ export async function loadPgDriver() {
   return driver;
 }
 
+/** @returns {Promise<typeof import('punctual/workers')>} */
+export function loadWorkers() {
+  return load(new URL('executors/workers/index.js', base).href, 'Build it first: npm run build');
+}
+
+/** @returns {Promise<typeof import('tinypool').default>} */
+export async function loadTinypool() {
+  const { default: Tinypool } = await load('tinypool', 'Install it first: npm ci, in the root of the repository');
+  return Tinypool;
+}
+
 /** @returns {Promise<typeof import('better-sqlite3')>} */
 export async function loadSqliteDriver() {
   const { default: Database } = await load('better-sqlite3', 'Install it first: npm ci, in the root of the repository');
