@@ -13,6 +13,7 @@ const limits = {
   'punctual/rrule': 20,
   'punctual/sqlite': 18,
   'punctual/postgres': 18,
+  'punctual/redis': 20,
   'punctual/nats': 19,
   'punctual/workers': 8,
 };

@@ -5,6 +5,7 @@ import { DateTime } from 'luxon';
 import * as punctual from 'punctual';
 import * as nats from 'punctual/nats';
 import * as postgres from 'punctual/postgres';
+import * as redis from 'punctual/redis';
 import * as sqlite from 'punctual/sqlite';
 import { describe, expect, it } from 'vitest';
 import { EVENT_MASKS } from '../src/events/masks.js';
@@ -12,6 +13,7 @@ import { BUILT_IN_POLICY, POLICY_OPTIONS } from '../src/scheduler/policy.js';
 import { manifest } from '../scripts/subpaths.mjs';
 import { readSettings as readNatsSettings } from '../src/stores/nats/options.js';
 import { readSettings as readPostgresSettings } from '../src/stores/postgres/options.js';
+import { readSettings as readRedisSettings } from '../src/stores/redis/options.js';
 import { readSettings } from '../src/stores/sqlite/options.js';
 import { readSnippets, runSnippet, typeErrors, type Snippet } from './support/snippets.js';
 
@@ -172,6 +174,26 @@ describe('the tables of the README', () => {
     expect(rows.map(([, , fallback]) => fallback)).toEqual(['', '', '', ...texts]);
   });
 
+  it('have every option of the Redis store, with its default', () => {
+    const [body] = /export interface RedisJobStoreOptions [^]*?^}/m.exec(read('src/stores/redis/options.ts'))!;
+    const inner = [...body.matchAll(/^ {8}readonly (\w+)\?/gm)].map(([, name]) => `ledger.${name!}`);
+    const outer = [...body.matchAll(/^ {2}readonly (\w+)\?/gm)].map(([, name]) => name!);
+    const rows = table('Redis option');
+    expect(rows.flatMap(([option]) => names(option!))).toEqual(outer.flatMap((name) => (name === 'ledger' ? inner : [name])));
+
+    const { source, prefix, timeoutMs, listen, perJob, maxAgeMs } = readRedisSettings({});
+    const texts = ['place' in source ? source.place.connectionName : '', prefix, timeoutMs, listen, perJob, maxAgeMs].map((known) => `\`${typeof known === 'string' ? `'${known}'` : String(known)}\``);
+    expect(rows.map(([, , fallback]) => fallback)).toEqual(['', '', '', ...texts]);
+  });
+
+  it('have every reason of the Redis store', () => {
+    const [union] = /export type RedisProblem =[^]*?;/.exec(read('src/stores/redis/errors.ts'))!;
+    const reasons = [...union.matchAll(/\| '([\w-]+)'/g)].map(([, reason]) => reason!);
+    const [sentence] = /throws a `RedisStoreError`[^]*?with a `reason`: [^.]*/.exec(readme)!;
+    const listed = sentence.slice(sentence.indexOf('with a `reason`'));
+    expect([...listed.matchAll(/`([a-z-]+)`/g)].map(([, reason]) => reason!).slice(1)).toEqual(reasons);
+  });
+
   it('have every reason of the PostgreSQL store', () => {
     const [union] = /export type PostgresProblem =[^]*?;/.exec(read('src/stores/postgres/errors.ts'))!;
     const reasons = [...union.matchAll(/\| '([\w-]+)'/g)].map(([, reason]) => reason!);
@@ -228,7 +250,7 @@ describe('the tables of the README', () => {
     expect(codes.length).toBeGreaterThan(15);
     const rows = table('code');
     expect(rows.map(([code]) => names(code!)[0]).sort()).toEqual(codes.sort());
-    const classes = [...Object.keys(punctual), ...Object.keys(sqlite), ...Object.keys(postgres), ...Object.keys(nats)].filter(
+    const classes = [...Object.keys(punctual), ...Object.keys(sqlite), ...Object.keys(postgres), ...Object.keys(redis), ...Object.keys(nats)].filter(
       (name) => name.endsWith('Error') && name !== 'PunctualError',
     );
     const inTable = rows.flatMap(([, name]) => names(name!));

@@ -1,9 +1,9 @@
 import type { JobDefinition } from '../../model/job.js';
 
 /** A definition as it is stored. */
-export interface KnownDefinition {
+export interface KnownDefinition<R = number> {
   /** Revision at which it was written. */
-  readonly revision: number;
+  readonly revision: R;
   /** Its `v`. */
   readonly version: unknown;
   readonly definition: JobDefinition;
@@ -15,16 +15,16 @@ export interface KnownDefinition {
  *
  * Two generations in place of a list by use: what was not asked for while the young one filled up goes with the old one.
  */
-export class DefinitionCache {
+export class DefinitionCache<R = number> {
   readonly #limit: number;
-  #young = new Map<string, KnownDefinition>();
-  #old = new Map<string, KnownDefinition>();
+  #young = new Map<string, KnownDefinition<R>>();
+  #old = new Map<string, KnownDefinition<R>>();
 
   constructor(limit: number) {
     this.#limit = Math.ceil(limit / 2);
   }
 
-  get(id: string): KnownDefinition | undefined {
+  get(id: string): KnownDefinition<R> | undefined {
     const known = this.#young.get(id);
     if (known !== undefined) return known;
     const older = this.#old.get(id);
@@ -32,7 +32,7 @@ export class DefinitionCache {
     return older;
   }
 
-  set(id: string, known: KnownDefinition): void {
+  set(id: string, known: KnownDefinition<R>): void {
     if (this.#young.size >= this.#limit) {
       this.#old = this.#young;
       this.#young = new Map();

@@ -1,0 +1,195 @@
+import { randomBytes } from 'node:crypto';
+import { JobUnstorableError } from '../../errors/job-errors.js';
+import { runningCount, wakeAt, type JobRecord } from '../../model/job.js';
+import type { JobCodec, JsonObject } from '../../ports/job-codec.js';
+import type { JobChange, Revision, StoredJob } from '../../ports/job-store.js';
+import { parseObject } from '../../serializers/parse-object.js';
+import { DefinitionCache } from '../shared/definition-cache.js';
+import { readState, writeState } from '../shared/state-text.js';
+import type { Reply } from './driver.js';
+import { COMMIT, INSERT, READ } from './job-scripts.js';
+import { laneOf } from './lanes.js';
+import type { Link } from './link.js';
+import type { RedisLedger } from './redis-ledger.js';
+
+const CACHED_DEFINITIONS = 10_000;
+/** Records written by one call, so that none holds up the server for long. */
+const PIECE = 1_000;
+
+/** A record as it is stored. */
+export interface Row {
+  readonly id: string;
+  readonly head: string;
+  readonly state: string;
+  /** `undefined` where it was not asked for. */
+  readonly body: string | undefined;
+}
+
+/** The records, and the revisions that decide who may write them. */
+export class JobTable {
+  readonly #link: Link;
+  readonly #codec: JobCodec;
+  readonly #ledger: RedisLedger;
+  readonly #known = new DefinitionCache<string>(CACHED_DEFINITIONS);
+  /** The text of definitions that could not be read: they are written back as they were found. */
+  readonly #unreadable = new WeakMap<JsonObject, string>();
+  /**
+   * Revisions are made here, of this store's own name and a count: a counter on the server could go back in a failover
+   * to a replica that had not yet heard of the latest, and one revision would be two records'.
+   */
+  readonly #self = randomBytes(9).toString('base64url');
+  #calls = 0;
+  /** Told after each write that changed something. */
+  onWritten: () => void = () => undefined;
+
+  constructor(link: Link, codec: JobCodec, ledger: RedisLedger) {
+    this.#link = link;
+    this.#codec = codec;
+    this.#ledger = ledger;
+  }
+
+  async insert(records: readonly JobRecord[]): Promise<(StoredJob | undefined)[]> {
+    // All of them, before the first is written.
+    const rows = records.map((record) => {
+      requireKey(record.id, 'job id');
+      return [record.id, ...this.#stateArgs(record), ...this.#definitionArgs(record)];
+    });
+    const answers: (StoredJob | undefined)[] = [];
+    for (let from = 0; from < rows.length; from += PIECE) {
+      const piece = rows.slice(from, from + PIECE);
+      const nonce = this.#nonce();
+      const added = (await this.#link.run(INSERT, [nonce, String(piece.length), ...piece.flat()])) as Reply[];
+      added.forEach((isAdded, i) => answers.push(Number(isAdded) === 1 ? { record: records[from + i]!, revision: `${nonce}.${i + 1}` } : undefined));
+    }
+    if (answers.some((answer) => answer !== undefined)) this.onWritten();
+    return answers;
+  }
+
+  async get(id: string): Promise<StoredJob | undefined> {
+    // What is no text of Redis's is nobody's id, and not that of the job it would be made into.
+    if (isBroken(id)) return undefined;
+    const [row] = await this.rows([id]);
+    return row === undefined ? undefined : this.read(row);
+  }
+
+  /** Those of the records that are there. */
+  async rows(ids: readonly string[]): Promise<Row[]> {
+    return rowsOf([ids, ...((await this.#link.run(READ, ids)) as Reply[])]);
+  }
+
+  /** Whether a row can be read without its definition. */
+  isKnown({ id, head }: Row): boolean {
+    return this.#known.get(id)?.revision === head.split(' ', 2)[1];
+  }
+
+  read({ id, head, state: stateText, body = '' }: Row): StoredJob {
+    const [revision = '', definitionRevision = ''] = head.split(' ', 2);
+    return { record: this.#decode(id, definitionRevision, stateText, body), revision };
+  }
+
+  #decode(id: string, revision: string, stateText: string, body: string): JobRecord {
+    const state = readState(stateText);
+    const known = this.#known.get(id);
+    if (known?.revision === revision) {
+      const record = this.#codec.decode({ id, definition: { v: known.version }, state }, known.definition);
+      if (record.definition === known.definition) return record;
+    }
+    const definition = parseObject(body);
+    const record = this.#codec.decode({ id, definition, state });
+    // The codec knows a record it could not read by its definition, which must then not be combined with another state.
+    if (this.#codec.isUnreadable(record.definition)) this.#unreadable.set(this.#codec.encodeDefinition(record), body);
+    else this.#known.set(id, { revision, version: definition['v'], definition: record.definition });
+    return record;
+  }
+
+  async commit(changes: readonly JobChange[]): Promise<(Revision | undefined)[]> {
+    const drafts = changes.map((change) => this.#draft(change));
+    const answers: (Revision | undefined)[] = [];
+    for (let from = 0; from < drafts.length; from += PIECE) {
+      const piece = drafts.slice(from, from + PIECE);
+      const nonce = this.#nonce();
+      const won = (await this.#link.run(COMMIT, [nonce, this.#ledger.keeps ? '1' : '0', String(piece.length), ...piece.flat()])) as Reply[];
+      won.forEach((answer, i) => {
+        const lines = Number(answer) - 1;
+        answers.push(lines < 0 ? undefined : `${nonce}.${i + 1}`);
+        const { id, next } = changes[from + i]!;
+        if (lines >= 0 && next === null) this.#known.delete(id);
+        if (lines > 0) this.#ledger.grown(id, lines);
+      });
+    }
+    if (answers.some((answer) => answer !== undefined)) this.onWritten();
+    return answers;
+  }
+
+  #draft({ id, expected, next, ledger }: JobChange): string[] {
+    const args = [id, String(expected), 'd', String(ledger.length)];
+    if (next !== null) {
+      const known = this.#known.get(id);
+      const isKnown = known?.definition === next.definition;
+      args[2] = isKnown ? 's' : 'b';
+      args.push(...this.#stateArgs(next), ...(isKnown ? [known.revision] : this.#definitionArgs(next)));
+    }
+    for (const entry of ledger) args.push(...this.#ledger.args(entry));
+    return args;
+  }
+
+  #nonce(): string {
+    this.#calls += 1;
+    return `${this.#calls.toString(36)}.${this.#self}`;
+  }
+
+  /** Wake-up, flags, state. */
+  #stateArgs(record: JobRecord): string[] {
+    const { status, runs } = record.state;
+    const at = wakeAt(record);
+    return [at === null ? '-' : String(at), `${status[0]!}${runs.length > 0 && runningCount(runs) > 0 ? 1 : 0}`, writeState(this.#codec.encodeState(record))];
+  }
+
+  /** Definition, lane, number of look-ups, look-ups. */
+  #definitionArgs(record: JobRecord): string[] {
+    const encoded = this.#codec.encodeDefinition(record);
+    const found = this.#unreadable.get(encoded);
+    const { task, owner, trigger, tags, policy } = record.definition;
+    const texts = [...new Set<unknown>(tags)].filter((tag) => typeof tag === 'string');
+    if (found === undefined) {
+      requireKey(task, 'task');
+      requireKey(policy.executor, 'executor');
+      if (owner !== null) requireKey(owner, 'owner');
+      for (const tag of texts) requireKey(tag, 'tag');
+    }
+    const looks = [lookUp('t', task), ...texts.map((tag) => lookUp('g', tag))];
+    if (owner !== null) looks.push(lookUp('o', owner));
+    if (isLookedUp(trigger.kind)) looks.push(lookUp('k', trigger.kind));
+    return [found ?? JSON.stringify(encoded), laneOf(record.definition), String(looks.length), ...looks];
+  }
+}
+
+/** What the entries of an index begin with: the length keeps one value from being the beginning of another. */
+export function lookUp(kind: 't' | 'g' | 'o' | 'k', value: string): string {
+  return `${kind}${Buffer.byteLength(value)}:${value}`;
+}
+
+/** The only kind of trigger that jobs are looked up by at each start; of the others a store may hold a million. */
+export function isLookedUp(triggerKind: string): boolean {
+  return triggerKind === 'startup';
+}
+
+export function rowsOf([ids, heads, states, bodies]: readonly (Reply | readonly string[] | undefined)[]): Row[] {
+  const rows: Row[] = [];
+  (ids as string[]).forEach((id, i) => {
+    const head = (heads as (string | null)[])[i];
+    if (typeof head !== 'string') return;
+    rows.push({ id, head, state: (states as (string | null)[])[i] ?? '', body: (bodies as (string | null)[])[i] ?? undefined });
+  });
+  return rows;
+}
+
+export function isBroken(text: string): boolean {
+  return /\p{Surrogate}/u.test(text);
+}
+
+/** @throws JobUnstorableError where a text that is looked up by would come back as another one. */
+function requireKey(text: string, what: string): void {
+  if (!isBroken(text)) return;
+  throw new JobUnstorableError(`The ${what} ${JSON.stringify(text.slice(0, 80))} cannot be stored in Redis: it has half of a surrogate pair, which is no character.`);
+}

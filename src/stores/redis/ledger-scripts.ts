@@ -1,0 +1,122 @@
+import { COMMON } from './job-scripts.js';
+import { script } from './link.js';
+
+/** Takes lines out of the ledger, and notes that they were there. `lines` are the numbers. */
+const DROP = `${COMMON}
+local function drop(lines)
+  local through = {}
+  for _, line in ipairs(lines) do
+    local entry = call('XRANGE', B .. 'log', line .. '-0', line .. '-0')[1]
+    if entry and entry[2][12] == '0' then
+      local job, to = entry[2][2], entry[2][10]
+      if not through[job] or tonumber(through[job]) < tonumber(to) then through[job] = to end
+    end
+  end
+  for job, to in pairs(through) do prune(job, to) end
+  many('XDEL', B .. 'log', lines)
+  many('ZREM', B .. 'trouble', lines)
+  many('ZREM', B .. 'results', lines)
+  many('HDEL', B .. 'result', lines)
+end
+`;
+
+/**
+ * Where to look (`log`, `trouble`, or `of:` and a job), whether the newest come first, the number to begin after (''),
+ * most to look at, most to answer, run ('' for all), verdicts between commas ('' for all), from, to. Answers the number
+ * last looked at, whether it was the end, and of each entry its number, fields and result.
+ */
+export const LINES = script(`${COMMON}
+local source, newest, after, most, limit = ARGV[1], ARGV[2] == '1', ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local run, verdicts, from, to = ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
+local entries, looked, ended = {}, after, false
+if source == 'log' then
+  if newest then entries = call('XREVRANGE', B .. 'log', after == '' and '+' or '(' .. after .. '-0', '-', 'COUNT', most)
+  else entries = call('XRANGE', B .. 'log', after == '' and '-' or '(' .. after .. '-0', '+', 'COUNT', most) end
+  ended = #entries < most
+else
+  local numbers
+  if source == 'trouble' then
+    if newest then numbers = call('ZREVRANGEBYSCORE', B .. source, after == '' and '+inf' or '(' .. after, '-inf', 'LIMIT', 0, most)
+    else numbers = call('ZRANGEBYSCORE', B .. source, after == '' and '-inf' or '(' .. after, '+inf', 'LIMIT', 0, most) end
+    ended = #numbers < most
+  else
+    -- The numbers of a job only grow: the place to go on is found by halves.
+    local key = B .. source
+    local count = call('LLEN', key)
+    local low, high = 0, count
+    local bound = tonumber(after)
+    while bound and low < high do
+      local middle = math.floor((low + high) / 2)
+      local number = tonumber(call('LINDEX', key, middle))
+      if number < bound or (number == bound and not newest) then low = middle + 1 else high = middle end
+    end
+    if newest then
+      local last = bound and low - 1 or count - 1
+      numbers = {}
+      if last >= 0 then
+        local list = call('LRANGE', key, math.max(0, last - most + 1), last)
+        for i = #list, 1, -1 do numbers[#numbers + 1] = list[i] end
+      end
+      ended = last - most < 0
+    else
+      numbers = call('LRANGE', key, low, low + most - 1)
+      ended = low + most >= count
+    end
+  end
+  for i, number in ipairs(numbers) do
+    entries[i] = call('XRANGE', B .. 'log', number .. '-0', number .. '-0')[1] or { number .. '-0' }
+  end
+end
+local answer = { looked, 1 }
+local found = 0
+for i, entry in ipairs(entries) do
+  looked = string.match(entry[1], '^%d+')
+  local fields = entry[2]
+  if fields and (run == '' or fields[4] == run) and (verdicts == '' or string.find(verdicts, ',' .. fields[6] .. ',', 1, true))
+    and (not from or tonumber(fields[10]) >= from) and (not to or tonumber(fields[8]) <= to) then
+    add(answer, looked)
+    for k = 2, 16, 2 do add(answer, fields[k]) end
+    add(answer, call('HGET', B .. 'result', looked) or '')
+    found = found + 1
+    if found == limit then ended = ended and i == #entries; break end
+  end
+end
+answer[1], answer[2] = looked, ended and 1 or 0
+return answer
+`);
+
+/** job. Answers up to when its history is not complete, and that of all that are gone. */
+export const PRUNED = script(`${COMMON}
+return { call('HGET', B .. 'pruned', ARGV[1]), call('HGET', B .. 'pruned', '') }
+`);
+
+/** job, how many to keep, most to drop. Answers how many were dropped. */
+export const PRUNE_JOB = script(`${DROP}
+local key = B .. 'of:' .. ARGV[1]
+local over = min(call('LLEN', key) - tonumber(ARGV[2]), tonumber(ARGV[3]))
+if over <= 0 then return 0 end
+drop(call('LPOP', key, over))
+return over
+`);
+
+/** Drops what fell before an instant, of the oldest so many. Answers how many were dropped. */
+export const DROP_OLD = script(`${DROP}
+local before, lines = tonumber(ARGV[1]), {}
+for _, entry in ipairs(call('XRANGE', B .. 'log', '-', '+', 'COUNT', ARGV[2])) do
+  if tonumber(entry[2][14]) < before then
+    local number = string.match(entry[1], '^%d+')
+    add(lines, number)
+    call('LREM', B .. 'of:' .. entry[2][2], 1, number)
+  end
+end
+if #lines > 0 then drop(lines) end
+return #lines
+`);
+
+/** Drops results that have run out by now, at most so many. Answers how many. */
+export const EXPIRE = script(`${COMMON}
+local lines = call('ZRANGEBYSCORE', B .. 'results', '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
+many('HDEL', B .. 'result', lines)
+many('ZREM', B .. 'results', lines)
+return #lines
+`);

@@ -1,0 +1,53 @@
+import type { Lease, LeaseRequest, Leases } from '../../ports/job-store.js';
+import type { Reply } from './driver.js';
+import { COMMON } from './job-scripts.js';
+import { script, type Link } from './link.js';
+
+/** key, holder, now, end, whether by force. A lease is its token, its end and its holder; one that was released has no end, and stays for its token. */
+const ACQUIRE = script(`${COMMON}
+local key, holder = ARGV[1], ARGV[2]
+local token, ends, owner = string.match(call('HGET', B .. 'leases', key) or '0 - ', '^(%S+) (%S+) (.*)$')
+local held = ends ~= '-'
+if held and owner ~= holder and tonumber(ends) > tonumber(ARGV[3]) and ARGV[5] ~= '1' then return false end
+token = tonumber(token)
+if not (held and owner == holder) then token = token + 1 end
+call('HSET', B .. 'leases', key, string.format('%.0f', token) .. ' ' .. ARGV[4] .. ' ' .. holder)
+return token
+`);
+
+const GET = script(`${COMMON}
+return call('HGET', B .. 'leases', ARGV[1])
+`);
+
+/** key, holder. */
+const RELEASE = script(`${COMMON}
+local token, ends, owner = string.match(call('HGET', B .. 'leases', ARGV[1]) or '', '^(%S+) (%S+) (.*)$')
+if token and ends ~= '-' and owner == ARGV[2] then call('HSET', B .. 'leases', ARGV[1], token .. ' - ') end
+return 1
+`);
+
+/** Leases in a hash. No key of the server's runs out: the caller says what time it is, as for everything else. */
+export class RedisLeases implements Leases {
+  readonly #link: Link;
+
+  constructor(link: Link) {
+    this.#link = link;
+  }
+
+  async acquire({ key, holder, now, ttlMs, force = false }: LeaseRequest): Promise<Lease | undefined> {
+    const expiresAt = now + ttlMs;
+    const token: Reply = await this.#link.run(ACQUIRE, [key, holder, String(now), String(expiresAt), force ? '1' : '0']);
+    return token === null ? undefined : { key, holder, token: Number(token), expiresAt };
+  }
+
+  async get(key: string): Promise<Lease | undefined> {
+    const text = await this.#link.run(GET, [key]);
+    const [, token, ends, holder] = /^(\S+) (\S+) ([^]*)$/.exec(typeof text === 'string' ? text : '') ?? [];
+    if (holder === undefined || ends === '-') return undefined;
+    return { key, holder, token: Number(token), expiresAt: Number(ends) };
+  }
+
+  async release(key: string, holder: string): Promise<void> {
+    await this.#link.run(RELEASE, [key, holder]);
+  }
+}
