@@ -98,6 +98,8 @@ export function translate(error: unknown): Error {
   if (/invalid (username-)?password|AUTH failed|without any password/i.test(message)) {
     return unusable('bad-login', 'Redis refuses the login. Check `username` and `password`, or those in the `url`.');
   }
+  // Redis 7 says so of a command inside a script.
+  if (/executing the script can't/i.test(message)) return unusable(...BY_WORD['NOPERM']!);
   if (/command not allowed when used memory/i.test(message)) return unusable(...BY_WORD['OOM']!);
   if (
     UNREACHABLE.has(code) ||

@@ -44,7 +44,8 @@ export function overIoredis(client: IoredisClient): Connect {
   const make = client.duplicate.bind(client) as unknown as (...args: unknown[]) => Ioredis;
   return async (onLost, connectTimeout) => {
     const own = { ...ONCE, connectTimeout, commandTimeout: undefined, keyPrefix: undefined };
-    const { retryStrategy: _, ...node } = own;
+    // The nodes of a cluster are connected by it when it first needs them; what is sent until then fails with the connection.
+    const { retryStrategy: _, lazyConnect: __, enableOfflineQueue: ___, ...node } = own;
     const made = isCluster
       ? make([], {
           lazyConnect: true,

@@ -28,6 +28,7 @@ export class Sweep {
   #steps: Step[] = [];
   #cursor = '0';
   #mended = 0;
+  #nonce = '';
   #nextAt = Number.NEGATIVE_INFINITY;
 
   constructor(link: Link, logger: Logger) {
@@ -44,6 +45,11 @@ export class Sweep {
     this.#mended += Number(mended);
     if (this.#cursor !== '0') return true;
     this.#steps.shift();
+    if (step.script === MEND_RECORDS) {
+      // By now all lanes are known in which something wakes.
+      const lanes = (await this.#link.run(SWEEP_LANES, [this.#nonce])) as string[];
+      this.#steps.push(...lanes.map((lane) => ({ script: MEND_DUE, args: [lane] })));
+    }
     if (this.#steps.length > 0) return true;
     if (this.#mended > 0) this.#logger.warn('entries of indexes in Redis did not agree with the jobs, and were mended', { prefix: this.#link.base, entries: this.#mended });
     this.#mended = 0;
@@ -56,14 +62,13 @@ export class Sweep {
     if (Number(await this.#link.run(BEGIN, [String(now), String(EVERY_MS)])) !== 1) return false;
     const nonce = randomUUID();
     await this.#link.run(FORGET, [String(now)]);
-    const lanes = (await this.#link.run(SWEEP_LANES, [nonce])) as string[];
     this.#steps = [
       { script: MEND_RECORDS, args: [nonce] },
       { script: MEND_IDS, args: [] },
       { script: MEND_LOOKS, args: [] },
-      ...lanes.map((lane) => ({ script: MEND_DUE, args: [lane] })),
       { script: MERGE_NOTES, args: [String(now - MERGED_AFTER_MS)] },
     ];
+    this.#nonce = nonce;
     return true;
   }
 }
