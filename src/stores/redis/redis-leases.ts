@@ -10,9 +10,12 @@ local token, ends, owner = string.match(call('HGET', B .. 'leases', key) or '0 -
 local held = ends ~= '-'
 if held and owner ~= holder and tonumber(ends) > tonumber(ARGV[3]) and ARGV[5] ~= '1' then return false end
 token = tonumber(token)
-if not (held and owner == holder) then token = token + 1 end
-call('HSET', B .. 'leases', key, string.format('%.0f', token) .. ' ' .. ARGV[4] .. ' ' .. holder)
-return token
+local till = ARGV[4]
+if not (held and owner == holder) then token = token + 1
+-- A renewal that was held up on its way does not undo a later one.
+elseif tonumber(ends) > tonumber(till) then till = ends end
+call('HSET', B .. 'leases', key, string.format('%.0f', token) .. ' ' .. till .. ' ' .. holder)
+return { token, till }
 `);
 
 const GET = script(`${COMMON}
@@ -35,9 +38,8 @@ export class RedisLeases implements Leases {
   }
 
   async acquire({ key, holder, now, ttlMs, force = false }: LeaseRequest): Promise<Lease | undefined> {
-    const expiresAt = now + ttlMs;
-    const token: Reply = await this.#link.run(ACQUIRE, [key, holder, String(now), String(expiresAt), force ? '1' : '0']);
-    return token === null ? undefined : { key, holder, token: Number(token), expiresAt };
+    const answer = (await this.#link.run(ACQUIRE, [key, holder, String(now), String(now + ttlMs), force ? '1' : '0'])) as readonly Reply[] | null;
+    return answer === null ? undefined : { key, holder, token: Number(answer[0]), expiresAt: Number(answer[1]) };
   }
 
   async get(key: string): Promise<Lease | undefined> {
