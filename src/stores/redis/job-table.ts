@@ -88,7 +88,7 @@ export class JobTable {
   }
 
   #decode(id: string, revision: string, stateText: string, body: string): JobRecord {
-    const state = readState(stateText);
+    const state = readState(id, stateText);
     const known = this.#known.get(id);
     if (known?.revision === revision) {
       const record = this.#codec.decode({ id, definition: { v: known.version }, state }, known.definition);
@@ -142,7 +142,7 @@ export class JobTable {
   #stateArgs(record: JobRecord): string[] {
     const { status, runs } = record.state;
     const at = wakeAt(record);
-    return [at === null ? '-' : String(at), `${status[0]!}${runs.length > 0 && runningCount(runs) > 0 ? 1 : 0}`, writeState(this.#codec.encodeState(record))];
+    return [at === null ? '-' : String(at), `${status[0]!}${runs.length > 0 && runningCount(runs) > 0 ? 1 : 0}`, writeState(record.id, this.#codec.encodeState(record))];
   }
 
   /** Definition, lane, number of look-ups, look-ups. */
