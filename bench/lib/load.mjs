@@ -52,7 +52,7 @@ export async function loadSqliteDriver() {
   return Database;
 }
 
-/** @typedef {'cron' | 'croner' | 'node-cron' | 'node-schedule' | 'toad-scheduler'} Peer */
+/** @typedef {'cron' | 'croner' | 'graphile-worker' | 'node-cron' | 'node-schedule' | 'pg-boss' | 'toad-scheduler'} Peer */
 
 /**
  * @param {Peer} name

@@ -1,61 +1,26 @@
-import { loadPunctual, loadPostgres } from '../lib/load.mjs';
+import { loadPostgres } from '../lib/load.mjs';
 import { column } from '../lib/measurement.mjs';
+import { graphileRuns, pgBossRuns } from '../lib/postgres-peers.mjs';
 import { openRaw } from '../lib/postgres-raw.mjs';
 import { withServer } from '../lib/postgres-servers.mjs';
-import { executed } from '../lib/sqlite-jobs.mjs';
+import { dueRuns } from '../lib/remote-jobs.mjs';
+import { sized } from '../lib/size.mjs';
 import { median, ratio, show } from '../lib/stats.mjs';
 
-const JOBS = 10_000;
-const MORE_JOBS = 50_000;
-const HOUR_MS = 3_600_000;
-const ADDED_TOGETHER = 10_000;
+const JOBS = sized(10_000);
+const MORE_JOBS = sized(50_000);
+/** Of the peer that takes them one at a time. */
+const FEWER_JOBS = sized(4_000);
+/** Beyond that pg-boss gains nothing. */
+const BOSS_BATCH = 1_000;
+const BOSS_WORKERS = 10;
 /** As long as the state of a job is in punctual's table. */
 const STATE_LENGTH = 430;
 
-/**
- * @param {string} url
- * @param {number} ahead how far the server's clock is ahead, for the scheduler, in ms
- */
-async function schedulerOn(url, ahead) {
-  const { AsyncScheduler } = await loadPunctual();
-  const { PostgresJobStore } = await loadPostgres();
-  class StoreAhead extends PostgresJobStore {
-    /** @override */
-    async now() {
-      return (await super.now()) + ahead;
-    }
-  }
-  return new AsyncScheduler({
-    timezone: 'UTC',
-    logger: { debug() {}, info() {}, warn() {}, error: console.error },
-    jobStores: { default: new StoreAhead({ connectionString: url }) },
-    tasks: { noop: async () => {} },
-  });
-}
-
 /** @param {number} jobs */
 async function punctual(jobs) {
-  const { IntervalTrigger } = await loadPunctual();
-  const sample = await withServer(async (url) => {
-    const trigger = new IntervalTrigger({ hours: 1 }, { startTime: Date.now() + HOUR_MS });
-    const adding = await schedulerOn(url, 0);
-    for (let from = 0; from < jobs; from += ADDED_TOGETHER) {
-      const some = Array.from({ length: Math.min(ADDED_TOGETHER, jobs - from) }, (_, i) => ({ id: `job-${from + i}`, task: 'noop', trigger }));
-      await adding.addJobs(some);
-    }
-    await adding.shutdown();
-    const scheduler = await schedulerOn(url, HOUR_MS + 1);
-    const all = executed(scheduler, jobs);
-    globalThis.gc?.();
-    const start = performance.now();
-    await scheduler.start();
-    await all;
-    const ms = performance.now() - start;
-    const recorded = await scheduler.getRuns({ verdict: 'succeeded', limit: 2 * jobs });
-    await scheduler.shutdown();
-    if (recorded.length !== jobs) throw new Error(`${recorded.length} runs in the ledger`);
-    return { perSecond: (jobs / ms) * 1000, ms };
-  });
+  const { PostgresJobStore } = await loadPostgres();
+  const sample = await withServer((url) => dueRuns(() => new PostgresJobStore({ connectionString: url }), jobs));
   return sample ?? {};
 }
 
@@ -79,6 +44,18 @@ async function raw(jobs, stateLength) {
   return sample ?? {};
 }
 
+/**
+ * @param {number} jobs
+ * @param {(url: string) => Promise<number>} work answers the milliseconds
+ */
+async function peer(jobs, work) {
+  const sample = await withServer(async (url) => {
+    const ms = await work(url);
+    return { perSecond: (jobs / ms) * 1000, ms };
+  });
+  return sample ?? {};
+}
+
 /** @type {import('../lib/measurement.mjs').Measurement} */
 export const measurement = {
   id: 'postgres-runs',
@@ -86,14 +63,25 @@ export const measurement = {
   method: [
     `A server of its own for each sample, on this machine, with the settings it comes with: fsync and synchronous_commit are on. Hourly jobs of one task, added to a new schema; for the scheduler that starts on it the server's clock is an hour ahead, by which all are due; runs per second from \`start()\` until the last \`jobExecuted\`. Ledger on, default policies. Once more with ${show(MORE_JOBS)} jobs: the first thousands of runs are not compiled yet.`,
     'By hand: pg, one connection and prepared statements, two tables with an index each. A hundred due jobs locked (SKIP LOCKED) and updated as started in one statement; updated as finished, and a row of history inserted for each, in the next. No definitions, policies, leases, revisions or events. Once more with a text in each job that is written with each change, as long as the state that punctual keeps.',
+    `graphile-worker 0.17, one process, with 24 jobs at a time and 25 connections as in its performance test; from \`run()\` until its table of jobs is empty, since it deletes what is done. As it comes, ${show(FEWER_JOBS)} jobs, each fetched and completed by a statement of its own; and with what makes it fastest, a local queue of 500 and jobs completed together.`,
+    `pg-boss 10: \`work()\` with batches of ${show(BOSS_BATCH)}, one call of the handler and one verdict for all of a batch, and \`notifyWorker\` at the end of each, without which it waits half a second for the next; until all are recorded as completed. Once more with ${show(FEWER_JOBS)} jobs, a call and a verdict for each as the others have it, by ${BOSS_WORKERS} workers.`,
   ],
-  rounds: 5,
+  rounds: 3,
   contenders: {
     punctual: { measure: () => punctual(JOBS) },
     raw: { measure: () => raw(JOBS) },
     'raw, as long': { measure: () => raw(JOBS, STATE_LENGTH) },
-    'punctual, more': { measure: () => punctual(MORE_JOBS), rounds: 2 },
-    'raw, more': { measure: () => raw(MORE_JOBS), rounds: 2 },
+    graphile: { measure: () => peer(FEWER_JOBS, (url) => graphileRuns(url, FEWER_JOBS, {})) },
+    'graphile, fastest': {
+      measure: () =>
+        peer(JOBS, (url) =>
+          graphileRuns(url, JOBS, { localQueue: { size: 500 }, completeJobBatchDelay: 0, failJobBatchDelay: 0 }),
+        ),
+    },
+    'pg-boss': { measure: () => peer(JOBS, (url) => pgBossRuns(url, JOBS, BOSS_BATCH)) },
+    'pg-boss, singly': { measure: () => peer(FEWER_JOBS, (url) => pgBossRuns(url, FEWER_JOBS, 1, BOSS_WORKERS)) },
+    'punctual, more': { measure: () => punctual(MORE_JOBS), rounds: 1 },
+    'raw, more': { measure: () => raw(MORE_JOBS), rounds: 1 },
   },
   report(samples) {
     /** @param {string} contender */
@@ -106,20 +94,38 @@ export const measurement = {
     const row = (title, contender, rawContender = 'raw') => [
       title,
       show(median(rates(contender))),
-      `${show(ratio(rates(contender), rates(rawContender)))}×`,
+      ...[rawContender, 'graphile', 'pg-boss'].map((other) => `${show(ratio(rates(contender), rates(other)))}×`),
     ];
-    const toRaw = ratio(rates('punctual'), rates('raw'));
+    /**
+     * @param {string} title
+     * @param {string} contender
+     * @param {number} least
+     */
+    const check = (title, contender, least) => {
+      const factor = ratio(rates('punctual'), rates(contender));
+      return {
+        target: `≥ ${least}× ${title}`,
+        figure: `${show(factor)}×`,
+        met: Number.isNaN(factor) ? null : factor >= least,
+      };
+    };
     return {
-      head: ['', 'runs/s', 'against by hand'],
+      head: ['', 'runs/s', 'against by hand', 'against graphile-worker', 'against pg-boss in batches'],
       rows: [
         row('punctual', 'punctual'),
         row('by hand', 'raw'),
         row('by hand, rows as long as punctual’s', 'raw, as long'),
+        row('graphile-worker', 'graphile'),
+        row('graphile-worker, fastest', 'graphile, fastest'),
+        row('pg-boss, batches', 'pg-boss'),
+        row('pg-boss, a call for each job', 'pg-boss, singly'),
         row(`punctual, ${show(MORE_JOBS)} jobs`, 'punctual, more', 'raw, more'),
         row(`by hand, ${show(MORE_JOBS)} jobs`, 'raw, more', 'raw, more'),
       ],
       checks: [
-        { target: '≥ 0.5× by hand', figure: `${show(toRaw)}×`, met: Number.isNaN(toRaw) ? null : toRaw >= 0.5 },
+        check('by hand', 'raw', 0.5),
+        check('graphile-worker', 'graphile', 5),
+        check('pg-boss, batches', 'pg-boss', 4),
       ],
     };
   },
