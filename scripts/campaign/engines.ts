@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { natsBinary, NatsServer } from '../../test/support/nats-server.js';
 import { postgresBinaries, PostgresServer } from '../../test/support/postgres-server.js';
+import { redisBinary, RedisServer } from '../../test/support/redis-server.js';
 import type { EngineName } from './plan.js';
 
 export interface Engine {
@@ -37,6 +38,8 @@ export async function startEngine(name: EngineName): Promise<Engine> {
       return new SQLiteEngine();
     case 'nats':
       return startNats();
+    case 'redis':
+      return startRedis();
     case 'postgres':
       return startPostgres();
     default:
@@ -47,6 +50,7 @@ export async function startEngine(name: EngineName): Promise<Engine> {
 /** What to install, where the engine is not there. */
 export function missing(name: EngineName): string | undefined {
   if (name === 'postgres' && postgresBinaries() === undefined) return 'no PostgreSQL binaries here: apt-get install postgresql';
+  if (name === 'redis' && redisBinary() === undefined) return 'no redis-server or valkey-server here: apt-get install redis-server';
   if (name === 'nats' && natsBinary() === undefined) return 'no nats-server here: apt-get install nats-server';
   return undefined;
 }
@@ -109,6 +113,18 @@ async function startPostgres(): Promise<Engine> {
     kill: () => server.halt(),
     resume: () => server.resume(),
     freeze: () => server.freeze(),
+  }, () => server.stop());
+}
+
+async function startRedis(): Promise<Engine> {
+  // Not an answer before the disk has it: else a write that was answered may be gone after a kill.
+  const server = await RedisServer.start({ appendonly: 'yes', appendfsync: 'always' });
+  return new RemoteEngine('redis', {
+    port: server.port,
+    stop: () => server.halt('SIGTERM'),
+    kill: () => server.halt('SIGKILL'),
+    resume: () => server.resume(),
+    freeze: () => Promise.resolve(server.freeze()),
   }, () => server.stop());
 }
 

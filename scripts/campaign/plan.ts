@@ -28,7 +28,7 @@ export interface JobPlan {
   readonly pausable: boolean;
 }
 
-export const ENGINES = ['postgres', 'nats', 'sqlite'] as const;
+export const ENGINES = ['postgres', 'redis', 'nats', 'sqlite'] as const;
 export type EngineName = (typeof ENGINES)[number];
 
 /** What a round's processes need to know. */

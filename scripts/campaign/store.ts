@@ -2,6 +2,7 @@ import Database from 'better-sqlite3';
 import type { JobStore } from '../../src/index.js';
 import { NatsJobStore } from '../../src/stores/nats/index.js';
 import { PostgresJobStore } from '../../src/stores/postgres/index.js';
+import { RedisJobStore } from '../../src/stores/redis/index.js';
 import { SQLiteJobStore } from '../../src/stores/sqlite/index.js';
 import type { RoundPlan } from './plan.js';
 
@@ -13,6 +14,8 @@ export function openStore({ engine, place, perJob }: RoundPlan, port: number): J
       return new SQLiteJobStore({ path: place, ledger });
     case 'nats':
       return new NatsJobStore({ servers: `nats://127.0.0.1:${port}`, bucket: place, ledger });
+    case 'redis':
+      return new RedisJobStore({ url: `redis://127.0.0.1:${port}/0`, prefix: place, ledger });
     case 'postgres':
       return new PostgresJobStore({ connectionString: `postgres://postgres@127.0.0.1:${port}/postgres`, schema: place, ledger });
     default:

@@ -61,8 +61,8 @@ export class RedisServer {
     }
   }
 
-  /** Stops it at once, as a crash of the machine would: connections break. */
-  async halt(): Promise<void> {
+  /** Ends it, at once (`SIGKILL`) or in order (`SIGTERM`): connections break. */
+  async halt(signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
     const child = this.#process;
     if (child === undefined) return;
     this.#process = undefined;
@@ -70,7 +70,7 @@ export class RedisServer {
     this.#admin = undefined;
     process.removeListener('exit', this.#killAtExit);
     const ended = new Promise((resolve) => { child.once('exit', resolve); });
-    child.kill('SIGKILL');
+    child.kill(signal);
     child.kill('SIGCONT');
     await ended;
   }
