@@ -14,7 +14,7 @@ const limits = {
   'punctual/sqlite': 18,
   'punctual/postgres': 18,
   'punctual/redis': 20,
-  'punctual/nats': 19,
+  'punctual/nats': 22,
   'punctual/workers': 8,
 };
 

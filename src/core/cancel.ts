@@ -2,11 +2,13 @@ import type { JobRecord } from '../model/job.js';
 import type { RunRecord } from '../model/run.js';
 import { Draft, type Decision } from './draft.js';
 import type { ActContext } from './finish.js';
+import { dueAt, nextFire } from './fires.js';
 import { settle } from './settle.js';
 
 /**
  * The record with one of its runs called off; `undefined` when it has no such run, or that is asked to stop already. One
- * that waits gets its verdict at once. One that runs is asked to stop, and has its verdict from whoever holds it.
+ * that waits, or is the next to come, gets its verdict at once. One that runs is asked to stop, and has its verdict from
+ * whoever holds it.
  */
 export function cancelRun(record: JobRecord, runId: string, reason: string, context: ActContext): Decision | undefined {
   const draft = new Draft(record, context.now, context.node);
@@ -26,7 +28,21 @@ export function cancelRun(record: JobRecord, runId: string, reason: string, cont
     draft.writeRun('cancelled', reason, run, null);
     draft.note({ type: 'jobCancelled', reason, runId, scheduledFor, attempt });
   }
-  if (!found) return undefined;
+  if (!found) return cancelNext(draft, runId, reason);
   draft.runs = runs;
   return settle(draft, draft.state());
+}
+
+/** The run of the fire time that comes next: none begins, and the one after it is next. @throws what the trigger throws. */
+function cancelNext(draft: Draft, runId: string, reason: string): Decision | undefined {
+  const { id, definition, state } = draft.record;
+  const fire = state.nextFireTime;
+  const fires = state.status === 'active' || state.status === 'paused';
+  if (!fires || fire === null || runId !== `${id}@${fire}`) return undefined;
+  const ref = { scheduledFor: fire, attempt: 0 };
+  draft.writeRun('cancelled', reason, { ...ref, state: 'waiting', id: runId, manual: false, catchUp: false, crashes: 0, args: null, cause: 'queued', readyAt: fire }, null);
+  draft.note({ type: 'jobCancelled', reason, runId, ...ref });
+  const next = definition.trigger.nextAfterCompletion === undefined ? nextFire(definition, fire) : null;
+  const nextDueAt = next === null ? null : dueAt(id, definition, next);
+  return settle(draft, draft.state({ nextFireTime: next, nextDueAt, lastFireTime: fire }));
 }

@@ -153,6 +153,36 @@ describe('cancelRun', () => {
     expect((await scheduler.verifyLedger()).ok).toBe(true);
   });
 
+  it('calls off the fire time that comes next, and only that', async () => {
+    const { clock, scheduler } = makeWorld();
+    await scheduler.start();
+    const ran: number[] = [];
+    await scheduler.addJob(() => { ran.push(currentRun().scheduledFor.getTime() - START_MS); }, new IntervalTrigger({ seconds: 10 }), { id: 'job', maxRuns: 2 });
+    expect(await scheduler.cancelRun(`job@${START_MS + 20 * SECOND}`), 'two ahead').toBe(false);
+    expect(await scheduler.cancelRun(`job@${START_MS + 10 * SECOND}`, { reason: 'a holiday' })).toBe(true);
+    expect(await scheduler.nextRunTimes('job')).toEqual([new Date(START_MS + 20 * SECOND)]);
+    const completion = await scheduler.addJob(() => undefined, new IntervalTrigger({ seconds: 7 }, { from: 'completion' }), { id: 'after' });
+    await clock.advance(SECOND);
+    expect(await scheduler.cancelRun(`after@${Number(completion.nextRunTime)}`)).toBe(true);
+    expect(await scheduler.nextRunTimes('after')).toEqual([new Date(START_MS + 8 * SECOND)]);
+    await clock.advance({ minutes: 1 });
+    expect(ran).toEqual([20 * SECOND, 30 * SECOND]);
+    expect(await scheduler.getRuns({ jobId: 'job' })).toMatchObject([{ verdict: 'cancelled', reason: 'a holiday' }, { verdict: 'succeeded' }, { verdict: 'succeeded' }]);
+    expect((await scheduler.verifyLedger()).ok).toBe(true);
+  });
+
+  it('calls off work that was just enqueued', async () => {
+    const { clock, scheduler } = makeWorld();
+    await scheduler.start();
+    let ran = false;
+    const run = await scheduler.enqueue(() => { ran = true; }, { delay: SECOND });
+    expect(await scheduler.cancelRun(run.runId)).toBe(true);
+    expect(await failure(run.result())).toBeInstanceOf(RunNotSucceededError);
+    await clock.advance({ minutes: 1 });
+    expect(ran).toBe(false);
+    expect(await scheduler.getJobs()).toEqual([]);
+  });
+
   it('calls off work that was enqueued for later, by removing its job', async () => {
     const { clock, scheduler } = makeWorld();
     await scheduler.start();
