@@ -9,6 +9,8 @@ import { pathToFileURL } from 'node:url';
 const dist = process.env['PUNCTUAL_DIST'];
 const base = dist === undefined ? new URL('../../dist/', import.meta.url) : pathToFileURL(`${resolve(dist)}/`);
 
+const IN_ROOT = 'Install it first: npm ci, in the root of the repository';
+
 /** @returns {Promise<typeof import('punctual')>} */
 export function loadPunctual() {
   return load(new URL('index.js', base).href, 'Build it first: npm run build');
@@ -31,7 +33,7 @@ export function loadPostgres() {
 
 /** @returns {Promise<typeof import('pg')>} */
 export async function loadPgDriver() {
-  const { default: driver } = await load('pg', 'Install it first: npm ci, in the root of the repository');
+  const { default: driver } = await load('pg', IN_ROOT);
   return driver;
 }
 
@@ -46,9 +48,39 @@ export async function loadTinypool() {
   return Tinypool;
 }
 
+/** @returns {Promise<typeof import('punctual/redis')>} */
+export function loadRedis() {
+  return load(new URL('stores/redis/index.js', base).href, 'Build it first: npm run build');
+}
+
+/** @returns {Promise<typeof import('punctual/nats')>} */
+export function loadNats() {
+  return load(new URL('stores/nats/index.js', base).href, 'Build it first: npm run build');
+}
+
+/** @returns {Promise<typeof import('ioredis')>} */
+export function loadRedisDriver() {
+  return load('ioredis', IN_ROOT);
+}
+
+/** @returns {Promise<typeof import('@nats-io/transport-node')>} */
+export function loadNatsDriver() {
+  return load('@nats-io/transport-node', IN_ROOT);
+}
+
+/** @returns {Promise<typeof import('@nats-io/kv')>} */
+export function loadNatsKv() {
+  return load('@nats-io/kv', IN_ROOT);
+}
+
+/** @returns {Promise<typeof import('bullmq')>} */
+export function loadBullMq() {
+  return load('bullmq', IN_ROOT);
+}
+
 /** @returns {Promise<typeof import('better-sqlite3')>} */
 export async function loadSqliteDriver() {
-  const { default: Database } = await load('better-sqlite3', 'Install it first: npm ci, in the root of the repository');
+  const { default: Database } = await load('better-sqlite3', IN_ROOT);
   return Database;
 }
 

@@ -1,10 +1,9 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { chownSync, existsSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { loadPgDriver } from './load.mjs';
+import { freePort, untilAnswered } from './servers.mjs';
 import { makeFolder } from './sqlite-files.mjs';
 
 /** The folder with `initdb` and `postgres`: on the path, or where Debian puts it. */
@@ -25,26 +24,16 @@ function identity() {
   return { uid: id('-u'), gid: id('-g') };
 }
 
-/** @returns {Promise<number>} */
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
-}
-
 /**
  * A server of its own with the settings it comes with (durable: fsync and synchronous_commit are on), on a new folder.
  * Answers `undefined` where PostgreSQL is not installed.
  *
  * @template T
  * @param {(url: string) => Promise<T>} use
+ * @param {readonly string[]} [more] settings, as `name=value`
  * @returns {Promise<T | undefined>}
  */
-export async function withServer(use) {
+export async function withServer(use, more = []) {
   const found = binaries();
   if (found === undefined) return undefined;
   const folder = await makeFolder();
@@ -52,17 +41,32 @@ export async function withServer(use) {
   if (who.uid !== undefined) chownSync(folder, who.uid, who.gid);
   const data = join(folder, 'data');
   const how = /** @type {const} */ ({ ...who, cwd: folder, stdio: 'ignore' });
-  execFileSync(join(found, 'initdb'), ['-D', data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--no-locale'], how);
+  execFileSync(
+    join(found, 'initdb'),
+    ['-D', data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--no-locale'],
+    how,
+  );
   const port = await freePort();
-  const settings = ['-c', `port=${port}`, '-c', 'listen_addresses=127.0.0.1', '-c', `unix_socket_directories=${folder}`];
+  const settings = [
+    '-c',
+    `port=${port}`,
+    '-c',
+    'listen_addresses=127.0.0.1',
+    '-c',
+    `unix_socket_directories=${folder}`,
+    ...more.flatMap((setting) => ['-c', setting]),
+  ];
   const server = spawn(join(found, 'postgres'), ['-D', data, ...settings], how);
   const ended = new Promise((resolve) => void server.once('exit', resolve));
+  const kill = () => void server.kill('SIGQUIT');
+  process.once('exit', kill);
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
   try {
-    await answering(url);
+    await untilAnswered(() => answering(url), server);
     return await use(url);
   } finally {
-    server.kill('SIGQUIT');
+    process.removeListener('exit', kill);
+    kill();
     await ended;
     await rm(folder, { recursive: true, force: true });
   }
@@ -71,15 +75,7 @@ export async function withServer(use) {
 /** @param {string} url */
 async function answering(url) {
   const { Client } = await loadPgDriver();
-  for (let attempt = 0; ; attempt++) {
-    const client = new Client({ connectionString: url });
-    try {
-      await client.connect();
-      await client.end();
-      return;
-    } catch (error) {
-      if (attempt === 200) throw error;
-      await sleep(50);
-    }
-  }
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  await client.end();
 }
