@@ -4,6 +4,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { connect, type ConnectionOptions, type NatsConnection } from '@nats-io/transport-node';
+import { freeze } from './freeze.js';
 
 /** `nats-server`: on the path, or where Debian puts it. */
 export function natsBinary(): string | undefined {
@@ -89,9 +90,7 @@ export class NatsServer {
 
   /** It takes what is sent, and does not answer. Answers how to end that. */
   freeze(): () => void {
-    const child = this.#process;
-    child?.kill('SIGSTOP');
-    return () => { child?.kill('SIGCONT'); };
+    return freeze(this.#process);
   }
 
   async stop(): Promise<void> {

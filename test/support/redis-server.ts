@@ -4,6 +4,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { Redis } from 'ioredis';
+import { freeze } from './freeze.js';
 
 /** The server on the path: Redis, or Valkey. */
 export function redisBinary(): string | undefined {
@@ -39,7 +40,10 @@ export class RedisServer {
   static async start(settings: Readonly<Record<string, string>> = {}): Promise<RedisServer> {
     const binary = redisBinary();
     if (binary === undefined) throw new Error('There is no redis-server here. Install it: apt-get install redis-server');
-    const server = new RedisServer(binary, mkdtempSync(join(tmpdir(), 'punctual-redis-')), await freePort(), settings);
+    let port = await freePort();
+    // A node of a cluster talks to the others on this port + 10,000.
+    while (settings['cluster-enabled'] === 'yes' && port > 55_000) port = await freePort();
+    const server = new RedisServer(binary, mkdtempSync(join(tmpdir(), 'punctual-redis-')), port, settings);
     await server.resume();
     return server;
   }
@@ -77,9 +81,7 @@ export class RedisServer {
 
   /** It takes what is sent, and does not answer. Answers how to end that. */
   freeze(): () => void {
-    const child = this.#process;
-    child?.kill('SIGSTOP');
-    return () => { child?.kill('SIGCONT'); };
+    return freeze(this.#process);
   }
 
   async stop(): Promise<void> {

@@ -59,6 +59,8 @@ const UNREACHABLE = new Set([
   'EACCES',
 ]);
 
+const MOVING = 'The slot of the prefix is being moved to another node of the Redis cluster. Nothing is read or written until that is done.';
+
 /** By the word an error of the server begins with. */
 const BY_WORD: Readonly<Record<string, readonly [RedisProblem, string]>> = {
   NOAUTH: ['bad-login', 'Redis wants a password. Give `password` (and `username`), or put them into the `url`.'],
@@ -79,6 +81,8 @@ const BY_WORD: Readonly<Record<string, readonly [RedisProblem, string]>> = {
   MASTERDOWN: ['unreachable', 'Redis is a replica without its master. Wait for the failover, or connect to the master.'],
   CLUSTERDOWN: ['unreachable', 'The Redis cluster is down, or does not serve the slot of the prefix. Look at CLUSTER INFO.'],
   MOVED: ['unreachable', 'The server is a node of a cluster, and another one has the keys. Give a cluster client: new Redis.Cluster(…) or createCluster(…).'],
+  ASK: ['unreachable', MOVING],
+  TRYAGAIN: ['unreachable', MOVING],
   BUSY: ['timeout', 'Redis is busy with a script. Look for it there (SLOWLOG GET), and end it (SCRIPT KILL).'],
   WRONGTYPE: ['foreign-keys', 'Under the prefix are keys that are not punctual’s. Give another `prefix`.'],
 };
@@ -94,6 +98,8 @@ export function translate(error: unknown): Error {
     const known = Object.hasOwn(BY_WORD, word) ? BY_WORD[word] : undefined;
     if (known !== undefined) return unusable(...known);
   }
+  // A script in a slot that is being moved; a node of which a client has not heard yet.
+  if (/non local key|Cannot find node/i.test(message)) return unusable('unreachable', MOVING);
   // As the servers before version 6 say it, and drivers that log in by themselves.
   if (/invalid (username-)?password|AUTH failed|without any password/i.test(message)) {
     return unusable('bad-login', 'Redis refuses the login. Check `username` and `password`, or those in the `url`.');

@@ -19,9 +19,14 @@ import { script } from './link.js';
  *
  * Few large hashes in place of a key for each job: a batch is then read and written by a handful of commands.
  * A script checks everything before it writes anything, since nobody takes back what it wrote before an error.
+ *
+ * It begins by asking for two keys that never exist. While a cluster moves the slot, the keys are on one node or the other,
+ * and a node that lacks one takes it for a key that does not exist: a script would find jobs gone that are on their way,
+ * and stop half-way. This question is refused on both nodes for as long as that lasts, so that none begins.
  */
 export const COMMON = `
 local B, call, unpack, min = KEYS[1], redis.call, unpack, math.min
+call('EXISTS', B .. 'none', B .. 'nor')
 local function many(command, key, args)
   local n = #args
   for i = 1, n, 4000 do call(command, key, unpack(args, i, min(i + 3999, n))) end

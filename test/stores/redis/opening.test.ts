@@ -1,9 +1,7 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net';
-import { Cluster } from 'ioredis';
 import { InvalidOptionError, isPunctualError, SystemClock } from 'punctual';
 import { RedisJobStore, RedisStoreError, type RedisJobStoreOptions } from 'punctual/redis';
 import { storeContext } from 'punctual/testing';
-import { createCluster } from 'redis';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { loadIoredis, loadNodeRedis } from '../../../src/stores/redis/driver.js';
 import { errorFromLoading, translate } from '../../../src/stores/redis/errors.js';
@@ -244,29 +242,5 @@ describeRedis('a client of the user', (server) => {
       await store.close();
       await expect.poll(names).toBe(0);
     }
-  });
-
-  it.each(['ioredis', 'redis'])('that is a cluster, of %s', { timeout: 60_000 }, async (kind) => {
-    const node = await serverWith({ 'cluster-enabled': 'yes', 'cluster-announce-ip': '127.0.0.1' });
-    await node.command('CLUSTER', 'ADDSLOTSRANGE', 0, 16_383);
-    await expect.poll(async () => String(await node.command('CLUSTER', 'INFO')), { timeout: 15_000 }).toContain('cluster_state:ok');
-    const prefix = freshPrefix();
-    const make = () => {
-      if (kind === 'ioredis') {
-        const cluster = new Cluster([{ host: '127.0.0.1', port: node.port }], { lazyConnect: true });
-        cluster.on('error', () => undefined);
-        return cluster;
-      }
-      return createCluster({ rootNodes: [{ url: node.url() }] });
-    };
-    const [a, b] = [await openStore({ client: make(), prefix }), await openStore({ client: make(), prefix })];
-    const told = vi.fn();
-    await a.watch(told);
-    await b.insert([jobRecord('job')]);
-    await expect.poll(() => told.mock.calls.length, { timeout: 5_000 }).toBeGreaterThan(0);
-    const [due] = await a.claimDue(claim(T0));
-    expect(await a.commit([{ id: 'job', expected: due!.revision, next: null, ledger: [] }])).toEqual([expect.any(String)]);
-    expect(await b.get('job')).toBeUndefined();
-    expect(await a.now()).toBeGreaterThan(1e12);
   });
 });
