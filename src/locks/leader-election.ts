@@ -56,7 +56,7 @@ const STEP_DOWN = 1;
  *   name: 'billing',
  *   onElected: async ({ signal, token }) => { await consume(queue, { signal, fencingToken: token }); },
  * });
- * await election.start();
+ * election.start();
  * // …
  * await election.stop();
  * ```

@@ -5,6 +5,7 @@ import type { JobCodec } from '../ports/job-codec.js';
 import type { JobStore, StoreContext } from '../ports/job-store.js';
 import type { Logger } from '../ports/logger.js';
 import { Candidate, type Seen } from './candidate.js';
+import { inTime } from './in-time.js';
 import { Lock } from './lock.js';
 import { checkLockName, readLockOptions, type LockHolder, type LockOptions, type LockRequest } from './lock-options.js';
 import { NamedLease, ownerOf, type Grant, type LeaseHost } from './named-lease.js';
@@ -20,6 +21,8 @@ export interface StoreLocksHost {
   readonly another?: (() => JobStore) | undefined;
 }
 
+/** Drivers give up sooner; this is for those that do not. */
+const LONGEST_OPENING_MS = 30_000;
 /** Keys of locks, apart from whatever else has a lease. */
 const PREFIX = 'lock/';
 
@@ -45,8 +48,6 @@ export class StoreLocks {
     const lease = this.#lease(name, request);
     this.#users += 1;
     try {
-      // Connecting may take longer than an answer may.
-      await this.#open(lease.clock);
       const grant = await this.#take(name, lease, request);
       if (grant !== undefined) return new Lock(name, lease, grant, this.#logger, () => { this.#leave(); });
     } catch (error) {
@@ -63,7 +64,7 @@ export class StoreLocks {
     const lease = this.#lease(name, { ...readLockOptions({}), clock });
     this.#users += 1;
     try {
-      await this.#open(lease.clock);
+      await this.#connect(lease.clock, lease.clock.monotonic(), undefined);
       const found = await lease.look();
       if (found === undefined || found.leftMs === 0) return undefined;
       return { owner: ownerOf(found.lease), token: found.lease.token, expiresAt: new Date(found.lease.expiresAt) };
@@ -81,12 +82,15 @@ export class StoreLocks {
     const { clock } = lease;
     const until = clock.monotonic() + waitMs;
     const candidate = new Candidate(lease, this.#strays.get(name));
-    let stopWatching: (() => void) | undefined;
+    let watching: Promise<() => void> | undefined;
+    let isAsked = false;
     let trouble: { readonly error: unknown } | undefined;
     try {
       for (;;) {
         let grant: Grant | undefined;
         try {
+          await this.#connect(clock, until, signal);
+          isAsked = true;
           grant = await candidate.attempt();
           trouble = undefined;
         } catch (error) {
@@ -96,18 +100,30 @@ export class StoreLocks {
         if (isGood) return grant;
         // It may have been granted all the same: too late, unheard, or to one who has given up.
         if (signal?.aborted === true || clock.monotonic() >= until) {
-          if (grant !== undefined || trouble !== undefined) void lease.release().catch(() => undefined);
+          if (isAsked && (grant !== undefined || trouble !== undefined)) this.#giveBack(lease);
           signal?.throwIfAborted();
           if (trouble !== undefined) throw trouble.error;
           return undefined;
         }
-        stopWatching ??= await lease.watch(candidate.hint).catch(() => undefined);
+        // Not waited for: a store that does not answer this must hold up neither the next attempt nor who calls it off.
+        if (watching === undefined && trouble === undefined) {
+          watching = lease.watch(candidate.hint);
+          watching.catch(() => {
+            watching = undefined;
+          });
+        }
         await candidate.wait(until - clock.monotonic(), signal);
       }
     } finally {
-      stopWatching?.();
+      void watching?.then((stop) => { stop(); }, () => undefined);
       this.#remember(name, lease, candidate.seen);
     }
+  }
+
+  /** What was asked for may have been granted. The store is kept open for as long as it takes to give that back. */
+  #giveBack(lease: NamedLease): void {
+    this.#users += 1;
+    void lease.release().catch(() => undefined).finally(() => { this.#leave(); });
   }
 
   #remember(name: string, { clock }: NamedLease, seen: Seen | undefined): void {
@@ -120,20 +136,43 @@ export class StoreLocks {
     return this.#host.opened()?.logger ?? globalThis.console;
   }
 
+  /** Whether the store is open as it is, or need not be opened. */
+  get #isOpen(): boolean {
+    return this.#host.another === undefined || this.#host.opened() !== undefined;
+  }
+
   async #open(clock: Clock): Promise<LeaseHost> {
     const { store, another } = this.#host;
-    if (another === undefined || this.#host.opened() !== undefined) return store;
+    if (another === undefined || this.#isOpen) return store;
     if (this.#own === undefined) {
       const own = another();
-      const opening = Promise.resolve(own.open({ clock, logger: this.#logger, codec: NO_JOBS, node: `${hostname()}:${process.pid}` }));
+      const opening = (async () => own.open({ clock, logger: this.#logger, codec: NO_JOBS, node: `${hostname()}:${process.pid}` }))();
       this.#own = { store: own, opened: opening };
       opening.catch(() => {
         if (this.#own?.store === own) this.#own = undefined;
       });
     }
-    const { store: own, opened: opening } = this.#own;
-    await opening;
+    const { store: own, opened } = this.#own;
+    await opened;
     return own;
+  }
+
+  /** Waits for the opening, which may take longer than an answer may. @throws what the store throws, and the reason of the signal. */
+  async #connect(clock: Clock, until: number, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#isOpen) return;
+    const opening = this.#open(clock);
+    const ms = Math.max(LONGEST_OPENING_MS, until - clock.monotonic());
+    let stop = (): void => undefined;
+    const calledOff = new Promise<never>((_, reject) => {
+      const onAbort = (): void => { reject(signal?.reason as Error); };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      stop = () => { signal?.removeEventListener('abort', onAbort); };
+    });
+    try {
+      await Promise.race([ms === Number.POSITIVE_INFINITY ? opening : inTime(clock, ms, opening), calledOff]);
+    } finally {
+      stop();
+    }
   }
 
   /** One fewer uses it. */

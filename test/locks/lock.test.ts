@@ -327,3 +327,67 @@ describe('options of a lock', () => {
     expect((inside?.signal.reason as Error).name).toBe('AbortError');
   });
 });
+
+describe('a store that does not answer', () => {
+  const hangs = async (): Promise<never> => new Promise(() => undefined);
+  const waiting = { ttl: TTL, wait: Number.POSITIVE_INFINITY };
+
+  /** A store of which no scheduler has anything open. */
+  function closed(open: () => Promise<void>): { locks: StoreLocks; closings: () => number } {
+    let closings = 0;
+    const another = (): MemoryJobStore => {
+      const store = new MemoryJobStore();
+      return Object.assign(store, { open, close: () => { closings += 1; } });
+    };
+    return { locks: new StoreLocks({ store: new MemoryJobStore(), opened: () => undefined, another }), closings: () => closings };
+  }
+
+  it('keeps nobody waiting beyond the signal while it is opened', async () => {
+    const world = new VirtualClock();
+    const { locks } = closed(hangs);
+    const controller = new AbortController();
+    const asked = locks.lock('x', { ...waiting, clock: world, signal: controller.signal });
+    await world.advance(5_000);
+    controller.abort(new Error('no time'));
+    await expect(answer(world, asked, 1_000)).rejects.toThrow('no time');
+  });
+
+  it('is given up when it takes too long to open', async () => {
+    const world = new VirtualClock();
+    const { locks } = closed(hangs);
+    await expect(answer(world, locks.lock('x', { clock: world }), 31_000)).rejects.toThrow('gave no answer within');
+    await expect(answer(world, locks.holder('x', world), 31_000)).rejects.toThrow('gave no answer within');
+  });
+
+  it('is opened again by who waits, and closed after the last of them', async () => {
+    const world = new VirtualClock();
+    let attempts = 0;
+    const { locks, closings } = closed(async () => {
+      attempts += 1;
+      await world.sleep(1);
+      if (attempts < 3) throw new Error('not yet');
+    });
+    const lock = await answer(world, locks.lock('x', { ...waiting, clock: world }));
+    expect([attempts, lock?.isHeld, closings()]).toEqual([3, true, 0]);
+    await answer(world, lock!.release());
+    await world.advance(1_000);
+    expect(closings()).toBe(1);
+  });
+
+  it('may never begin to tell of releases: they are looked for, and the wait can be called off', async () => {
+    const { world, nodes: [node, other] } = cluster({}, {});
+    const lock = await taken(world, node!);
+    other!.connection.leases.watch = hangs;
+    const asked = other!.locks.lock('x', waiting);
+    await world.advance(3_000);
+    await answer(world, lock.release());
+    const next = await answer(world, asked, 1_000);
+    expect(next?.isHeld).toBe(true);
+    const controller = new AbortController();
+    node!.connection.leases.watch = hangs;
+    const third = node!.locks.lock('x', { ...waiting, signal: controller.signal });
+    await world.advance(500);
+    controller.abort(new Error('no time'));
+    await expect(answer(world, third, 20)).rejects.toThrow('no time');
+  });
+});
