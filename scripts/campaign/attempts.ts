@@ -42,6 +42,10 @@ export interface History {
   readonly stalls: ReadonlyMap<number, readonly Stall[]>;
   /** By process, or for everybody: when its way to the store was disturbed. */
   readonly troubles: ReadonlyMap<number, readonly Span[]>;
+  /** By process: when it showed no sign of life, for so little even that it matters only to who takes its time. */
+  readonly gaps: ReadonlyMap<number, readonly Span[]>;
+  /** By process: when it waited long for an answer. Of those whose ways were undisturbed for everybody, too. */
+  readonly waits: ReadonlyMap<number, readonly Span[]>;
   /** When a process was asked to shut down. */
   readonly leaves: ReadonlyMap<number, number>;
   /** First and last sign of life. */
@@ -59,6 +63,8 @@ const HOLD = 0.45;
 const MARGIN = 0.1;
 /** Fraction of a lease in which a process that goes on after it stood still has to tell a run that its lease is lost. */
 export const HEED = 0.35;
+/** Fraction of a lease after which an answer of the store is late: a renewal then, too. */
+const LATE = 0.2;
 /** Leases for which a process may go without a renewal after its way to the store was mended. */
 export const RECOVERY = 2;
 
@@ -157,11 +163,20 @@ export function readHistory(lines: readonly Line[], leaseMs = 1_000): History {
   for (const attempt of attempts) {
     if (attempt.end === null) attempt.endedAt = deaths.get(attempt.pid) ?? Number.POSITIVE_INFINITY;
   }
+  const waits = new Map<number, Span[]>();
+  for (const { line, done } of calls.values()) {
+    if (done === null) continue;
+    const wait = { from: line.at, to: done.at };
+    // What its process stood still itself is not the store's.
+    if (wait.to - wait.from - overlapMs(wait, gaps.get(line.pid)) < leaseMs * LATE) continue;
+    push(waits, line.pid, wait);
+    if (!isWithin(wait, troubles.get(line.pid)) && !isWithin(wait, troubles.get(EVERYBODY))) push(waits, EVERYBODY, wait);
+  }
   const stalls = new Map<number, Stall[]>();
   for (const [pid, own] of gaps) {
     let heedUntil = Number.NEGATIVE_INFINITY;
     for (const gap of own) {
-      const isTroubled = isWithin(gap, troubles.get(pid)) || isWithin(gap, troubles.get(EVERYBODY));
+      const isTroubled = isWithin(gap, troubles.get(pid)) || isWithin(gap, troubles.get(EVERYBODY)) || isWithin(gap, waits.get(pid));
       // It could not renew, or stands still again before it had the time to tell its runs.
       const isShort = isTroubled || gap.from < heedUntil;
       if (!isShort && gap.to - gap.from < leaseMs * HOLD) continue;
@@ -169,12 +184,17 @@ export function readHistory(lines: readonly Line[], leaseMs = 1_000): History {
       heedUntil = gap.to + leaseMs * HEED;
     }
   }
-  return { attempts, calls: [...calls.values()], stalls, troubles, leaves, lives, leaseMs, deaths, nodes, oddities };
+  return { attempts, calls: [...calls.values()], stalls, troubles, gaps, waits, leaves, lives, leaseMs, deaths, nodes, oddities };
 }
 
 /** Whether the span has a moment in common with one of the others. */
 export function isWithin({ from, to }: Span, others: readonly Span[] = []): boolean {
   return others.some((other) => other.from < to && other.to > from);
+}
+
+/** How much of the span the others take up. They do not overlap each other. */
+export function overlapMs({ from, to }: Span, others: readonly Span[] = []): number {
+  return others.reduce((sum, other) => sum + Math.max(0, Math.min(to, other.to) - Math.max(from, other.from)), 0);
 }
 
 function push<T>(groups: Map<number, T[]>, key: number, value: T): void {

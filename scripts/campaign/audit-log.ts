@@ -1,5 +1,6 @@
 /** What the tasks' own log says of the promises: nothing twice, and no more at a time than the job allows. */
-import { HEED, type Attempt, type Call, type History, type Span } from './attempts.js';
+import { HEED, isWithin, overlapMs, type Attempt, type Call, type History, type Span } from './attempts.js';
+import { EVERYBODY } from './log.js';
 import type { JobPlan } from './plan.js';
 
 export interface Breach {
@@ -9,6 +10,8 @@ export interface Breach {
 
 /** How long the first line of a run may take that was started before its job was paused. */
 const START_MS = 500;
+/** Fraction of a lease for which a node waits for an answer: that to its start may come so late, where answers do. */
+const ANSWER = 1 / 3;
 
 export function auditLog(history: History, plans: ReadonlyMap<string, JobPlan>): Breach[] {
   const breaches: Breach[] = history.oddities.map((what) => ({ check: 'oddity', what }));
@@ -81,23 +84,30 @@ function tooManyAtOnce(history: History, plans: ReadonlyMap<string, JobPlan>): B
 }
 
 /** Once a pause or a removal has resolved, nothing of the schedule starts until somebody asks for it. */
-function startedWhilePaused({ attempts, calls, stalls, leaseMs }: History): Breach[] {
+function startedWhilePaused(history: History): Breach[] {
+  const { attempts, calls, stalls, leaseMs } = history;
   const breaches: Breach[] = [];
   for (const [jobId, own] of groupByJob(calls.filter(({ line }) => line.call === 'pause' || line.call === 'resume' || line.call === 'remove'))) {
     const resumes = own.filter(({ line }) => line.call === 'resume');
     const starts = attempts.filter((attempt) => attempt.jobId === jobId && !attempt.manual);
     for (const { line, done } of own) {
       if (line.call === 'resume' || done === null || done.error !== undefined) continue;
-      // A resume whose answer came later, or never, may have had its effect after the pause.
-      const isOpen = resumes.some(({ line: { at }, done: answer }) => at < done.at && (answer === null || answer.at > done.at || answer.error !== undefined));
+      // A resume that was not answered yet when the pause was asked for, or never, may have had its effect after it.
+      const isOpen = resumes.some(({ line: { at }, done: answer }) => at < done.at && (answer === null || answer.at > line.at || answer.error !== undefined));
       if (isOpen) continue;
       const until = Math.min(...resumes.map(({ line: { at } }) => at).filter((at) => at >= done.at));
       const late = starts.find(({ startedAt, pid }) =>
-        startedAt > done.at + START_MS && startedAt < until && !(stalls.get(pid) ?? []).some(({ from, to }) => from < startedAt && to + HEED * leaseMs > startedAt));
+        startedAt > done.at + START_MS + lagMs(history, pid, { from: done.at, to: startedAt }) && startedAt < until && !(stalls.get(pid) ?? []).some(({ from, to }) => from < startedAt && to + HEED * leaseMs > startedAt));
       if (late !== undefined) breaches.push({ check: `${line.call}d is ${line.call}d`, what: `${textOf(late)}, ${line.call}d at ${done.at.toFixed(1)}` });
     }
   }
   return breaches;
+}
+
+/** By how much later a process may be heard of that was slow, or cut off, in this time. */
+function lagMs({ gaps, waits, troubles, leaseMs }: History, pid: number, span: Span): number {
+  const hindrances = [gaps.get(pid), waits.get(pid), waits.get(EVERYBODY), troubles.get(pid), troubles.get(EVERYBODY)];
+  return hindrances.some((own) => isWithin(span, own)) ? ANSWER * leaseMs + overlapMs(span, gaps.get(pid)) : 0;
 }
 
 function groupByJob(calls: readonly Call[]): Map<string, Call[]> {

@@ -20,12 +20,15 @@ export interface TakeoverFindings {
   readonly breaches: readonly Breach[];
   /** Ms from the death of a node until somebody dealt with a run of it, where somebody could have all the while. */
   readonly delays: readonly number[];
+  /** Those that came late where everybody who could have been in time was slow meanwhile: the machine's fault, or not. */
+  readonly untold: number;
 }
 
 export function auditTakeovers({ plans, history, reports, wallOffset }: TakeoverState): TakeoverFindings {
   const { attempts, deaths, leaseMs } = history;
   const breaches: Breach[] = [];
   const delays: number[] = [];
+  let untold = 0;
   const starts = new Map<string, number>();
   for (const { runId, attempt, startedAt } of attempts) starts.set(`${runId}/${attempt}`, startedAt);
   const verdicts = new Map<string, number>();
@@ -40,20 +43,27 @@ export function auditTakeovers({ plans, history, reports, wallOffset }: Takeover
     // Whoever claims it may die with it, and others do not see it then for as long as a lease.
     const isQuiet = isUndisturbed(history, { from: diedAt - leaseMs, to: dueBy }, diedAt);
     const bound = isQuiet ? dueBy : dueBy + leaseMs;
-    if (!hasWitness(history, attempt, { from: diedAt, to: bound })) continue;
+    const witnesses = witnessesOf(history, attempt, { from: diedAt, to: bound });
+    if (witnesses.length === 0) continue;
     const at = Math.min(starts.get(`${runId}/${attempt.attempt + 1}`) ?? Number.POSITIVE_INFINITY, verdicts.get(runId) ?? Number.POSITIVE_INFINITY);
     if (at <= bound) delays.push(Math.max(0, at - diedAt));
+    else if (witnesses.every((pid) => isSlow(history, pid, { from: diedAt, to: bound }))) untold += 1;
     else breaches.push({ check: 'taken over in time', what: `${textOf(attempt)}: nobody dealt with it until ${at.toFixed(1)}` });
   }
-  return { breaches, delays };
+  return { breaches, delays, untold };
 }
 
-/** Some other process that lived, moved and reached the store all the time. */
-function hasWitness({ lives, stalls, troubles, leaves }: History, { pid: dead }: Attempt, span: Span): boolean {
+/** The other processes that lived, moved and reached the store all the time. */
+function witnessesOf({ lives, stalls, troubles, leaves }: History, { pid: dead }: Attempt, span: Span): number[] {
   // What a dead node had sent may arrive late, and hold its lease for longer.
-  if (isWithin(span, troubles.get(EVERYBODY)) || isWithin(span, troubles.get(dead))) return false;
-  return [...lives].some(([pid, life]) =>
+  if (isWithin(span, troubles.get(EVERYBODY)) || isWithin(span, troubles.get(dead))) return [];
+  const others = [...lives].filter(([pid, life]) =>
     pid !== dead && life.from < span.from && life.to > span.to && !isWithin(span, troubles.get(pid)) && !isWithin(span, stalls.get(pid)) && (leaves.get(pid) ?? Number.POSITIVE_INFINITY) > span.to);
+  return others.map(([pid]) => pid);
+}
+
+function isSlow({ gaps, waits }: History, pid: number, span: Span): boolean {
+  return [gaps.get(pid), waits.get(pid), waits.get(EVERYBODY)].some((own) => isWithin(span, own));
 }
 
 /** Nothing else happened to anybody. */

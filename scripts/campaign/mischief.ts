@@ -9,7 +9,7 @@ import { disturb, NETWORK_FAULTS, ProxiedLine } from './lines.js';
 
 const MOST_SKEW_MS = 600_000;
 /** A shutdown that has not come to its end by then never will. */
-const LEAVE_MS = 60_000;
+const LEAVE_MS = 120_000;
 
 export interface MischiefOptions {
   readonly children: Children;

@@ -158,8 +158,34 @@ describe('the audit of the log', () => {
     const lines = [call('call', 'pause', 0, 1), call('done', 'pause', 10, 1), line('start', 1_000, late), line('ok', 1_001, late)];
     expect(checksOf(lines)).toEqual(['paused is paused']);
     expect(checksOf([...lines, call('call', 'resume', 900, 2)])).toEqual([]);
-    // Nobody knows when a resume without an answer had its effect.
+    // Nobody knows when a resume without an answer had its effect, nor which was first of two that were asked for at once.
     expect(checksOf([...lines, call('call', 'resume', 5, 2)])).toEqual([]);
+    const answered = [...lines.slice(2), call('call', 'pause', 4, 1), call('done', 'pause', 10, 1), call('call', 'resume', 2, 2)];
+    expect(checksOf([...answered, call('done', 'resume', 6, 2)])).toEqual([]);
+    expect(checksOf([...answered, call('done', 'resume', 3, 2)])).toEqual(['paused is paused']);
+  });
+
+  it('lets a process that was slow be heard of later, by as much', () => {
+    const late = { scheduledFor: START + 1_000 };
+    const runs = (at: number): Line[] => [call('call', 'pause', 0, 1), call('done', 'pause', 10, 1), line('start', at, late), line('ok', at + 1, late)];
+    const halting = [...ticks(0, 200), ...ticks(350, 2_000)];
+    expect(checksOf([...ticks(0, 2_000), ...runs(520)])).toEqual(['paused is paused']);
+    // What it stood still, and a third of a lease in which it waits for an answer.
+    expect(checksOf([...halting, ...runs(960)])).toEqual([]);
+    expect(checksOf([...halting, ...runs(1_000)])).toEqual(['paused is paused']);
+    expect(checksOf([...ticks(0, 2_000), sign('trouble', 100), sign('calm', 200), ...runs(840)])).toEqual([]);
+    expect(checksOf([...ticks(0, 2_000), sign('trouble', 100), sign('calm', 200), ...runs(850)])).toEqual(['paused is paused']);
+  });
+
+  it('knows that a lease is not renewed while the store does not answer', () => {
+    const lines = [line('start', 10), line('ok', 2_200), line('start', 1_800, other), line('ok', 2_150, other)];
+    const told = line('abort', 1_990, { aborted: true, code: 'LEASE_LOST' });
+    const halting = [...ticks(0, 1_600), ...ticks(1_950, 2_200), ...lines, told];
+    const asked = (at: number, ms: number): Line[] => [call('call', 'modify', at, 1, { mark: 'x' }), call('done', 'modify', at + ms, 1, { mark: 'x' })];
+    expect(checksOf(halting)).toEqual(['maxInstances']);
+    expect(checksOf([...halting, ...asked(1_200, 500)])).toEqual([]);
+    // For the time that the process stood still itself it waited for nothing.
+    expect(checksOf([...halting, ...asked(1_590, 370)])).toEqual(['maxInstances']);
   });
 
   it('reports lines that fit nowhere', () => {
@@ -291,6 +317,7 @@ describe('the audit of takeovers', () => {
   /** It ran in process 1, which was killed at 2,000. */
   const dead = [...ticks(0, 1_950), line('start', 1_500), sign('kill', 2_000)];
   const witness = ticks(0, 9_000, 2);
+  const NOTHING = { breaches: [], delays: [], untold: 0 };
   const again = (at: number): Line[] => [line('start', at, { pid: 2, attempt: 2 }), line('ok', at + 10, { pid: 2, attempt: 2 })];
 
   function findings(lines: readonly Line[], reports: readonly { readonly runId: string; readonly finishedAt: Date }[] = []): TakeoverFindings {
@@ -300,7 +327,7 @@ describe('the audit of takeovers', () => {
   const checks = (lines: readonly Line[]): string[] => findings(lines).breaches.map(({ check }) => check);
 
   it('wants somebody who can to take over within a lease', () => {
-    expect(findings([...dead, ...witness, ...again(2_900)])).toEqual({ breaches: [], delays: [900] });
+    expect(findings([...dead, ...witness, ...again(2_900)])).toEqual({ breaches: [], delays: [900], untold: 0 });
     expect(checks([...dead, ...witness, ...again(2_000 + LEASE + WAKE_MS + 1)])).toEqual(['taken over in time']);
     expect(checks([...dead, ...witness])).toEqual(['taken over in time']);
   });
@@ -317,17 +344,34 @@ describe('the audit of takeovers', () => {
     expect(checks([...dead, ...witness, ...third, ...again(5_001)])).toEqual(['taken over in time']);
   });
 
+  it('cannot tell who is late while the machine is slow, and says so', () => {
+    const late = again(4_100);
+    // A fifth of a second without a sign of life, and an answer that took as long: of the witness, or of anybody.
+    const halting = [...ticks(0, 2_500, 2), ...ticks(2_650, 9_000, 2)];
+    const asked = (pid: number, at: number): Line[] => [call('call', 'modify', at, 1, { pid, mark: 'x' }), call('done', 'modify', at + 200, 1, { pid, mark: 'x' })];
+    expect(findings([...dead, ...halting, ...late])).toEqual({ ...NOTHING, untold: 1 });
+    expect(findings([...dead, ...witness, ...asked(2, 2_500), ...late])).toEqual({ ...NOTHING, untold: 1 });
+    expect(findings([...dead, ...witness, ...ticks(0, 9_000, 3), ...asked(3, 2_500), ...late])).toEqual({ ...NOTHING, untold: 1 });
+    expect(checks([...dead, ...witness, ...asked(2, 9_000), ...late])).toEqual(['taken over in time']);
+    // Who has one witness that was not slow knows.
+    expect(checks([...dead, ...halting, ...ticks(0, 9_000, 3), ...late])).toEqual(['taken over in time']);
+    // One that was disturbed on purpose waits for itself alone.
+    const third = [...ticks(0, 9_000, 3), sign('trouble', 2_400, 3), sign('calm', 2_500, 3)];
+    expect(checks([...dead, ...witness, ...third, ...asked(3, 2_450), ...again(6_000)])).toEqual(['taken over in time']);
+    expect(findings([...dead, ...halting, ...again(2_900)])).toEqual({ ...NOTHING, delays: [900] });
+  });
+
   it('asks nobody who could not', () => {
-    expect(findings(dead)).toEqual({ breaches: [], delays: [] });
-    expect(findings([...dead, ...ticks(0, 2_500, 2), ...ticks(3_200, 9_000, 2)])).toEqual({ breaches: [], delays: [] });
-    expect(findings([...dead, ...witness, sign('trouble', 2_100, 2), sign('calm', 2_200, 2)])).toEqual({ breaches: [], delays: [] });
-    expect(findings([...dead, ...witness, sign('trouble', 2_100, 0), sign('calm', 2_200, 0)])).toEqual({ breaches: [], delays: [] });
-    expect(findings([...dead, ...witness, sign('leave', 2_500, 2)])).toEqual({ breaches: [], delays: [] });
+    expect(findings(dead)).toEqual(NOTHING);
+    expect(findings([...dead, ...ticks(0, 2_500, 2), ...ticks(3_200, 9_000, 2)])).toEqual(NOTHING);
+    expect(findings([...dead, ...witness, sign('trouble', 2_100, 2), sign('calm', 2_200, 2)])).toEqual(NOTHING);
+    expect(findings([...dead, ...witness, sign('trouble', 2_100, 0), sign('calm', 2_200, 0)])).toEqual(NOTHING);
+    expect(findings([...dead, ...witness, sign('leave', 2_500, 2)])).toEqual(NOTHING);
   });
 
   it('wants nothing for runs whose end, or loss, was told before', () => {
-    expect(findings([...dead, ...witness, line('ok', 1_900)])).toEqual({ breaches: [], delays: [] });
-    expect(findings([...dead, ...witness, line('abort', 1_900, { aborted: true, code: 'LEASE_LOST' })])).toEqual({ breaches: [], delays: [] });
+    expect(findings([...dead, ...witness, line('ok', 1_900)])).toEqual(NOTHING);
+    expect(findings([...dead, ...witness, line('abort', 1_900, { aborted: true, code: 'LEASE_LOST' })])).toEqual(NOTHING);
   });
 });
 
