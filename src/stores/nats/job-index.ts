@@ -41,6 +41,10 @@ export class JobIndex {
     return this.#entries.get(id);
   }
 
+  entries(): Iterable<JobEntry> {
+    return this.#entries.values();
+  }
+
   tasks(): string[] {
     return [...this.#tasks.keys()];
   }

@@ -6,6 +6,7 @@ import type {
   ClaimRequest,
   ClaimScope,
   JobChange,
+  JobDemand,
   JobPage,
   JobQuery,
   JobStore,
@@ -161,6 +162,10 @@ export class NatsJobStore extends LockingStore implements JobStore {
 
   async tasks(): Promise<readonly string[]> {
     return this.#open.tasks();
+  }
+
+  async demands(): Promise<readonly JobDemand[]> {
+    return this.#open.demands();
   }
 
   async maintain(): Promise<boolean> {

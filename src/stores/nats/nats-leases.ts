@@ -4,6 +4,7 @@ import { parseObject } from '../../serializers/parse-object.js';
 import { ApiError, NatsStoreError, translate, WRONG_LAST_SEQUENCE } from './errors.js';
 import { EXPECTED } from './job-form.js';
 import { encodeKey } from './keys.js';
+import type { NatsSubscription } from './driver.js';
 import type { Link } from './link.js';
 import { readMessage, type Names } from './streams.js';
 
@@ -17,10 +18,15 @@ interface StoredLease {
   readonly expiresAt: EpochMs | null;
 }
 
-/** Leases in a bucket of their own, by compare-and-set. */
+const decoder = new TextDecoder();
+
+/** Leases in a bucket of their own, by compare-and-set. Of a release the nodes tell each other. */
 export class NatsLeases implements Leases {
   readonly #link: Link;
   readonly #names: Names;
+  /** By key. */
+  readonly #waiting = new Map<string, Set<() => void>>();
+  #subscription: NatsSubscription | undefined;
 
   constructor(link: Link, names: Names) {
     this.#link = link;
@@ -42,7 +48,39 @@ export class NatsLeases implements Leases {
   }
 
   async release(key: string, holder: string): Promise<void> {
-    await this.#change(key, (held) => (held?.holder === holder && leaseOf(key, held) !== undefined ? { holder: '', token: held.token, expiresAt: null } : undefined));
+    let isOwn = false;
+    await this.#change(key, (held) => {
+      isOwn = held?.holder === holder && leaseOf(key, held) !== undefined;
+      return isOwn ? { holder: '', token: held!.token, expiresAt: null } : undefined;
+    });
+    if (!isOwn) return;
+    // A connection may have been told not to hear itself.
+    this.#released(key);
+    this.#link.tell(this.#notices, key);
+  }
+
+  watch(key: string, onRelease: () => void): () => void {
+    this.#subscription ??= this.#link.subscribe(this.#notices, ({ data }) => { this.#released(decoder.decode(data)); });
+    const waiting = this.#waiting.get(key) ?? new Set();
+    const listener = (): void => { onRelease(); };
+    this.#waiting.set(key, waiting.add(listener));
+    return () => {
+      waiting.delete(listener);
+      if (waiting.size === 0 && this.#waiting.get(key) === waiting) this.#waiting.delete(key);
+    };
+  }
+
+  close(): void {
+    this.#waiting.clear();
+    this.#subscription?.unsubscribe();
+  }
+
+  #released(key: string): void {
+    for (const listener of [...(this.#waiting.get(key) ?? [])]) listener();
+  }
+
+  get #notices(): string {
+    return `${this.#names.notices}.released`;
   }
 
   async #change(key: string, next: (held: StoredLease | undefined) => StoredLease | undefined): Promise<Lease | undefined> {

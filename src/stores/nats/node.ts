@@ -1,4 +1,4 @@
-import type { JobPage, JobQuery, StoreContext, StoredJob } from '../../ports/job-store.js';
+import type { JobDemand, JobPage, JobQuery, StoreContext, StoredJob } from '../../ports/job-store.js';
 import { parseJson } from '../../serializers/parse-object.js';
 import { inTime } from '../shared/in-time.js';
 import { Claims } from './claims.js';
@@ -18,6 +18,9 @@ import { Outbox } from './outbox.js';
 import { Scan } from './scan.js';
 import { ServerClock } from './server-clock.js';
 import type { Names } from './streams.js';
+
+/** Jobs looked at before others have a turn. */
+const PIECE = 5_000;
 
 /** What there is while a store is open, put together. */
 export class Node {
@@ -92,6 +95,7 @@ export class Node {
 
   #stop(): void {
     this.#outbox.close();
+    this.leases.close();
     this.claims.close();
     this.#subscription?.unsubscribe();
     this.#feed.close();
@@ -124,6 +128,20 @@ export class Node {
   async tasks(): Promise<string[]> {
     await this.#catchUp();
     return this.index.tasks();
+  }
+
+  /** All is in memory, and looked at a piece at a time. */
+  async demands(): Promise<JobDemand[]> {
+    await this.#catchUp();
+    const demands = new Map<string, JobDemand>();
+    let looked = 0;
+    for (const { record } of this.index.entries()) {
+      if ((looked += 1) % PIECE === 0) await new Promise<void>((resolve) => { this.#context.clock.defer(resolve); });
+      const { definition: { task, taskVersion, policy: { executor } }, wakeAt } = record;
+      const key = JSON.stringify([task, taskVersion, executor]);
+      if (wakeAt !== null && wakeAt < (demands.get(key)?.wakeAt ?? Number.POSITIVE_INFINITY)) demands.set(key, { task, taskVersion, executor, wakeAt });
+    }
+    return [...demands.values()];
   }
 
   watch(onChange: () => void): () => void {

@@ -1,9 +1,9 @@
-import type { ClaimRequest, ClaimScope, StoredJob } from '../../ports/job-store.js';
+import type { ClaimRequest, ClaimScope, JobDemand, StoredJob } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
 import type { Reply } from './driver.js';
-import { CLAIM, NEXT } from './job-scripts.js';
+import { CLAIM, DEMANDS, NEXT } from './job-scripts.js';
 import { rowsOf, type JobTable, type Row } from './job-table.js';
-import { Lanes } from './lanes.js';
+import { Lanes, readLane } from './lanes.js';
 import type { Link } from './link.js';
 
 const MOST = 1_000;
@@ -52,6 +52,19 @@ export class Claims {
       const answer = (await this.#link.run(NEXT, [this.#lanes.epoch, ...lanes])) as Reply[];
       if (!this.#lanes.take(answer)) return answer[1] === null || answer[1] === undefined ? null : Number(answer[1]);
     }
+  }
+
+  /** Lanes differ in their priority, too, which asks nothing of a node. */
+  async demands(): Promise<JobDemand[]> {
+    const demands = new Map<string, JobDemand>();
+    const answer = (await this.#link.run(DEMANDS, [])) as string[];
+    for (let i = 0; i + 1 < answer.length; i += 2) {
+      const { task, taskVersion, executor } = readLane(answer[i]!);
+      const wakeAt = Number(answer[i + 1]);
+      const key = JSON.stringify([task, taskVersion, executor]);
+      if (wakeAt < (demands.get(key)?.wakeAt ?? Number.POSITIVE_INFINITY)) demands.set(key, { task, taskVersion, executor, wakeAt });
+    }
+    return [...demands.values()];
   }
 
   async #read(rows: readonly Row[]): Promise<StoredJob[]> {

@@ -324,6 +324,16 @@ end
 return { 1, earliest }
 `);
 
+/** Answers each lane in which something wakes, and when it does first. */
+export const DEMANDS = script(`${COMMON}
+local answer = {}
+for _, lane in ipairs(call('SMEMBERS', B .. 'lanes')) do
+  local score = call('ZRANGE', B .. 'due:' .. lane, 0, 0, 'WITHSCORES')[2]
+  if score then add(answer, lane); add(answer, score) end
+end
+return answer
+`);
+
 /**
  * Look-up to go along ('' for all), whether to begin after an id, that id, most to look at, most to answer, statuses ('' for
  * all), then other look-ups that must be there. Answers the last id looked at, whether it was the end, ids, heads, states,

@@ -16,7 +16,7 @@ export function laneOf({ task, taskVersion, policy: { executor, priority } }: Jo
   return `${priority} ${taskVersion} ${executor.length} ${executor}${task}`;
 }
 
-function readLane(name: string): Lane {
+export function readLane(name: string): Lane {
   const [priority = '', taskVersion = '', length = ''] = name.split(' ', 3);
   const rest = name.slice(priority.length + taskVersion.length + length.length + 3);
   return { name, priority: Number(priority), taskVersion: Number(taskVersion), executor: rest.slice(0, Number(length)), task: rest.slice(Number(length)) };

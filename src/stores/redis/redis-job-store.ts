@@ -1,9 +1,12 @@
 import { StoreInUseError } from '../../errors/scheduler-errors.js';
+import { LockingStore } from '../../locks/locking-store.js';
+import { StoreLocks } from '../../locks/store-locks.js';
 import type { JobRecord } from '../../model/job.js';
 import type {
   ClaimRequest,
   ClaimScope,
   JobChange,
+  JobDemand,
   JobPage,
   JobQuery,
   JobStore,
@@ -67,7 +70,7 @@ return call('TIME')
  * const scheduler = new AsyncScheduler({ jobStores: { default: jobStore } });
  * ```
  */
-export class RedisJobStore implements JobStore {
+export class RedisJobStore extends LockingStore implements JobStore {
   readonly durable: boolean = true;
   readonly shared: boolean = true;
   /** What is claimed together is for one process: the others shall have some, too. */
@@ -75,13 +78,18 @@ export class RedisJobStore implements JobStore {
   readonly #settings: Settings;
   #parts: Parts | undefined;
   #isOpening = false;
+  #context: StoreContext | undefined;
+  /** @internal */
+  protected readonly locks: StoreLocks;
 
   /**
    * @param target - a URL, or options. Nothing is connected yet. Without either it is this machine's port 6379.
    * @throws InvalidOptionError
    */
   constructor(target: string | RedisJobStoreOptions = {}) {
+    super();
     this.#settings = readSettings(target);
+    this.locks = new StoreLocks({ store: this, opened: () => (this.#parts === undefined ? undefined : this.#context), another: () => new RedisJobStore(target) });
   }
 
   get ledger(): Ledger {
@@ -116,6 +124,7 @@ export class RedisJobStore implements JobStore {
         throw error;
       }
       this.#parts = this.#assemble(link, context);
+      this.#context = context;
     } finally {
       this.#isOpening = false;
     }
@@ -133,7 +142,7 @@ export class RedisJobStore implements JobStore {
       list: new JobList(link, jobs),
       claims: new Claims(link, jobs),
       ledger,
-      leases: new RedisLeases(link),
+      leases: new RedisLeases(link, notices),
       members: new RedisMembers(link),
       housekeeping: new Housekeeping(link, ledger, new Sweep(link, context.logger), { perJob, maxAgeMs }),
       notices,
@@ -182,13 +191,17 @@ export class RedisJobStore implements JobStore {
     return this.#open.list.tasks();
   }
 
+  async demands(): Promise<readonly JobDemand[]> {
+    return this.#open.claims.demands();
+  }
+
   async maintain(now: EpochMs): Promise<boolean> {
     return this.#open.housekeeping.maintain(now);
   }
 
-  async watch(onChange: () => void): Promise<() => Promise<void>> {
+  async watch(onChange: () => void): Promise<() => void> {
     const { notices } = this.#open;
-    return notices === undefined ? async () => undefined : notices.listen(onChange);
+    return notices === undefined ? () => undefined : notices.listen(onChange);
   }
 
   get #open(): Parts {

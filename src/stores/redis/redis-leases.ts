@@ -2,6 +2,7 @@ import type { Lease, LeaseRequest, Leases } from '../../ports/job-store.js';
 import type { Reply } from './driver.js';
 import { COMMON } from './job-scripts.js';
 import { script, type Link } from './link.js';
+import type { Notices } from './notices.js';
 
 /** key, holder, now, end, whether by force. A lease is its token, its end and its holder; one that was released has no end, and stays for its token. */
 const ACQUIRE = script(`${COMMON}
@@ -22,19 +23,23 @@ const GET = script(`${COMMON}
 return call('HGET', B .. 'leases', ARGV[1])
 `);
 
-/** key, holder. */
+/** key, holder, where to tell of it (''). That it cannot be told is no reason to keep it. */
 const RELEASE = script(`${COMMON}
 local token, ends, owner = string.match(call('HGET', B .. 'leases', ARGV[1]) or '', '^(%S+) (%S+) (.*)$')
-if token and ends ~= '-' and owner == ARGV[2] then call('HSET', B .. 'leases', ARGV[1], token .. ' - ') end
+if not token or ends == '-' or owner ~= ARGV[2] then return 0 end
+call('HSET', B .. 'leases', ARGV[1], token .. ' - ')
+if ARGV[3] ~= '' then redis.pcall('PUBLISH', ARGV[3], 'released ' .. ARGV[1]) end
 return 1
 `);
 
 /** Leases in a hash. No key of the server's runs out: the caller says what time it is, as for everything else. */
 export class RedisLeases implements Leases {
   readonly #link: Link;
+  readonly #notices: Notices | undefined;
 
-  constructor(link: Link) {
+  constructor(link: Link, notices: Notices | undefined) {
     this.#link = link;
+    this.#notices = notices;
   }
 
   async acquire({ key, holder, now, ttlMs, force = false }: LeaseRequest): Promise<Lease | undefined> {
@@ -50,6 +55,10 @@ export class RedisLeases implements Leases {
   }
 
   async release(key: string, holder: string): Promise<void> {
-    await this.#link.run(RELEASE, [key, holder]);
+    await this.#link.run(RELEASE, [key, holder, this.#notices?.channel ?? '']);
+  }
+
+  async watch(key: string, onRelease: () => void): Promise<() => void> {
+    return this.#notices === undefined ? () => undefined : this.#notices.listenFor(key, onRelease);
   }
 }

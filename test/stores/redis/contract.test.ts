@@ -1,6 +1,8 @@
+import { RedisJobStore } from 'punctual/redis';
 import { jobStoreContract, missingTraits } from 'punctual/testing';
 import { describe, it } from 'vitest';
-import { describeRedis, redisSubject } from './support.js';
+import { lockSuite } from '../support/lock-suite.js';
+import { describeRedis, freshPrefix, openStore, redisSubject } from './support.js';
 
 describeRedis('job store contract: RedisJobStore', (server) => {
   describe.each(['own', 'ioredis', 'redis'] as const)('on its own connections, or those of a client of the user: %s', (kind) => {
@@ -12,5 +14,10 @@ describeRedis('job store contract: RedisJobStore', (server) => {
         await run(subject);
       });
     }
+  });
+
+  lockSuite('RedisJobStore', async () => {
+    const options = { prefix: freshPrefix(), url: server().url() };
+    return { connect: () => openStore(options), alone: () => new RedisJobStore(options), close: async () => undefined };
   });
 });

@@ -92,6 +92,35 @@ export const leaseCases: readonly JobStoreCase[] = [
     },
   },
   {
+    name: 'who watches a lease is told when it is released, where a store can tell, until he stops',
+    requires: ['connect'],
+    async run({ store, connect }) {
+      if (store.leases.watch === undefined) return;
+      const other = await connect!();
+      const told: string[] = [];
+      const stop = await store.leases.watch('k', () => told.push('k'));
+      const stopOther = await store.leases.watch('other', () => told.push('other'));
+      for (const { leases } of [store, other]) {
+        told.length = 0;
+        await leases.acquire(request('a', T0));
+        await leases.release('k', 'nobody');
+        await leases.release('k', 'a');
+        // As many turns of the event loop as take a local server some seconds.
+        for (let turn = 0; turn < 50_000 && told.length === 0; turn++) await new Promise((resolve) => setImmediate(resolve));
+        assert.ok(told.includes('k'), 'no hint came of the release');
+        assert.ok(!told.includes('other'), 'told of another lease');
+      }
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+      told.length = 0;
+      await stop();
+      await store.leases.acquire(request('b', T0));
+      await store.leases.release('k', 'b');
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+      assert.deepEqual(told, [], 'told after it had stopped watching');
+      await stopOther();
+    },
+  },
+  {
     name: 'leases are there after reopening',
     requires: ['reopen'],
     async run({ store, reopen }) {
