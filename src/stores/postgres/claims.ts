@@ -1,44 +1,51 @@
 import type { ClaimRequest, ClaimScope, JobDemand, StoredJob } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
 import type { Database } from './database.js';
-import { RECORD, type JobTable } from './job-table.js';
+import type { JobTable } from './job-table.js';
 import { storable } from './texts.js';
 
 /** One probe of the index for each lane, and in it the earliest. What no node here can serve is not looked at any further. */
 const EVERY_LANE = `
   lanes AS (
-    (SELECT lane, executor, task, task_version, priority, wake_at FROM {jobs} WHERE wake_at IS NOT NULL ORDER BY lane, wake_at LIMIT 1)
+    (SELECT lane, id, wake_at FROM {jobs} WHERE wake_at IS NOT NULL ORDER BY lane, wake_at LIMIT 1)
     UNION ALL
     SELECT n.* FROM lanes l CROSS JOIN LATERAL (
-      SELECT lane, executor, task, task_version, priority, wake_at FROM {jobs}
-      WHERE wake_at IS NOT NULL AND lane > l.lane ORDER BY lane, wake_at LIMIT 1
+      SELECT lane, id, wake_at FROM {jobs} WHERE wake_at IS NOT NULL AND lane > l.lane ORDER BY lane, wake_at LIMIT 1
     ) n
   )`;
+/** With what it asks for, as the job has it that stands for the lane: looked up by its id, whatever the planner thinks of how many there are. */
+const LANE = 'lanes l CROSS JOIN LATERAL (SELECT task, task_version, executor, priority FROM {definitions} WHERE id = l.id LIMIT 1) d';
 
 const LANES = `${EVERY_LANE}, servable AS MATERIALIZED (
-    SELECT l.lane, l.priority, l.executor, l.wake_at, e.free FROM lanes l
-    JOIN unnest($1::text[], $2::int[]) AS e (alias, free) ON e.alias = l.executor
-    JOIN unnest($3::text[], $4::float8[]) AS t (task, version) ON t.task = l.task AND t.version >= l.task_version
+    SELECT l.lane, d.priority, d.executor, l.wake_at, e.free FROM ${LANE}
+    JOIN unnest($1::text[], $2::int[]) AS e (alias, free) ON e.alias = d.executor
+    JOIN unnest($3::text[], $4::float8[]) AS t (task, version) ON t.task = d.task AND t.version >= d.task_version
   )`;
 
 /**
  * What others are about to claim or write is passed over. The hiding is bounded on both sides: a clock that was wrong,
  * and set back, hides nothing for long. To lose it in a crash of the server harms nobody, so nobody waits for the disk.
  */
-const CLAIM = `
+const claimSql = (withBodies: boolean): string => `
   WITH RECURSIVE ${LANES}, locked AS MATERIALIZED (
-    SELECT j.id, j.wake_at, s.priority, s.executor, s.free FROM servable s CROSS JOIN LATERAL (
-      SELECT id, wake_at FROM {jobs}
+    SELECT j.place, j.wake_at, s.priority, s.executor, s.free FROM servable s CROSS JOIN LATERAL (
+      SELECT ctid AS place, wake_at FROM {jobs}
       WHERE lane = s.lane AND wake_at <= $5 AND (claimed_until IS NULL OR claimed_until <= $5 OR claimed_until > $7)
       ORDER BY wake_at LIMIT s.free FOR UPDATE SKIP LOCKED
     ) j
     WHERE s.wake_at <= $5
   ), ranked AS (
-    SELECT id, wake_at, priority, free, row_number() OVER (PARTITION BY executor ORDER BY priority DESC, wake_at) AS place FROM locked
+    SELECT place, wake_at, priority, free, row_number() OVER (PARTITION BY executor ORDER BY priority DESC, wake_at) AS rank FROM locked
+  ), claimed AS (
+    UPDATE {jobs} SET claimed_until = $6
+    WHERE ctid = ANY (ARRAY (SELECT place FROM ranked WHERE rank <= free ORDER BY priority DESC, wake_at LIMIT $8))
+    RETURNING id, revision, definition, state, lane, wake_at
   )
-  UPDATE {jobs} SET claimed_until = $6
-  WHERE id = ANY (ARRAY (SELECT id FROM ranked WHERE place <= free ORDER BY priority DESC, wake_at LIMIT $8))
-  RETURNING ${RECORD}, priority, wake_at`;
+  SELECT j.id, j.revision, j.definition, j.state${withBodies ? ', d.body' : ''}
+  FROM claimed j JOIN servable s ON s.lane = j.lane ${withBodies ? 'JOIN {definitions} d ON d.id = j.id' : ''}
+  ORDER BY s.priority DESC, j.wake_at`;
+const CLAIM = claimSql(false);
+const CLAIM_WITH_BODIES = claimSql(true);
 
 /** Of the hidden ones only those are looked at that come before the first that is not. */
 const NEXT = `
@@ -55,10 +62,8 @@ const NEXT = `
 
 const DEMANDS = `
   WITH RECURSIVE ${EVERY_LANE}
-  SELECT task, task_version, executor, min(wake_at) FROM lanes GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`;
+  SELECT d.task, d.task_version, d.executor, min(l.wake_at) FROM ${LANE} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`;
 
-const WAKE_COLUMN = RECORD.split(',').length + 1;
-const PRIORITY_COLUMN = WAKE_COLUMN - 1;
 const MOST = 100_000;
 const UNSYNCED = 'SET LOCAL synchronous_commit = off; ';
 
@@ -80,11 +85,8 @@ export class Claims {
     const limit = Math.min(request.limit, MOST);
     const able = abilities(request, limit);
     if (able === undefined || limit <= 0) return [];
-    const rows = await this.#database.query(CLAIM, [...able, now, now + reserveMs, now + 2 * reserveMs, limit], UNSYNCED);
-    const column = (place: number) => (a: typeof rows[number], b: typeof rows[number]) => Number(a[place]) - Number(b[place]);
-    const byPriority = column(PRIORITY_COLUMN);
-    const byWake = column(WAKE_COLUMN);
-    return [...rows].sort((a, b) => byPriority(b, a) || byWake(a, b)).map((row) => this.#jobs.read(row));
+    const sql = this.#jobs.expectsBodies ? CLAIM_WITH_BODIES : CLAIM;
+    return this.#jobs.readAll(await this.#database.query(sql, [...able, now, now + reserveMs, now + 2 * reserveMs, limit], UNSYNCED));
   }
 
   async nextWakeAt(scope: ClaimScope): Promise<EpochMs | null> {

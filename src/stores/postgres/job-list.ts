@@ -1,11 +1,11 @@
 import type { JobPage, JobQuery, StoredJob } from '../../ports/job-store.js';
 import type { Database, Row } from './database.js';
-import { RECORD, type JobTable } from './job-table.js';
+import { RECORD, RECORDS, type JobTable } from './job-table.js';
 import { storable } from './texts.js';
 
 /** Rows fetched at a time where some may turn out not to be wanted. */
 const CHUNK = 500;
-const COLUMNS = `${RECORD}, task, name`;
+const COLUMNS = `${RECORD}, d.task, d.name`;
 
 /** Pages of jobs in order of id, by code point. */
 export class JobList {
@@ -21,9 +21,9 @@ export class JobList {
   async tasks(): Promise<string[]> {
     const rows = await this.#database.query(
       `WITH RECURSIVE tasks AS (
-         (SELECT task FROM {jobs} ORDER BY task LIMIT 1)
+         (SELECT task FROM {definitions} ORDER BY task LIMIT 1)
          UNION ALL
-         SELECT n.task FROM tasks t CROSS JOIN LATERAL (SELECT task FROM {jobs} WHERE task > t.task ORDER BY task LIMIT 1) n
+         SELECT n.task FROM tasks t CROSS JOIN LATERAL (SELECT task FROM {definitions} WHERE task > t.task ORDER BY task LIMIT 1) n
        ) SELECT task FROM tasks`,
     );
     return rows.map(([task]) => task!);
@@ -37,7 +37,7 @@ export class JobList {
     let after = query.after === undefined ? undefined : storable(query.after);
     for (;;) {
       const { where, values } = conditions(query, after);
-      const rows = await this.#database.query(`SELECT ${COLUMNS} FROM {jobs} ${where} ORDER BY id LIMIT ${chunk}`, values);
+      const rows = await this.#database.query(`SELECT ${COLUMNS} FROM ${RECORDS} ${where} ORDER BY j.id LIMIT ${chunk}`, values);
       for (const row of rows) {
         if (text !== undefined && !hasText(row, text)) continue;
         found.push(this.#jobs.read(row));
@@ -80,8 +80,12 @@ function conditions({ tags = [], task, triggerKind, statuses, owner, running, te
   if (running === true) parts.push('running > 0');
   // Lower case is JavaScript's affair, but where the text is of A to Z, the server sorts out most.
   if (text !== undefined && /^[\x20-\x7e]*$/.test(text) && !/[ki]/i.test(text)) {
-    add(`position(? IN lower((id || chr(10) || coalesce(name, '') || chr(10) || task) COLLATE "C")) > 0`, text.toLowerCase());
+    add(`position(? IN lower((j.id || chr(10) || coalesce(name, '') || chr(10) || task) COLLATE "C")) > 0`, text.toLowerCase());
   }
-  if (after !== undefined) add('id > ?', after);
+  if (after !== undefined) {
+    // Either table may be the one that is read in order.
+    add('j.id > ?', after);
+    add('d.id > ?', after);
+  }
   return { where: parts.length === 0 ? '' : `WHERE ${parts.join(' AND ')}`, values };
 }

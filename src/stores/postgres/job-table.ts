@@ -2,7 +2,10 @@ import { runningCount, wakeAt, type JobDefinition, type JobRecord } from '../../
 import type { JobCodec, JsonObject } from '../../ports/job-codec.js';
 import type { JobChange, Revision, StoredJob } from '../../ports/job-store.js';
 import { parseObject } from '../../serializers/parse-object.js';
-import { DefinitionCache, type KnownDefinition } from '../shared/definition-cache.js';
+import { DefinitionCache } from '../shared/definition-cache.js';
+import { SharedDefinitions, type ReadDefinition } from '../shared/shared-definitions.js';
+import { readState, writeState } from '../shared/state-text.js';
+import { INSERT, STATES_PARAMETERS, WHOLE_PARAMETERS, statesSql, wholeSql, type Locking } from './commit-sql.js';
 import type { Database, Row, Run } from './database.js';
 import { PostgresStoreError, fieldsOf } from './errors.js';
 import type { PostgresLedger } from './postgres-ledger.js';
@@ -12,8 +15,9 @@ const CACHED_DEFINITIONS = 10_000;
 /** PostgreSQL, "Error Codes". */
 const LOCK_NOT_AVAILABLE = '55P03';
 
-/** Columns of a record, in the order in which `read` takes them. */
-export const RECORD = 'id, revision, definition, state, body';
+/** Columns of a record, in the order in which `read` takes them, and the tables they come from. */
+export const RECORD = 'j.id, j.revision, j.definition, j.state, d.body';
+export const RECORDS = '{jobs} j JOIN {definitions} d ON d.id = j.id';
 
 /** What of a row comes from the definition. */
 interface DefinitionColumns {
@@ -30,84 +34,30 @@ interface DefinitionColumns {
 }
 
 interface StateColumns {
-  readonly state: string;
+  readonly state: string | null;
   readonly wake_at: number | null;
-  readonly status: string;
-  readonly running: number;
+  readonly status: string | null;
+  readonly running: number | null;
 }
+/** Of a job that goes. */
+const NO_STATE: StateColumns = { state: null, wake_at: null, status: null, running: null };
 
-const DEFINITION_COLUMNS =
-  'body text, lane text, executor text, task text, task_version float8, priority float8, owner text, trigger_kind text, tags text[], name text';
-const STATE_COLUMNS = 'state text, wake_at float8, status text, running int';
-
-const INSERT = `
-  WITH given AS (
-    SELECT r.*, nextval('{revisions}') AS revision
-    FROM json_to_recordset($1::json) AS r (i int, id text, ${STATE_COLUMNS}, ${DEFINITION_COLUMNS})
-    ORDER BY r.id COLLATE "C", r.i
-  )
-  INSERT INTO {jobs} (id, revision, definition, state, wake_at, status, running, body, lane, executor, task, task_version, priority, owner, trigger_kind, tags, name)
-  SELECT id, revision, revision, state, wake_at, status, running, body, lane, executor, task, task_version, priority, owner, trigger_kind, tags, name
-  FROM given
-  ON CONFLICT (id) DO NOTHING
-  RETURNING id, revision`;
+/** A change that leaves the definition alone, or deletes the job. */
+interface StateChange {
+  readonly i: number;
+  readonly change: JobChange;
+  /** Revision of the definition that it is written for. */
+  readonly known: number | null;
+  readonly columns: StateColumns;
+}
 
 /**
  * How long rows that others have locked are waited for, once the rest of the batch is written. A claim or a commit takes
  * less; a transaction of the user's may take as long as it likes, and must not hold up the runs of other jobs.
  */
-const WAIT_FOR_LOCKED = `SET LOCAL lock_timeout = 250; `;
-
-/**
- * All changes of a batch at once. Rows are locked in the order of their ids, so that no two batches wait for each other
- * in a circle. With `SKIP LOCKED`, those that others have locked come back without a revision. A definition that is not sent must be the one that is stored; one that is the same text leaves its columns
- * alone: somebody may have written it who could not read it.
- */
-const commitSql = (ledger: string, locking: '' | 'SKIP LOCKED'): string => `
-  WITH given AS MATERIALIZED (
-    SELECT * FROM json_to_recordset($1::json)
-      AS c (i int, id text, expected bigint, known bigint, gone boolean, lines int, ${STATE_COLUMNS}, ${DEFINITION_COLUMNS})
-  ), held AS MATERIALIZED (
-    SELECT j.id, c.i FROM {jobs} j JOIN given c ON c.id = j.id
-    WHERE j.revision = c.expected AND (c.gone OR c.body IS NOT NULL OR j.definition = c.known)
-    ORDER BY j.id FOR UPDATE OF j ${locking}
-  ), updated AS (
-    UPDATE {jobs} j SET
-      revision = n.revision, claimed_until = NULL, lines = j.lines + c.lines,
-      state = c.state, wake_at = c.wake_at, status = c.status, running = c.running,
-      definition = CASE WHEN c.body <> j.body THEN n.revision ELSE j.definition END,
-      body = CASE WHEN c.body <> j.body THEN c.body ELSE j.body END,
-      lane = CASE WHEN c.body <> j.body THEN c.lane ELSE j.lane END,
-      executor = CASE WHEN c.body <> j.body THEN c.executor ELSE j.executor END,
-      task = CASE WHEN c.body <> j.body THEN c.task ELSE j.task END,
-      task_version = CASE WHEN c.body <> j.body THEN c.task_version ELSE j.task_version END,
-      priority = CASE WHEN c.body <> j.body THEN c.priority ELSE j.priority END,
-      owner = CASE WHEN c.body <> j.body THEN c.owner ELSE j.owner END,
-      trigger_kind = CASE WHEN c.body <> j.body THEN c.trigger_kind ELSE j.trigger_kind END,
-      tags = CASE WHEN c.body <> j.body THEN c.tags ELSE j.tags END,
-      name = CASE WHEN c.body <> j.body THEN c.name ELSE j.name END
-    FROM given c JOIN held h ON h.i = c.i CROSS JOIN LATERAL (SELECT nextval('{revisions}') AS revision WHERE c.i IS NOT NULL) n
-    WHERE j.id = c.id AND j.revision = c.expected AND NOT c.gone
-    RETURNING c.i, j.revision, j.lines
-  ), deleted AS (
-    DELETE FROM {jobs} j USING given c JOIN held h ON h.i = c.i
-    WHERE j.id = c.id AND j.revision = c.expected AND c.gone
-    RETURNING c.i, nextval('{revisions}') AS revision, NULL::bigint AS lines
-  ), won AS (
-    SELECT * FROM updated UNION ALL SELECT * FROM deleted
-  )${ledger}
-  SELECT i, revision, lines FROM won${
-    locking === ''
-      ? ''
-      : `
-  UNION ALL SELECT c.i, NULL, NULL FROM given c JOIN {jobs} j ON j.id = c.id WHERE j.revision = c.expected AND NOT EXISTS (SELECT 1 FROM held h WHERE h.i = c.i)`
-  }`;
-
-/** The statements of a commit: passing over what others have locked, or waiting for it. */
-interface CommitSql {
-  readonly passing: string;
-  readonly waiting: string;
-}
+const WAIT_FOR_LOCKED = 'SET LOCAL lock_timeout = 250; ';
+/** A batch is looked up by its ids. Of a table of some thousand jobs the planner would rather read all. */
+const BY_INDEX = 'SET LOCAL enable_seqscan = off; ';
 
 /** The records, and the revisions that decide who may write them. */
 export class JobTable {
@@ -117,9 +67,11 @@ export class JobTable {
   readonly #known = new DefinitionCache(CACHED_DEFINITIONS);
   /** The text of definitions that could not be read: they are written back as they were found. */
   readonly #unreadable = new WeakMap<JsonObject, string>();
-  readonly #commit: CommitSql;
-  readonly #commitWithLedger: CommitSql;
+  readonly #shared = new SharedDefinitions();
   readonly #run: Run = (text, values) => this.#database.query(text, values);
+  readonly #runByIndex: Run = (text, values) => this.#database.query(text, values, BY_INDEX);
+  /** Whether jobs that are claimed are likely to have definitions that are not known here, as those that were read last had. */
+  expectsBodies = true;
   /** Told after each write that changed something. */
   onWritten: () => void = () => undefined;
 
@@ -127,9 +79,6 @@ export class JobTable {
     this.#database = database;
     this.#codec = codec;
     this.#ledger = ledger;
-    const both = (lines: string): CommitSql => ({ passing: commitSql(lines, 'SKIP LOCKED'), waiting: commitSql(lines, '') });
-    this.#commit = both('');
-    this.#commitWithLedger = both(ledger.appendSql);
   }
 
   async insert(records: readonly JobRecord[]): Promise<(StoredJob | undefined)[]> {
@@ -154,42 +103,85 @@ export class JobTable {
   }
 
   async get(id: string, run: Run = this.#run): Promise<StoredJob | undefined> {
-    const [row] = await run(`SELECT ${RECORD} FROM {jobs} WHERE id = $1`, [storable(id)]);
+    const [row] = await run(`SELECT ${RECORD} FROM ${RECORDS} WHERE j.id = $1`, [storable(id)]);
     // What is no text of PostgreSQL's is nobody's id, and not that of the job it would be made into.
     return row?.[0] === id ? this.read(row) : undefined;
   }
 
   /** The record in a row that begins with the columns `RECORD`. */
   read([id, revision, definitionRevision, stateText, body]: Row): StoredJob {
-    const record = this.#decode(id!, Number(definitionRevision), stateText!, body!);
+    const state = readState(id!, stateText!);
+    const record = this.#fromKnown(id!, Number(definitionRevision), state) ?? this.#decode(id!, Number(definitionRevision), state, body!);
     return { record, revision: Number(revision) };
   }
 
-  #decode(id: string, revision: number, stateText: string, body: string): JobRecord {
-    const state = parseObject(stateText);
+  /** Records of which the rows may be without a body: it is fetched where it is not known. */
+  async readAll(rows: readonly Row[]): Promise<StoredJob[]> {
+    const answers: (StoredJob | undefined)[] = [];
+    const missing = new Map<string, number>();
+    let unknown = 0;
+    for (const row of rows) {
+      const [id, revision, definitionRevision, stateText, body] = row;
+      const state = readState(id!, stateText!);
+      let record = this.#fromKnown(id!, Number(definitionRevision), state);
+      if (record === undefined) {
+        unknown += 1;
+        if (typeof body === 'string') record = this.#decode(id!, Number(definitionRevision), state, body);
+        else missing.set(id!, answers.length);
+      }
+      answers.push(record && { record, revision: Number(revision) });
+    }
+    if (rows.length > 0) this.expectsBodies = unknown * 2 > rows.length;
+    if (missing.size > 0) {
+      const found = await this.#runByIndex(`SELECT ${RECORD} FROM ${RECORDS} WHERE j.id = ANY ($1::text[])`, [[...missing.keys()]]);
+      for (const row of found) {
+        const place = missing.get(row[0]!)!;
+        // One that was changed or is gone since is not to be had.
+        if (row[1] === rows[place]![1]) answers[place] = this.read(row);
+      }
+    }
+    return answers.filter((stored) => stored !== undefined);
+  }
+
+  #fromKnown(id: string, revision: number, state: JsonObject): JobRecord | undefined {
     const known = this.#known.get(id);
-    if (known?.revision === revision) {
-      const record = this.#codec.decode({ id, definition: { v: known.version }, state }, known.definition);
-      if (record.definition === known.definition) return record;
+    return known?.revision === revision ? this.#combine(id, state, known) : undefined;
+  }
+
+  #combine(id: string, state: JsonObject, { version, definition }: ReadDefinition): JobRecord | undefined {
+    const record = this.#codec.decode({ id, definition: { v: version }, state }, definition);
+    return record.definition === definition ? record : undefined;
+  }
+
+  #decode(id: string, revision: number, state: JsonObject, body: string): JobRecord {
+    const shared = this.#shared.get(body);
+    const same = shared && this.#combine(id, state, shared);
+    if (shared !== undefined && same !== undefined) {
+      this.#known.set(id, { ...shared, revision });
+      return same;
     }
     const definition = parseObject(body);
     const record = this.#codec.decode({ id, definition, state });
     // The codec knows a record it could not read by its definition, which must then not be combined with another state.
     if (this.#codec.isUnreadable(record.definition)) this.#unreadable.set(this.#codec.encodeDefinition(record), body);
-    else this.#known.set(id, { revision, version: definition['v'], definition: record.definition });
+    else {
+      const read = { version: definition['v'], definition: record.definition };
+      this.#known.set(id, { ...read, revision });
+      this.#shared.add(body, read);
+    }
     return record;
   }
 
   async commit(changes: readonly JobChange[]): Promise<(Revision | undefined)[]> {
     const answers = changes.map((): Revision | undefined => undefined);
-    let locked = await this.#write(this.#run, 'passing', changes, changes.map((_, i) => i), answers);
+    let locked = await this.#write(this.#runByIndex, 'passing', changes, changes.map((_, i) => i), answers);
     if (locked.length > 0) {
       try {
-        locked = await this.#write((text, values) => this.#database.query(text, values, WAIT_FOR_LOCKED), 'waiting', changes, locked, answers);
+        locked = await this.#write((text, values) => this.#database.query(text, values, BY_INDEX + WAIT_FOR_LOCKED), 'waiting', changes, locked, answers);
       } catch (error) {
         if (!(error instanceof PostgresStoreError) || fieldsOf(error.cause).code !== LOCK_NOT_AVAILABLE) throw error;
         // Those that were only in bad company. The others have to be asked for again.
-        await this.#write(this.#run, 'passing', changes, locked, answers);
+        await this.#write(this.#runByIndex, 'passing', changes, locked, answers);
       }
     }
     if (answers.some((revision) => revision !== undefined)) this.onWritten();
@@ -204,14 +196,48 @@ export class JobTable {
   }
 
   /** Writes the changes at these places, and notes the new revisions. Answers the places of those that others have locked. */
-  async #write(run: Run, mode: keyof CommitSql, changes: readonly JobChange[], places: readonly number[], answers: (Revision | undefined)[]): Promise<number[]> {
-    if (places.length === 0) return [];
-    const given = places.map((i) => this.#draft(changes[i]!, i));
-    const lines = places.flatMap((i) => changes[i]!.ledger.map((entry) => this.#ledger.columns(entry, i)));
-    const rows =
-      lines.length === 0
-        ? await run(this.#commit[mode], [JSON.stringify(given)])
-        : await run(this.#commitWithLedger[mode], [JSON.stringify(given), JSON.stringify(lines.map((line, n) => ({ ...line, n })))]);
+  async #write(run: Run, locking: Locking, changes: readonly JobChange[], places: readonly number[], answers: (Revision | undefined)[]): Promise<number[]> {
+    const states: StateChange[] = [];
+    const whole: object[] = [];
+    for (const i of places) {
+      const change = changes[i]!;
+      const { id, next } = change;
+      const known = next === null ? undefined : this.#known.get(id);
+      if (next === null) states.push({ i, change, known: null, columns: NO_STATE });
+      else if (known?.definition === next.definition) states.push({ i, change, known: known.revision, columns: this.#stateColumns(next) });
+      else whole.push({ i, id: storable(id), expected: Number(change.expected), lines: change.ledger.length, ...this.#stateColumns(next), ...this.#definitionColumns(next) });
+    }
+    const rows: Row[] = [];
+    if (states.length > 0) rows.push(...(await this.#writeStates(run, locking, states)));
+    if (whole.length > 0) {
+      const given = new Set(states.map(({ i }) => i));
+      const lines = places.filter((i) => !given.has(i)).map((i) => ({ i, entries: changes[i]!.ledger }));
+      const ledger = this.#ledger.append(lines, WHOLE_PARAMETERS);
+      rows.push(...(await run(wholeSql(ledger.sql, locking), [JSON.stringify(whole), ...ledger.values])));
+    }
+    return this.#note(rows, changes, answers);
+  }
+
+  async #writeStates(run: Run, locking: Locking, states: readonly StateChange[]): Promise<Row[]> {
+    const ledger = this.#ledger.append(states.map(({ i, change }) => ({ i, entries: change.ledger })), STATES_PARAMETERS);
+    const gone = states.filter(({ change }) => change.next === null).length;
+    const sql = statesSql({ updates: gone < states.length, deletes: gone > 0, ledger: ledger.sql, locking });
+    return run(sql, [
+      states.map(({ i }) => i),
+      states.map(({ change }) => storable(change.id)),
+      states.map(({ change }) => Number(change.expected)),
+      states.map(({ known }) => known),
+      states.map(({ change }) => change.ledger.length),
+      states.map(({ columns }) => columns.state),
+      states.map(({ columns }) => columns.wake_at),
+      states.map(({ columns }) => columns.status),
+      states.map(({ columns }) => columns.running),
+      ...ledger.values,
+    ]);
+  }
+
+  /** Answers the places of the changes that others have locked. */
+  #note(rows: readonly Row[], changes: readonly JobChange[], answers: (Revision | undefined)[]): number[] {
     const locked: number[] = [];
     for (const [i, revision, count] of rows) {
       const index = Number(i);
@@ -227,18 +253,10 @@ export class JobTable {
     return locked;
   }
 
-  #draft({ id, expected, next, ledger }: JobChange, i: number): object {
-    const change = { i, id: storable(id), expected: Number(expected), lines: ledger.length };
-    if (next === null) return { ...change, gone: true };
-    const known: KnownDefinition | undefined = this.#known.get(id);
-    const definition = known?.definition === next.definition ? { known: known.revision } : this.#definitionColumns(next);
-    return { ...change, gone: false, ...this.#stateColumns(next), ...definition };
-  }
-
   #stateColumns(record: JobRecord): StateColumns {
     const { status, runs } = record.state;
     const at = wakeAt(record);
-    return { state: JSON.stringify(this.#codec.encodeState(record)), wake_at: at, status, running: runningCount(runs) };
+    return { state: writeState(record.id, this.#codec.encodeState(record)), wake_at: at, status, running: runningCount(runs) };
   }
 
   #definitionColumns(record: JobRecord): DefinitionColumns {

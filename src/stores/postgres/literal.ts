@@ -19,7 +19,8 @@ function literal(value: Scalar | readonly Scalar[]): string {
 
 /** An element of an array, as its input syntax has it. */
 function element(value: Scalar): string {
-  return value === null || value === undefined ? 'NULL' : `"${String(value).replace(/["\\]/g, '\\$&')}"`;
+  if (value === null || value === undefined) return 'NULL';
+  return typeof value === 'number' ? String(value) : `"${String(value).replace(/["\\]/g, '\\$&')}"`;
 }
 
 /** The statement with its parameters written out. */

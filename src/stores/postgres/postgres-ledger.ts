@@ -15,6 +15,17 @@ const TYPED =
 /** Jobs whose history may have become too long that are kept in mind. More are found again at their next entry. */
 const MOST_GROWN = 10_000;
 
+/** The lines that come with a change; `i`: which of them. */
+export interface ChangeLines {
+  readonly i: number;
+  readonly entries: readonly LedgerEntry[];
+}
+
+interface Line {
+  readonly i: number;
+  readonly entry: LedgerEntry;
+}
+
 /** The history. Its lines are written by the statement of the commit they belong to. */
 export class PostgresLedger implements Ledger {
   readonly #database: Database;
@@ -23,45 +34,55 @@ export class PostgresLedger implements Ledger {
   readonly pruneAbove: number;
   /** Jobs whose history may be too long. */
   readonly grownJobs = new Set<string>();
-  /** What the statement of a commit has besides when there are lines: `won` are the changes they may come with. */
-  readonly appendSql: string;
 
   constructor(database: Database, perJob: number) {
     this.#database = database;
     this.#perJob = perJob;
     this.pruneAbove = perJob + Math.max(20, Math.ceil(perJob / 10));
-    const lines = `json_to_recordset($2::json) AS l (${TYPED}) JOIN won ON won.i = l.i`;
-    this.appendSql =
-      perJob > 0
-        ? `, lines AS (INSERT INTO {ledger} (${COLUMNS}) SELECT ${COLUMNS} FROM ${lines} ORDER BY l.n)`
-        : `, lines AS (
-            INSERT INTO {pruned} AS p SELECT job_id, max(scheduled_to) FROM ${lines} WHERE NOT manual GROUP BY job_id ORDER BY job_id
-            ON CONFLICT (job_id) DO UPDATE SET through = greatest(p.through, excluded.through))`;
   }
 
-  /** A line, as the statement of a commit takes it; `change`: which change it belongs to. */
-  columns(entry: LedgerEntry, change: number): object {
-    const { error, result, reason, runId } = entry;
-    return {
-      i: change,
-      job_id: storable(entry.jobId),
-      run_id: runId === null ? null : storable(runId),
-      verdict: entry.verdict,
-      reason: reason === null ? null : storable(reason),
-      scheduled_for: entry.scheduledFor,
-      scheduled_to: entry.scheduledTo,
-      count: entry.count,
-      exact: entry.exact,
-      manual: entry.manual,
-      generation: entry.generation,
-      attempt: entry.attempt,
-      started_at: entry.startedAt,
-      at: entry.at,
-      node: storable(entry.node),
-      result_expires_at: result?.expiresAt ?? null,
-      error: error === null ? null : JSON.stringify(error),
-      result: result === null ? null : JSON.stringify(result),
-    };
+  /**
+   * What the statement of a commit has besides for the lines that come with its changes, and the parameters of that, which
+   * follow on so many others: `won` are the changes that are written.
+   */
+  append(changes: readonly ChangeLines[], parameters: number): { sql: string; values: unknown[] } {
+    const plain: Line[] = [];
+    const others: object[] = [];
+    const node = changes.find(({ entries }) => entries.length > 0)?.entries[0]?.node;
+    for (const { i, entries } of changes) {
+      if (this.#perJob > 0 && entries.every((entry) => isPlain(entry, node))) for (const entry of entries) plain.push({ i, entry });
+      else for (const entry of entries) others.push({ n: others.length, ...columns(entry, i) });
+    }
+    let sql = '';
+    const values: unknown[] = [];
+    const place = (value: unknown): string => `$${parameters + values.push(value)}`;
+    if (plain.length > 0) {
+      const array = (type: string, take: (line: Line) => unknown): string => `${place(plain.map(take))}::${type}[]`;
+      const arrays = [
+        array('int', ({ i }) => i),
+        array('text', ({ entry }) => storable(entry.runId!)),
+        array('float8', ({ entry }) => entry.scheduledFor),
+        array('float8', ({ entry }) => entry.generation),
+        array('int', ({ entry }) => entry.attempt),
+        array('float8', ({ entry }) => entry.startedAt),
+        array('float8', ({ entry }) => entry.at),
+      ];
+      sql += `, successes AS (
+    INSERT INTO {ledger} (job_id, run_id, verdict, scheduled_for, scheduled_to, count, exact, manual, generation, attempt, started_at, at, node)
+    SELECT won.id, l.run_id, 'succeeded', l.scheduled_for, l.scheduled_for, 1, true, false, l.generation, l.attempt, l.started_at, l.at, ${place(storable(node!))}
+    FROM unnest(${arrays.join(', ')}) WITH ORDINALITY AS l (i, run_id, scheduled_for, generation, attempt, started_at, at, n) JOIN won ON won.i = l.i ORDER BY l.n
+  )`;
+    }
+    if (others.length > 0) {
+      const lines = `json_to_recordset(${place(JSON.stringify(others))}::json) AS l (${TYPED}) JOIN won ON won.i = l.i`;
+      sql +=
+        this.#perJob > 0
+          ? `, lines AS (INSERT INTO {ledger} (${COLUMNS}) SELECT ${COLUMNS} FROM ${lines} ORDER BY l.n)`
+          : `, lines AS (
+            INSERT INTO {pruned} AS p SELECT job_id, max(scheduled_to) FROM ${lines} WHERE NOT manual GROUP BY job_id ORDER BY job_id
+            ON CONFLICT (job_id) DO UPDATE SET through = greatest(p.through, excluded.through))`;
+    }
+    return { sql, values };
   }
 
   /** A job has so many entries, for all that is known. */
@@ -88,6 +109,37 @@ export class PostgresLedger implements Ledger {
     const [row] = await this.#database.query(`SELECT max(through) FROM {pruned} WHERE job_id IN ($1, '')`, [storable(jobId)]);
     return optional(row?.[0]);
   }
+}
+
+/** What nearly all entries are: half as much to send, and to read. */
+function isPlain({ verdict, reason, runId, scheduledFor, scheduledTo, count, exact, manual, node, error, result }: LedgerEntry, of: string | undefined): boolean {
+  const isOne = scheduledTo === scheduledFor && count === 1 && exact;
+  return verdict === 'succeeded' && isOne && !manual && runId !== null && reason === null && error === null && result === null && node === of;
+}
+
+/** A line, as the statement of a commit takes it; `change`: which change it belongs to. */
+function columns(entry: LedgerEntry, change: number): object {
+  const { error, result, reason, runId } = entry;
+  return {
+    i: change,
+    job_id: storable(entry.jobId),
+    run_id: runId === null ? null : storable(runId),
+    verdict: entry.verdict,
+    reason: reason === null ? null : storable(reason),
+    scheduled_for: entry.scheduledFor,
+    scheduled_to: entry.scheduledTo,
+    count: entry.count,
+    exact: entry.exact,
+    manual: entry.manual,
+    generation: entry.generation,
+    attempt: entry.attempt,
+    started_at: entry.startedAt,
+    at: entry.at,
+    node: storable(entry.node),
+    result_expires_at: result?.expiresAt ?? null,
+    error: error === null ? null : JSON.stringify(error),
+    result: result === null ? null : JSON.stringify(result),
+  };
 }
 
 function select(query: LedgerQuery & LedgerPageRequest): { sql: string; values: unknown[] } {

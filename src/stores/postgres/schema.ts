@@ -9,38 +9,43 @@ export const SCHEMA: readonly (readonly string[])[] = [
   [
     `CREATE SEQUENCE {revisions}`,
 
-    // `lane` is what a node must have to serve a job, with the job's priority: those that differ in none of it lie
-    // together in the index of what is due. `definition` is the revision at which the definition was written, `lines`
-    // the ledger entries since they were last pruned. Half of a page is left free: a claim then finds room beside its row, and
-    // touches no index.
+    // What is small and changes with each run. `lane` is what a node must have to serve a job, with the job's priority:
+    // those that differ in none of it lie together in the index of what is due. `definition` is the revision at which the
+    // definition was written, `lines` the ledger entries since they were last pruned. Half of a page is left free: a claim
+    // then finds room beside its row, and touches no index.
     `CREATE TABLE {jobs} (
       id text COLLATE "C" PRIMARY KEY,
       revision bigint NOT NULL,
       definition bigint NOT NULL,
       wake_at double precision,
       claimed_until double precision,
-      task_version double precision NOT NULL,
-      priority double precision NOT NULL,
-      running integer NOT NULL,
       lines bigint NOT NULL DEFAULT 0,
+      running integer NOT NULL,
       status text NOT NULL,
       lane text COLLATE "C" NOT NULL,
+      state text NOT NULL
+    ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05)`,
+    `CREATE INDEX jobs_due ON {jobs} (lane, wake_at) WHERE wake_at IS NOT NULL`,
+    `CREATE INDEX jobs_running ON {jobs} (id) WHERE running > 0`,
+    `CREATE INDEX jobs_at_rest ON {jobs} (id) WHERE status <> 'active'`,
+
+    // What may be large and hardly ever changes. A row for each of the jobs, written together with that.
+    `CREATE TABLE {definitions} (
+      id text COLLATE "C" PRIMARY KEY,
+      task_version double precision NOT NULL,
+      priority double precision NOT NULL,
       executor text COLLATE "C" NOT NULL,
       task text COLLATE "C" NOT NULL,
       owner text COLLATE "C",
       trigger_kind text COLLATE "C" NOT NULL,
       tags text[] COLLATE "C" NOT NULL,
       name text,
-      state text NOT NULL,
       body text NOT NULL
-    ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05)`,
-    `CREATE INDEX jobs_due ON {jobs} (lane, wake_at) WHERE wake_at IS NOT NULL`,
-    `CREATE INDEX jobs_task ON {jobs} (task, id)`,
-    `CREATE INDEX jobs_owner ON {jobs} (owner, id) WHERE owner IS NOT NULL`,
-    `CREATE INDEX jobs_running ON {jobs} (id) WHERE running > 0`,
-    `CREATE INDEX jobs_at_rest ON {jobs} (id) WHERE status <> 'active'`,
-    `CREATE INDEX jobs_startup ON {jobs} (id) WHERE trigger_kind = 'startup'`,
-    `CREATE INDEX jobs_tags ON {jobs} USING gin (tags) WHERE tags <> '{}'`,
+    ) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05)`,
+    `CREATE INDEX definitions_task ON {definitions} (task, id)`,
+    `CREATE INDEX definitions_owner ON {definitions} (owner, id) WHERE owner IS NOT NULL`,
+    `CREATE INDEX definitions_startup ON {definitions} (id) WHERE trigger_kind = 'startup'`,
+    `CREATE INDEX definitions_tags ON {definitions} USING gin (tags) WHERE tags <> '{}'`,
 
     `CREATE TABLE {ledger} (
       seq bigserial PRIMARY KEY,

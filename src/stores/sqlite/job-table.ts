@@ -6,7 +6,7 @@ import { UNDO, type Connection } from './connection.js';
 import type { SQLiteStatement } from './driver.js';
 import type { Lanes } from './lanes.js';
 import { RecordCache, type Entry } from './record-cache.js';
-import { hasImmutableValues, SharedDefinitions } from './shared-definitions.js';
+import { hasImmutableValues, SharedDefinitions } from '../shared/shared-definitions.js';
 import { parseObject } from '../../serializers/parse-object.js';
 import { readState, writeState } from '../shared/state-text.js';
 import type { SQLiteLedger } from './sqlite-ledger.js';

@@ -13,9 +13,11 @@ async function earlier(server: PostgresServer, version: number): Promise<string>
   await migrate(new Database(openPool(server), schema, 5_000), SCHEMA.slice(0, version));
   const store = await openStore({ connectionString: server.url(), schema: model });
   await store.insert([jobRecord('old', T0)]);
-  const columns = (await server.query(`SELECT column_name AS name FROM information_schema.columns WHERE table_schema = $1 AND table_name = 'jobs'`, [schema]))
-    .map(({ name }) => String(name)).join(', ');
-  await server.query(`INSERT INTO ${schema}.jobs (${columns}) SELECT ${columns} FROM ${model}.jobs`);
+  for (const table of ['jobs', 'definitions']) {
+    const columns = (await server.query(`SELECT column_name AS name FROM information_schema.columns WHERE table_schema = $1 AND table_name = $2`, [schema, table]))
+      .map(({ name }) => String(name)).join(', ');
+    await server.query(`INSERT INTO ${schema}.${table} (${columns}) SELECT ${columns} FROM ${model}.${table}`);
+  }
   return schema;
 }
 

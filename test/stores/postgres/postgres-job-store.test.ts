@@ -69,6 +69,60 @@ describePostgres('several stores on one schema', (server) => {
     }
   });
 
+  it('a definition that another has replaced is fetched by a claim that comes without any', async () => {
+    const [a, b] = await twoStores(server());
+    const stored = await a.insert(['x', 'y', 'z'].map((id) => jobRecord(id, T0, { definition: { args: ['old'] } })));
+    // Known there from now on.
+    for (const one of stored) await b.get(one!.record.id);
+    expect(await b.claimDue(claim(T0, { reserveMs: 60_000 }))).toHaveLength(3);
+    await a.commit(stored.map((one) => ({ id: one!.record.id, expected: one!.revision, next: one!.record, ledger: [] })));
+    const [, y] = await Promise.all(['x', 'y', 'z'].map(async (id) => a.get(id)));
+    const next = jobRecord('y', T0, { definition: { args: ['new'] } });
+    await a.commit([{ id: 'y', expected: y!.revision, next, ledger: [] }]);
+    const due = await b.claimDue(claim(T0));
+    expect(due.map(({ record }) => [record.id, ...record.definition.args]).sort()).toEqual([['x', 'old'], ['y', 'new'], ['z', 'old']]);
+    const again = await a.commit(due.map(({ record, revision }) => ({ id: record.id, expected: revision, next: dueAt(record, null), ledger: [] })));
+    expect(again.every((revision) => revision !== undefined)).toBe(true);
+  });
+
+  it('one batch of new states, new definitions and deletes writes each with its lines, in their order', async () => {
+    const [a, b] = await twoStores(server());
+    const ids = ['state', 'whole', 'gone', 'lost', 'state2', 'gone2'];
+    const stored = await a.insert(ids.map((id) => jobRecord(id, T0)));
+    // Known there, so that they are not written again.
+    const [state, whole, gone, lost, state2, gone2] = await Promise.all(ids.map(async (id) => (await a.get(id))!));
+    expect(stored).toHaveLength(ids.length);
+    const lines = (id: string) => [
+      ledgerEntry(id, T0),
+      ledgerEntry(id, T0 + 1, { verdict: 'failed', error: { name: 'Error', message: `it's "$1" \\ {a,b}`, code: null, stack: null } }),
+      ledgerEntry(id, T0 + 2, { runId: `${id}@"{,}\\'$2` }),
+      ledgerEntry(id, T0 + 3, { node: 'another' }),
+    ];
+    const answers = await a.commit([
+      { id: 'state', expected: state!.revision, next: dueAt(state!.record, null), ledger: lines('state') },
+      { id: 'whole', expected: whole!.revision, next: jobRecord('whole', T0 + 9, { definition: { task: 'other', tags: ['t'] } }), ledger: lines('whole') },
+      { id: 'gone', expected: gone!.revision, next: null, ledger: lines('gone') },
+      { id: 'lost', expected: Number(lost!.revision) - 1, next: lost!.record, ledger: lines('lost') },
+      { id: 'state2', expected: state2!.revision, next: dueAt(state2!.record, T0 + 5), ledger: lines('state2').slice(0, 1) },
+      { id: 'gone2', expected: gone2!.revision, next: null, ledger: [] },
+    ]);
+    expect(answers.map((revision) => revision !== undefined)).toEqual([true, true, true, false, true, true]);
+    expect(new Set(answers).size).toBe(ids.length);
+    for (const id of ['state', 'whole', 'gone']) expect((await b.ledger.list({ jobId: id, limit: 9 })).entries).toEqual(lines(id));
+    expect((await b.ledger.list({ jobId: 'state2', limit: 9 })).entries).toEqual(lines('state2').slice(0, 1));
+    for (const id of ['lost', 'gone2']) expect((await b.ledger.list({ jobId: id, limit: 9 })).entries).toEqual([]);
+    const { jobs } = await b.list({ limit: 9 });
+    expect(jobs.map(({ record, revision }) => [record.id, record.state.nextFireTime, revision])).toEqual([
+      ['lost', T0, lost!.revision],
+      ['state', null, answers[0]],
+      ['state2', T0 + 5, answers[4]],
+      ['whole', T0 + 9, answers[1]],
+    ]);
+    expect(idsIn((await b.list({ task: 'other', tags: ['t'], limit: 9 })).jobs)).toEqual(['whole']);
+    // What is gone left nothing behind that stands in the way of another of the same id.
+    expect((await b.insert([jobRecord('gone', T0)]))[0]).toBeDefined();
+  });
+
   it('a job that was deleted and added again elsewhere is not the one that is remembered', async () => {
     const [a, b] = await twoStores(server());
     await a.insert([jobRecord('job', T0, { definition: { args: ['old'] } })]);
@@ -162,13 +216,13 @@ describePostgres('what is stored', (server) => {
   it('a record that cannot be read is kept as it was found, and holds up no other', async () => {
     const [store, , schema] = await twoStores(server());
     await store.insert(['a', 'b', 'c'].map((id) => jobRecord(id, T0, { definition: { tags: ['t'] }, policy: { priority: 7 } })));
-    await server().query(`UPDATE ${schema}.jobs SET body = '{"v":1,' WHERE id = 'a'`);
+    await server().query(`UPDATE ${schema}.definitions SET body = '{"v":1,' WHERE id = 'a'`);
     await server().query(`UPDATE ${schema}.jobs SET state = '[]' WHERE id = 'b'`);
     const due = await store.claimDue(claim(T0));
     expect(idsIn(due).sort()).toEqual(['a', 'b', 'c']);
     const changes = due.map(({ record, revision }) => ({ id: record.id, expected: revision, next: withState(record, { status: 'quarantined' as const }), ledger: [] }));
     expect((await store.commit(changes)).every((revision) => revision !== undefined)).toBe(true);
-    expect(await server().query(`SELECT body, priority, tags FROM ${schema}.jobs WHERE id = 'a'`)).toEqual([{ body: '{"v":1,', priority: 7, tags: ['t'] }]);
+    expect(await server().query(`SELECT body, priority, tags FROM ${schema}.definitions WHERE id = 'a'`)).toEqual([{ body: '{"v":1,', priority: 7, tags: ['t'] }]);
     expect((await store.get('a'))?.record.state.status).toBe('quarantined');
   });
 

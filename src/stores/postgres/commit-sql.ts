@@ -1,0 +1,113 @@
+/** What of a row comes from the definition. */
+export const DEFINITION_COLUMNS =
+  'body text, lane text, executor text, task text, task_version float8, priority float8, owner text, trigger_kind text, tags text[], name text';
+export const STATE_COLUMNS = 'state text, wake_at float8, status text, running int';
+
+export const INSERT = `
+  WITH given AS MATERIALIZED (
+    SELECT r.*, nextval('{revisions}') AS revision
+    FROM json_to_recordset($1::json) AS r (i int, id text, ${STATE_COLUMNS}, ${DEFINITION_COLUMNS})
+    ORDER BY r.id COLLATE "C", r.i
+  ), added AS (
+    INSERT INTO {jobs} (id, revision, definition, state, wake_at, status, running, lane)
+    SELECT id, revision, revision, state, wake_at, status, running, lane
+    FROM given
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id, revision
+  ), defined AS (
+    INSERT INTO {definitions} (id, body, executor, task, task_version, priority, owner, trigger_kind, tags, name)
+    SELECT id, body, executor, task, task_version, priority, owner, trigger_kind, tags, name
+    FROM given JOIN added USING (id, revision) ORDER BY id COLLATE "C"
+  )
+  SELECT id, revision FROM added`;
+
+/** Of a commit, what is waited for: nothing that others have locked, or all of it. */
+export type Locking = 'passing' | 'waiting';
+
+/**
+ * All changes of a batch at once. Rows are locked in the order of their ids, so that no two batches wait for each other
+ * in a circle. With `SKIP LOCKED`, those that others have locked come back without a revision: they are looked for only
+ * where some are missing.
+ */
+function statement(given: string, held: string, writes: readonly string[], won: readonly string[], ledger: string, locking: Locking): string {
+  const locked = `
+  UNION ALL SELECT c.i, NULL, NULL FROM given c JOIN {jobs} j ON j.id = c.id
+  WHERE (SELECT count(*) FROM held) < (SELECT count(*) FROM given) AND j.revision = c.expected AND NOT EXISTS (SELECT 1 FROM held h WHERE h.i = c.i)`;
+  return `
+  WITH given AS MATERIALIZED (${given}), held AS MATERIALIZED (
+    ${held}
+    ORDER BY j.id FOR UPDATE OF j ${locking === 'passing' ? 'SKIP LOCKED' : ''}
+  ), ${writes.join(', ')}, won AS (${won.map((name) => `SELECT i, id, revision, lines FROM ${name}`).join(' UNION ALL ')})${ledger}
+  SELECT i, revision, lines FROM won${locking === 'passing' ? locked : ''}`;
+}
+
+const UPDATE_STATES = `updated AS (
+    UPDATE {jobs} j SET
+      revision = nextval('{revisions}'), claimed_until = NULL, lines = j.lines + h.lines,
+      state = h.state, wake_at = h.wake_at, status = h.status, running = h.running
+    FROM held h WHERE j.id = h.id AND h.state IS NOT NULL
+    RETURNING h.i, j.id, j.revision, j.lines
+  )`;
+
+const DELETE = `deleted AS (
+    DELETE FROM {jobs} j USING held h
+    WHERE j.id = h.id AND h.state IS NULL
+    RETURNING h.i, j.id, nextval('{revisions}') AS revision, NULL::bigint AS lines
+  ), forgotten AS (
+    DELETE FROM {definitions} d USING deleted g WHERE d.id = g.id
+  )`;
+
+export interface CommitParts {
+  readonly updates: boolean;
+  readonly deletes: boolean;
+  readonly ledger: string;
+  readonly locking: Locking;
+}
+
+/**
+ * New states for definitions that must be those that are stored, and deletes, which have no state. It is what each run
+ * is written with, so it comes as arrays: they are read in a fraction of the time that the server takes for JSON.
+ */
+export function statesSql({ updates, deletes, ledger, locking }: CommitParts): string {
+  const names = [...(updates ? ['updated'] : []), ...(deletes ? ['deleted'] : [])];
+  return statement(
+    `SELECT * FROM unnest($1::int[], $2::text[], $3::bigint[], $4::bigint[], $5::int[], $6::text[], $7::float8[], $8::text[], $9::int[])
+      AS c (i, id, expected, known, lines, state, wake_at, status, running)`,
+    `SELECT c.* FROM {jobs} j JOIN given c ON c.id = j.id WHERE j.revision = c.expected AND (c.known IS NULL OR j.definition = c.known)`,
+    [...(updates ? [UPDATE_STATES] : []), ...(deletes ? [DELETE] : [])],
+    names,
+    ledger,
+    locking,
+  );
+}
+/** How many parameters `statesSql` has; those of the ledger come after. */
+export const STATES_PARAMETERS = 9;
+
+/** Whole records. A definition of the same text leaves its columns alone: somebody may have written it who could not read it. */
+export function wholeSql(ledger: string, locking: Locking): string {
+  return statement(
+    `SELECT * FROM json_to_recordset($1::json) AS c (i int, id text, expected bigint, lines int, ${STATE_COLUMNS}, ${DEFINITION_COLUMNS})`,
+    `SELECT c.*, c.body <> d.body AS redefines, nextval('{revisions}') AS revision
+    FROM given c JOIN {jobs} j ON j.id = c.id JOIN {definitions} d ON d.id = j.id WHERE j.revision = c.expected`,
+    [
+      `updated AS (
+    UPDATE {jobs} j SET
+      revision = h.revision, claimed_until = NULL, lines = j.lines + h.lines,
+      state = h.state, wake_at = h.wake_at, status = h.status, running = h.running,
+      definition = CASE WHEN h.redefines THEN h.revision ELSE j.definition END,
+      lane = CASE WHEN h.redefines THEN h.lane ELSE j.lane END
+    FROM held h WHERE j.id = h.id
+    RETURNING h.i, j.id, j.revision, j.lines
+  ), redefined AS (
+    UPDATE {definitions} d SET
+      body = h.body, executor = h.executor, task = h.task, task_version = h.task_version, priority = h.priority,
+      owner = h.owner, trigger_kind = h.trigger_kind, tags = h.tags, name = h.name
+    FROM held h WHERE d.id = h.id AND h.redefines
+  )`,
+    ],
+    ['updated'],
+    ledger,
+    locking,
+  );
+}
+export const WHOLE_PARAMETERS = 1;
