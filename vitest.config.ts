@@ -16,5 +16,7 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 60_000,
     restoreMocks: true,
+    // Many files wait for servers and processes most of the time; one worker less than cores, the default, would too.
+    maxWorkers: 3,
   },
 });
