@@ -1,6 +1,9 @@
 /**
- * How long the runs of a node that dies or stops are without a node: `npx tsx scripts/measure-failover.ts [lease in ms]`.
- * Two processes on one SQLite file, or on PostgreSQL with DATABASE_URL; takes as long as three leases.
+ * How long the runs of a node that dies or stops are without a node. Two processes on a store: one is killed with SIGKILL,
+ * or told to stop, while it has a run that never ends; the other takes it over.
+ *
+ *   npx tsx scripts/measure-failover.ts                               each engine that is here, leases of 15 s: some two minutes
+ *   npx tsx scripts/measure-failover.ts --engine redis --lease 2000 --times 5
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,44 +11,87 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { AsyncScheduler, currentRun } from '../src/index.js';
-import { PostgresJobStore } from '../src/stores/postgres/index.js';
-import { SQLiteJobStore } from '../src/stores/sqlite/index.js';
+import { storeOf } from '../test/scheduler/fixtures/stores.js';
+import { missing, startEngine } from './campaign/engines.js';
+import { ENGINES, type EngineName } from './campaign/plan.js';
 
-const leaseMs = Number(process.argv[2] ?? 15_000);
-const url = process.env['DATABASE_URL'];
+const { values } = parseArgs({
+  options: {
+    engine: { type: 'string', default: 'all' },
+    lease: { type: 'string', default: '15000' },
+    times: { type: 'string', default: '1' },
+  },
+});
+const leaseMs = Number(values.lease);
+const engines = values.engine === 'all' ? ENGINES : ENGINES.filter((name) => name === values.engine);
+if (engines.length === 0) throw new RangeError(`--engine takes one of ${ENGINES.join(', ')}, all`);
+
 const fixture = fileURLToPath(new URL('../test/scheduler/fixtures/node-process.ts', import.meta.url));
 
-async function measure(how: 'kill' | 'stop'): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), 'punctual-failover-'));
-  const path = join(folder, 'jobs.db');
-  const schema = `failover_${process.pid}_${how}`;
-  const args = url === undefined ? ['sqlite', path, '-'] : ['postgres', url, schema];
-  const child = spawn(process.execPath, ['--import', 'tsx', fixture, ...args, String(leaseMs)], { stdio: ['pipe', 'pipe', 'inherit'] });
+function urlOf(engine: EngineName, port: number): string {
+  if (engine === 'postgres') return `postgres://postgres@127.0.0.1:${port}/postgres`;
+  return `${engine}://127.0.0.1:${port}`;
+}
+
+interface Failover {
+  /** From the signal to the first line of the run's next attempt, in ms. */
+  readonly takenMs: number;
+  /** By how much other jobs were late meanwhile at the most, in ms. */
+  readonly latestMs: number;
+}
+
+async function measure(how: 'kill' | 'stop', engine: EngineName, where: string, space: string): Promise<Failover> {
+  const child = spawn(process.execPath, ['--import', 'tsx', fixture, engine, where, space, String(leaseMs)], { stdio: ['pipe', 'pipe', 'inherit'] });
   await once(child.stdout, 'data');
   let taken = (_at: number): void => undefined;
   const takenAt = new Promise<number>((resolve) => { taken = resolve; });
-  let latest = 0;
+  let latestMs = 0;
   const scheduler = new AsyncScheduler({
-    jobStores: { default: url === undefined ? new SQLiteJobStore(path) : new PostgresJobStore({ connectionString: url, schema }) },
+    jobStores: { default: storeOf(engine, where, space) },
     leaseDuration: leaseMs,
     tasks: {
-      long: () => { taken(Date.now()); },
-      tick: () => { latest = Math.max(latest, Date.now() - currentRun().scheduledFor.getTime()); },
+      long: () => { taken(performance.now()); },
+      tick: () => { latestMs = Math.max(latestMs, Date.now() - currentRun().scheduledFor.getTime()); },
     },
   });
-  await scheduler.start();
-  await new Promise((resolve) => { setTimeout(resolve, leaseMs / 2); });
-  latest = 0;
-  const since = Date.now();
-  if (how === 'kill') child.kill('SIGKILL');
-  else child.stdin.write('stop\n');
-  const ms = (await takenAt) - since;
-  await new Promise((resolve) => { setTimeout(resolve, 2_000); });
-  await scheduler.shutdown();
-  child.kill('SIGKILL');
-  rmSync(folder, { recursive: true, force: true });
-  return `${how}, leases of ${leaseMs} ms: taken over after ${ms} ms; other jobs at most ${latest} ms late`;
+  try {
+    await scheduler.start();
+    await new Promise((resolve) => { setTimeout(resolve, leaseMs * (0.5 + Math.random() / 2)); });
+    latestMs = 0;
+    const since = performance.now();
+    if (how === 'kill') child.kill('SIGKILL');
+    else child.stdin.write('stop\n');
+    const takenMs = (await takenAt) - since;
+    await new Promise((resolve) => { setTimeout(resolve, 2_000); });
+    return { takenMs, latestMs };
+  } finally {
+    await scheduler.shutdown();
+    child.kill('SIGKILL');
+  }
 }
 
-for (const how of ['kill', 'stop'] as const) console.log(await measure(how));
+for (const name of engines) {
+  const lack = missing(name);
+  if (lack !== undefined) {
+    console.log(`${name}: left out, ${lack}`);
+    continue;
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'punctual-failover-'));
+  const engine = await startEngine(name);
+  try {
+    for (const how of ['kill', 'stop'] as const) {
+      const results: Failover[] = [];
+      for (let time = 0; time < Number(values.times); time++) {
+        const where = engine.server === undefined ? join(folder, `${how}_${time}.db`) : urlOf(name, engine.server.port);
+        results.push(await measure(how, name, where, `failover_${how}_${time}`));
+      }
+      const list = (key: keyof Failover): string => results.map((result) => Math.round(result[key])).join(', ');
+      console.log(`${name}, ${how}, leases of ${leaseMs} ms: taken over after ${list('takenMs')} ms; other jobs at most ${list('latestMs')} ms late`);
+    }
+  } finally {
+    await engine.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -178,7 +178,7 @@ export class Round {
       if (through !== null) pruned.set(id, through);
     }
     const { breaches, fireTimes } = auditLedger({ plans, start, restAt, jobs, reports, history, pruned });
-    const takeovers = auditTakeovers({ plans, history, reports, wallOffset });
+    const takeovers = auditTakeovers({ plans, history, reports, wallOffset, pruned });
     this.#breaches.push(...auditLog(history, plans), ...breaches, ...takeovers.breaches);
     return {
       breaches: this.#breaches,

@@ -320,9 +320,9 @@ describe('the audit of takeovers', () => {
   const NOTHING = { breaches: [], delays: [], untold: 0 };
   const again = (at: number): Line[] => [line('start', at, { pid: 2, attempt: 2 }), line('ok', at + 10, { pid: 2, attempt: 2 })];
 
-  function findings(lines: readonly Line[], reports: readonly { readonly runId: string; readonly finishedAt: Date }[] = []): TakeoverFindings {
+  function findings(lines: readonly Line[], reports: readonly { readonly runId: string; readonly finishedAt: Date }[] = [], pruned = new Map<string, number>()): TakeoverFindings {
     const history = readHistory([...lines].sort((a, b) => a.at - b.at), LEASE);
-    return auditTakeovers({ plans, history, reports: reports as unknown as RunReport[], wallOffset: START });
+    return auditTakeovers({ plans, history, reports: reports as unknown as RunReport[], wallOffset: START, pruned });
   }
   const checks = (lines: readonly Line[]): string[] => findings(lines).breaches.map(({ check }) => check);
 
@@ -336,6 +336,11 @@ describe('the audit of takeovers', () => {
     const runId = `a@${START}`;
     expect(findings([...dead, ...witness], [{ runId, finishedAt: new Date(START + 2_950) }]).delays).toEqual([950]);
     expect(findings([...dead, ...witness], [{ runId, finishedAt: new Date(START + 9_000) }]).breaches.length).toBe(1);
+  });
+
+  it('knows nothing of what the store has dropped to keep the ledger small', () => {
+    expect(findings([...dead, ...witness], [], new Map([['a', START]]))).toEqual(NOTHING);
+    expect(findings([...dead, ...witness], [], new Map([['a', START - 1]])).breaches.length).toBe(1);
   });
 
   it('gives a lease more where another may have died with it', () => {
