@@ -132,8 +132,9 @@ export function releaseRun(
   if (again) {
     draft.note({ type: 'jobAbandoned', owner: context.node, retried: true, ...refTo(run) });
   } else {
-    draft.writeRun('cancelled', reason, run, null);
-    draft.note({ type: 'jobCancelled', reason, ...refTo(run) });
+    const why = run.abort ?? reason;
+    draft.writeRun('cancelled', why, run, null);
+    draft.note({ type: 'jobCancelled', reason: why, ...refTo(run) });
   }
   draft.runs = replaceRun(draft.runs, run, again ? toWaiting(run, context.now) : null);
   return settle(draft, draft.state());

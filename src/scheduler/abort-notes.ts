@@ -44,7 +44,7 @@ export class AbortNotes {
     this.#waits = true;
     this.#deps.clock.setTimer(LOOK_AFTER_MS, () => {
       this.#waits = false;
-      void this.#look();
+      if (this.#loop.runner.size > 0) void this.#look();
     }, false);
   }
 

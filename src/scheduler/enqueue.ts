@@ -51,9 +51,9 @@ export async function enqueue(host: EnqueueHost, task: TaskInput, options: AnyEn
   const addition = adder.prepare(loop, task, new Date(fireTime), { ...given, id });
   await host.check(addition.fresh.definition);
 
-  const awaited = (runId: string): RunHandle => {
+  const awaited = (runId: string, dueAt = loop.now()): RunHandle => {
     const handle = handles.create(id, runId);
-    if (loop.access.store.shared) awaitElsewhere(handles, loop, clock, codec, runId);
+    if (loop.access.store.shared) awaitElsewhere(handles, loop, clock, codec, runId, dueAt);
     return handle;
   };
   if (given.id !== undefined) {
@@ -66,7 +66,7 @@ export async function enqueue(host: EnqueueHost, task: TaskInput, options: AnyEn
     }
   }
   // Before the write, because the run may be over by the time it returns.
-  const handle = awaited(`${id}@${fireTime}`);
+  const handle = awaited(`${id}@${fireTime}`, fireTime);
   try {
     await adder.addNew(loop, addition, writer);
     return handle;

@@ -36,6 +36,8 @@ export class Heartbeat {
   #deadline: TimerHandle | undefined;
   #deadlineAt = Number.POSITIVE_INFINITY;
   #isStopped = false;
+  /** Until when a run was trusted for longer after a block: where that is still so, nothing has been heard of its lease. */
+  readonly #benefits = new WeakMap<ActiveRun, number>();
 
   constructor(host: HeartbeatHost) {
     this.#host = host;
@@ -118,16 +120,18 @@ export class Heartbeat {
     const { clock, leaseMs } = this.#host;
     const now = clock.monotonic();
     // This process was blocked or frozen, and could not renew. Nobody may have noticed, so ask once before giving up; if
-    // somebody has, the answer says so. Where the lease itself still lasts, not beyond that.
+    // somebody has, the answer says so. Where the lease itself still lasts, not beyond that. To be blocked once more before
+    // there is an answer earns no more time.
     const wasBlocked = lateMs > leaseMs * BLINK;
     for (const active of this.#host.activeRuns()) {
       if (active.phase !== 'running') continue;
       if (active.trustedUntil <= now) {
-        if (!wasBlocked) {
+        if (!wasBlocked || this.#benefits.get(active) === active.trustedUntil) {
           this.#host.lost(active);
           continue;
         }
         active.trustedUntil = now + leaseMs * (lateMs < (leaseMs * MARGIN) / 2 ? MARGIN / 2 : MARGIN);
+        this.#benefits.set(active, active.trustedUntil);
         this.#host.writer.push(this.#renewalOf(active));
       }
       this.#expectBy(active.trustedUntil);

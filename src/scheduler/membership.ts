@@ -89,7 +89,7 @@ export class Membership {
 
   /** What this node says of itself. */
   card(): NodeCard {
-    return this.#deps.describe(this.#loop.skew() ?? null);
+    return { ...this.#deps.describe(this.#loop.skew() ?? null), role: this.#loop.role };
   }
 
   /** The nodes of the store as they told of themselves; this one alone where there are no others, or nobody can tell. */

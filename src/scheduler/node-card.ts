@@ -3,10 +3,13 @@ import type { SchedulerState } from '../core/lifecycle.js';
 import type { JobDemand } from '../ports/job-store.js';
 import type { EpochMs } from '../ports/trigger.js';
 import type { ExecutorPool } from './executor-pool.js';
+import type { NodeRole } from './leadership.js';
 
 /** What a node says of itself to the others. */
 export interface NodeCard {
   readonly state: 'running' | 'paused' | 'stopping';
+  /** In the store it tells this. */
+  readonly role: NodeRole;
   readonly host: string;
   readonly pid: number;
   readonly startedAt: EpochMs;
@@ -44,7 +47,7 @@ export function describeNode(
   tasks: ReadonlyMap<string, number>,
   executors: ExecutorPool,
   clockSkew: ClockSkew | null,
-): NodeCard {
+): Omit<NodeCard, 'role'> {
   return {
     state: state === 'paused' || state === 'stopping' ? state : 'running',
     host: hostname(),

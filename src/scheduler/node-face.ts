@@ -2,6 +2,7 @@ import { refuseUnknownKeys } from '../errors/options.js';
 import type { RunningRun } from '../model/run.js';
 import type { JobRecord } from '../model/job.js';
 import type { JobPage, Member } from '../ports/job-store.js';
+import type { NodeRole } from './leadership.js';
 import { readCard, type ClockSkew, type ExecutorRoom, type NodeCard } from './node-card.js';
 import { SchedulerBase } from './scheduler-base.js';
 import type { StoreLoop } from './store-loop.js';
@@ -14,7 +15,11 @@ export interface NodeInfo {
   readonly isSelf: boolean;
   /** `unheard`: nothing was heard of it for some time, and runs are still its own; they are taken over as their leases end. */
   readonly state: 'running' | 'paused' | 'stopping' | 'unheard';
-  /** `null` where the node does not tell; so are the next three. */
+  /**
+   * What it does for the store, as of its last heartbeat: who leads at this moment `leader()` tells. `null` where the node does
+   * not tell; so are the next four.
+   */
+  readonly role: NodeRole | null;
   readonly host: string | null;
   readonly pid: number | null;
   readonly startedAt: Date | null;
@@ -82,10 +87,11 @@ export abstract class NodeFace extends SchedulerBase {
   }
 }
 
-type Told = Pick<NodeInfo, 'host' | 'pid' | 'startedAt' | 'lastHeartbeat' | 'tasks' | 'taskCount' | 'executors' | 'clockSkew'>;
+type Told = Pick<NodeInfo, 'role' | 'host' | 'pid' | 'startedAt' | 'lastHeartbeat' | 'tasks' | 'taskCount' | 'executors' | 'clockSkew'>;
 
 function told(card: NodeCard | undefined, member: Member | undefined): Told {
   return {
+    role: card?.role ?? null,
     host: card?.host ?? null,
     pid: card?.pid ?? null,
     startedAt: card === undefined ? null : new Date(card.startedAt),

@@ -37,7 +37,7 @@ export abstract class RunFace extends JobFace {
         handle = this.handles.create(id, requested.id);
         return requested.decision;
       }, ({ definition }) => (args === undefined ? undefined : this.tasks.check(definition, args)));
-      if (loop.access.store.shared && handle !== undefined) awaitElsewhere(this.handles, loop, this.options.clock, this.codec, handle.runId);
+      if (loop.access.store.shared && handle !== undefined) awaitElsewhere(this.handles, loop, this.options.clock, this.codec, handle.runId, loop.now());
     } catch (error) {
       if (handle !== undefined) this.handles.discard(handle.runId);
       throw error;
@@ -52,7 +52,7 @@ export abstract class RunFace extends JobFace {
    *
    * @param runId - as in events, in the history and in `currentRun()`. That of a fire time is `<job id>@<epoch ms>`; the next
    * one can be called off before it comes.
-   * @returns whether there was something to call off: `false` for a run that is over, or was never there.
+   * @returns whether there was something to call off: `false` for a run that is over, was called off before, or was never there.
    * @throws InvalidOptionError, UnknownStoreError, StoreFailedError
    * @example
    * ```ts

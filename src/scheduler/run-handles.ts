@@ -2,7 +2,7 @@ import { RunNotSucceededError } from '../errors/job-errors.js';
 import { SchedulerShutdownError } from '../errors/scheduler-errors.js';
 import type { LedgerEntry } from '../model/ledger.js';
 import type { ErrorInfo } from '../model/run.js';
-import type { Clock } from '../ports/clock.js';
+import type { Clock, TimerHandle } from '../ports/clock.js';
 import type { JobCodec } from '../ports/job-codec.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { readResult } from './ledger-view.js';
@@ -25,8 +25,16 @@ interface Waiter {
   readonly promise: Promise<unknown>;
   /** Calls that hope for this run. */
   askers: number;
+  poll: Poll | undefined;
   resolve(value: unknown): void;
   reject(error: unknown): void;
+}
+
+/** Looks for a run in the history. */
+interface Poll {
+  /** Somebody waits for the result from now on. */
+  hurry(): void;
+  stop(): void;
 }
 
 /** Runs somebody may wait for, until they end. */
@@ -38,7 +46,11 @@ export class RunHandles {
     const waiter = this.#waiters.get(runId) ?? newWaiter();
     waiter.askers += 1;
     this.#waiters.set(runId, waiter);
-    return { runId, jobId, result: () => waiter.promise };
+    const result = (): Promise<unknown> => {
+      waiter.poll?.hurry();
+      return waiter.promise;
+    };
+    return { runId, jobId, result };
   }
 
   /** The run was not asked for after all. */
@@ -46,24 +58,36 @@ export class RunHandles {
     const waiter = this.#waiters.get(runId);
     if (waiter === undefined) return;
     waiter.askers -= 1;
-    if (waiter.askers === 0) this.#waiters.delete(runId);
+    if (waiter.askers > 0) return;
+    this.#waiters.delete(runId);
+    waiter.poll?.stop();
   }
 
   isPending(runId: string): boolean {
     return this.#waiters.has(runId);
   }
 
+  /** Looks for the run from now on until it has ended, unless somebody does so already. */
+  poll(runId: string, begin: () => Poll): void {
+    const waiter = this.#waiters.get(runId);
+    if (waiter !== undefined) waiter.poll ??= begin();
+  }
+
   settle(runId: string, end: RunEnd): void {
     const waiter = this.#waiters.get(runId);
     if (waiter === undefined) return;
     this.#waiters.delete(runId);
+    waiter.poll?.stop();
     if (end.verdict === 'succeeded') waiter.resolve(end.result);
     else if (end.verdict === 'failed') waiter.reject(end.error);
     else waiter.reject(new RunNotSucceededError(runId, end.verdict, end.reason ?? null));
   }
 
   shutdown(): void {
-    for (const [runId, waiter] of this.#waiters) waiter.reject(new SchedulerShutdownError(`Waiting for run "${runId}"`));
+    for (const [runId, waiter] of this.#waiters) {
+      waiter.poll?.stop();
+      waiter.reject(new SchedulerShutdownError(`Waiting for run "${runId}"`));
+    }
     this.#waiters.clear();
   }
 }
@@ -77,25 +101,60 @@ function newWaiter(): Waiter {
   });
   // Whoever never asks for the result must not see an unhandled rejection; the failure has its event.
   promise.catch(() => undefined);
-  return { promise, askers: 0, resolve, reject };
+  return { promise, askers: 0, poll: undefined, resolve, reject };
 }
 
+/** Pause between two looks for a run, at first. */
 const POLL_MS = 1_000;
+/** Then as a part of the time it has been waited for: who waits for long learns of the end later by no more than this part. */
+const PATIENCE = 0.1;
+const LONGEST_POLL_MS = 30_000;
+/** The same as long as nobody has asked for the result: it is enough to know in the end that there is nothing to wait for. */
+const LONGEST_IDLE_POLL_MS = 300_000;
 
-/** Looks into the ledger from time to time: in a shared store another node may be the one that executes the run. */
-export function awaitElsewhere(handles: RunHandles, loop: StoreLoop, clock: Clock, codec: JobCodec, runId: string): void {
-  const look = async (): Promise<void> => {
-    if (!handles.isPending(runId)) return;
-    try {
-      const page = await loop.access.listLedger({ runId, limit: 1 });
-      const [entry] = page.entries;
-      if (entry !== undefined) handles.settle(runId, endOf(entry, codec, loop.now()));
-    } catch {
-      // the store is away: the loop says so, and the next look may find it back
-    }
-    if (handles.isPending(runId)) clock.setTimer(POLL_MS, () => { void look(); }, false);
-  };
-  clock.setTimer(POLL_MS, () => { void look(); }, false);
+/**
+ * Looks into the ledger from time to time: in a shared store another node may be the one that executes the run.
+ *
+ * @param dueAt - when the run begins at the earliest, by the store's clock.
+ */
+export function awaitElsewhere(handles: RunHandles, loop: StoreLoop, clock: Clock, codec: JobCodec, runId: string, dueAt: EpochMs): void {
+  handles.poll(runId, () => {
+    let since = clock.monotonic();
+    let isAwaited = false;
+    let timer: TimerHandle | undefined;
+    const pauseMs = (): number => {
+      const untilDue = dueAt - loop.now();
+      const waited = Math.min(clock.monotonic() - since, untilDue > 0 ? Number.POSITIVE_INFINITY : -untilDue);
+      const longest = isAwaited ? LONGEST_POLL_MS : LONGEST_IDLE_POLL_MS;
+      const ms = Math.max(POLL_MS, Math.min(waited * PATIENCE, longest));
+      return untilDue > 0 ? Math.min(ms, untilDue + POLL_MS) : ms;
+    };
+    const look = async (): Promise<void> => {
+      timer = undefined;
+      try {
+        const page = await loop.access.listLedger({ runId, limit: 1 });
+        const [entry] = page.entries;
+        if (entry !== undefined) handles.settle(runId, endOf(entry, codec, loop.now()));
+      } catch {
+        // the store is away: the loop says so, and the next look may find it back
+      }
+      if (handles.isPending(runId)) sleep();
+    };
+    const sleep = (): void => { timer = clock.setTimer(pauseMs(), () => void look(), false); };
+    sleep();
+    return {
+      hurry: () => {
+        if (isAwaited) return;
+        isAwaited = true;
+        since = clock.monotonic();
+        // One that is under way goes on by itself.
+        if (timer === undefined) return;
+        timer.cancel();
+        sleep();
+      },
+      stop: () => { timer?.cancel(); },
+    };
+  });
 }
 
 /** How a run ended, as the history tells it. */

@@ -2,8 +2,10 @@ import type { Clock } from '../ports/clock.js';
 import type { Logger } from '../ports/logger.js';
 import type { StoreLoop } from './store-loop.js';
 
-/** Time for aborted tasks to come to an end, and for what they leave to be written. */
-const GRACE_MS = 1_000;
+/** Time for aborted tasks to come to an end: others take their runs over within a second. */
+const GRACE_MS = 750;
+/** Time for what they leave to be written. */
+const WRITE_MS = 1_000;
 
 /** How long a shutdown lets tasks come to their end; a later call may cut that short. */
 export class DrainTime {
@@ -33,7 +35,7 @@ export async function windDown(loops: readonly StoreLoop[], clock: Clock, time: 
   for (const loop of loops) loop.runner.abortAll('shutdown');
   if (await settledWithin(drained, GRACE_MS, clock)) return 0;
   const handedBack = loops.reduce((sum, loop) => sum + loop.runner.release('shutdown'), 0);
-  if (!(await settledWithin(drained, GRACE_MS, clock))) {
+  if (!(await settledWithin(drained, WRITE_MS, clock))) {
     const runs = loops.reduce((sum, loop) => sum + loop.runner.size, 0);
     logger.warn('the results of some runs could not be written before the shutdown; other nodes take them over', { runs });
   }

@@ -5,7 +5,7 @@ import { wakeAt, type JobRecord } from '../model/job.js';
 import type { RunningRun } from '../model/run.js';
 import type { Clock, TimerHandle } from '../ports/clock.js';
 import type { JobCodec } from '../ports/job-codec.js';
-import type { ClaimScope, JobChange, MaybePromise, StoreContext, StoredJob } from '../ports/job-store.js';
+import type { ClaimScope, JobChange, StoreContext, StoredJob } from '../ports/job-store.js';
 import type { Logger } from '../ports/logger.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { AbortNotes } from './abort-notes.js';
@@ -26,6 +26,7 @@ import type { StoreAccess } from './store-access.js';
 import { StoreClock } from './store-clock.js';
 import { StoreChores } from './store-chores.js';
 import { StoreHealth } from './store-health.js';
+import { StoreWatch } from './store-watch.js';
 import type { TaskRegistry } from './tasks.js';
 
 /** What every loop of a scheduler shares. */
@@ -51,7 +52,7 @@ export interface LoopDeps {
   readonly lag: LagWatch;
   /** How often a node tells the others that it is there. */
   readonly heartbeatMs: number;
-  readonly describe: (skew: ClockSkew | null) => NodeCard;
+  readonly describe: (skew: ClockSkew | null) => Omit<NodeCard, 'role'>;
   readonly bindContext: BindContext;
 }
 
@@ -105,7 +106,7 @@ export class StoreLoop {
   readonly #storeClock: StoreClock;
   readonly #wakeUp = (): void => { this.wake(); };
   #commitTimer: TimerHandle | undefined;
-  #unwatch: (() => MaybePromise<void>) | undefined;
+  readonly #watch: StoreWatch;
   #unwatchClock: (() => void) | undefined;
 
   constructor(access: StoreAccess, deps: LoopDeps) {
@@ -117,6 +118,10 @@ export class StoreLoop {
     this.#chores = new StoreChores(this, deps);
     this.#aborts = new AbortNotes(this, deps);
     this.membership = new Membership(this, deps);
+    this.#watch = new StoreWatch(access, deps.logger, () => {
+      this.wake();
+      this.#aborts.look();
+    });
     this.#batch = new BatchSize(access.store.batchSize ?? deps.batchSize, deps.batchSize);
     this.#executes = (jobId, run) => this.runner.executes(jobId, run);
     this.leadership = deps.ha.mode === 'leader' && access.store.shared ? this.#newLeadership(deps.ha) : undefined;
@@ -128,10 +133,12 @@ export class StoreLoop {
     const { clock, logger, node, keepAlive, reporter } = this.#deps;
     const lead = (): void => {
       if (this.#mode === 'standby') this.#mode = 'claiming';
+      this.membership.changed();
       this.wake();
     };
     const standBy = (): void => {
       if (this.#mode === 'claiming') this.#mode = 'standby';
+      this.membership.changed();
     };
     return new Leadership({ access: this.access, clock, logger, node, keepAlive, reporter, lead, standBy }, ha);
   }
@@ -173,17 +180,7 @@ export class StoreLoop {
     this.runner.resume();
     this.leadership?.stand();
     this.#unwatchClock ??= this.#deps.clock.onJump?.(this.#wakeUp);
-    if (this.#unwatch === undefined) {
-      try {
-        this.#unwatch = await this.access.watch(() => {
-          this.wake();
-          this.#aborts.look();
-        });
-      } catch (error) {
-        // A hint is no promise: polling goes on without it.
-        this.#deps.logger.warn('the job store cannot watch for changes; they are found by polling', { error, jobStore: this.access.alias });
-      }
-    }
+    await this.#watch.open();
     this.wake();
   }
 
@@ -210,11 +207,9 @@ export class StoreLoop {
     this.runner.stop();
     this.#unwatchClock?.();
     this.#unwatchClock = undefined;
-    const unwatch = this.#unwatch;
-    this.#unwatch = undefined;
     try {
       await this.membership.close();
-      await unwatch?.();
+      await this.#watch.close();
     } finally {
       await this.access.close();
     }

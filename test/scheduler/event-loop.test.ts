@@ -167,4 +167,21 @@ describe('a lease under a blocked event loop', () => {
     await clock.advance(900);
     expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
   });
+
+  it('is given up when the loop is blocked once more before the store has answered', async () => {
+    const { clock, store, signals } = await holding();
+    store.isAway = true;
+    await clock.stall(8_300);
+    for (let i = 0; i < 4; i++) await clock.stall(700);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+  });
+
+  it('is kept through any number of blocks if the store answers in between', async () => {
+    const { clock, signals } = await holding();
+    for (let i = 0; i < 4; i++) {
+      await clock.stall(8_300);
+      await clock.advance(300);
+    }
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
+  });
 });

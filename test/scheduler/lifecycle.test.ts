@@ -216,6 +216,45 @@ describe('shutdown', () => {
     expect(recorder.of('jobExecuted')).toHaveLength(1);
   });
 
+  it('hands back what ignores the abort within a second, and under the reason for which it was called off before', async () => {
+    const { clock, scheduler, recorder, seconds } = makeWorld({ jobStores: { default: new MemoryJobStore({ shared: true }) } });
+    const handedBack: number[] = [];
+    scheduler.on('jobAbandoned', () => { handedBack.push(seconds()); });
+    await scheduler.addJob(() => clock.sleep({ hours: 1 }), every(10), { id: 'deaf' });
+    await scheduler.addJob(() => clock.sleep({ hours: 1 }), every(10), { id: 'unwanted' });
+    await scheduler.start();
+    await clock.advance({ seconds: 10 });
+    const [run] = recorder.of('jobStarted').filter(({ jobId }) => jobId === 'unwanted');
+    await scheduler.cancelRun(run!.runId, { reason: 'nobody wants it' });
+    await whileTimePasses(clock, scheduler.shutdown({ wait: false }));
+    expect(handedBack).toHaveLength(1);
+    expect(handedBack[0]).toBeLessThan(11);
+    expect(recorder.of('jobCancelled')).toMatchObject([{ jobId: 'unwanted', reason: 'nobody wants it' }]);
+  });
+
+  it('leaves no watch of a store behind that is about to begin', async () => {
+    const clock = new VirtualClock(START);
+    let open = 0;
+    class WatchedStore extends MemoryJobStore {
+      override watch(): () => void {
+        const answer = clock.sleep(100).then(() => {
+          open += 1;
+          return () => { open -= 1; };
+        });
+        return answer as unknown as () => void;
+      }
+    }
+    const { scheduler } = makeWorld({ clock, jobStores: { default: new WatchedStore({ shared: true }) } });
+    await scheduler.start({ paused: true });
+    const resumed = scheduler.resume();
+    const again = scheduler.pause().then(() => scheduler.resume());
+    await clock.advance(50);
+    const stopped = scheduler.shutdown();
+    await clock.advance(SECOND);
+    await Promise.all([resumed, again, stopped]);
+    expect(open).toBe(0);
+  });
+
   it('hands back what ignores the abort, and takes it up again at the next start', async () => {
     const { clock, scheduler, recorder } = makeWorld();
     const attempts: number[] = [];

@@ -64,6 +64,7 @@ describe('getNodes()', () => {
         node: 'a',
         isSelf: false,
         state: 'running',
+        role: 'active',
         pid: process.pid,
         startedAt: new Date(START),
         tasks: { report: 1 },

@@ -250,3 +250,48 @@ describe('removeJob with cancelRunning', () => {
     ]);
   });
 });
+
+describe('waiting for a run of another node', () => {
+  /** Two nodes, of which one runs what the other enqueues, and how often that one has looked into the history. */
+  async function asking(): Promise<ReturnType<typeof twoNodes> & { looks: () => number }> {
+    const world = twoNodes();
+    const { a, b, store } = world;
+    const { ledger } = store;
+    for (const { scheduler } of [a, b]) scheduler.defineTask('work', () => 'done', { resultTtl: { hours: 3 } });
+    await b.scheduler.start();
+    let looks = 0;
+    const list: typeof ledger.list = (query) => {
+      if (query.runId !== undefined) looks += 1;
+      return ledger.list(query);
+    };
+    Object.defineProperty(store, 'ledger', { value: { ...ledger, list } });
+    return { ...world, looks: () => looks };
+  }
+
+  it('asks the store less and less often, and soon again once somebody wants the result', async () => {
+    const { clock, a, looks } = await asking();
+    const handle = await a.scheduler.enqueue('work', { delay: { hours: 2 } });
+    await clock.advance({ hours: 1 });
+    expect(looks()).toBeLessThan(100);
+    const before = looks();
+    const result = handle.result();
+    await clock.advance({ minutes: 1 });
+    expect(looks() - before).toBeGreaterThan(10);
+    await clock.advance({ minutes: 58, seconds: 59 });
+    expect(looks() - before).toBeLessThan(200);
+    let answer: unknown;
+    void result.then((value) => { answer = value; });
+    await clock.advance({ seconds: 5 });
+    expect(answer).toBe('done');
+  });
+
+  it('looks no more once the scheduler is shut down', async () => {
+    const { clock, a, looks } = await asking();
+    const run = await a.scheduler.enqueue('work', { delay: { hours: 2 } });
+    const result = failure(run.result());
+    await a.scheduler.shutdown();
+    expect(await result).toMatchObject({ code: 'SCHEDULER_SHUTDOWN' });
+    await clock.advance({ minutes: 10 });
+    expect(looks()).toBe(0);
+  });
+});

@@ -11,7 +11,7 @@ import { fromPlain, toPlain } from './plain-value.js';
 import type { Worker, WorkerExit, WorkerKind } from './worker.js';
 
 /** Less than the time a shutdown gives aborted tasks, so that a run is over before it is handed back. */
-const SHUTDOWN_KILL_MS = 750;
+const SHUTDOWN_KILL_MS = 500;
 /** For a worker with nothing to do to end by itself, and for one that is terminated to be gone. */
 const LAST_MOMENTS_MS = 2_000;
 
@@ -115,7 +115,23 @@ export abstract class WorkerExecutor implements Executor {
     if (this.#busy > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
     const members = [...this.#members];
     for (const member of this.#idle.splice(0)) this.#dismiss(member);
-    await Promise.all(members.map(({ gone }) => gone));
+    await this.#seenOut(members);
+  }
+
+  /** What no one can interrupt (a native module, a synchronous child process) must not hold up a shutdown for ever. */
+  async #seenOut(members: readonly Member[]): Promise<void> {
+    if (members.length === 0) return;
+    await new Promise<void>((resolve) => {
+      // It keeps this process running as well: those with nothing to do don't.
+      const timer = this.#clock.setTimer(2 * LAST_MOMENTS_MS, () => {
+        this.#logger.error(`some ${this.#kind.name} does not end; it is left behind`);
+        resolve();
+      });
+      void Promise.all(members.map(({ gone }) => gone)).then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
   }
 
   // ── runs ──
@@ -151,6 +167,8 @@ export abstract class WorkerExecutor implements Executor {
       case 'crash':
         member.crash = fromPlain(message.error);
         member.leaving = true;
+        // It lives for a moment yet: no other run may find it.
+        this.#unlist(member);
         return;
       case 'done':
       case 'failed':
@@ -166,8 +184,7 @@ export abstract class WorkerExecutor implements Executor {
     const { work, crash } = member;
     this.#members.delete(member);
     member.timer?.cancel();
-    const index = this.#idle.indexOf(member);
-    if (index >= 0) this.#idle.splice(index, 1);
+    this.#unlist(member);
     const error = crashError(this.#kind.name, crash === undefined ? exit : { ...exit, reason: 'uncaughtException', cause: crash });
     if (work !== undefined) {
       this.#settle(member);
@@ -230,8 +247,13 @@ export abstract class WorkerExecutor implements Executor {
 
   #expire(member: Member): void {
     if (this.#staff <= this.#limits.min) return;
-    this.#idle.splice(this.#idle.indexOf(member), 1);
+    this.#unlist(member);
     this.#dismiss(member);
+  }
+
+  #unlist(member: Member): void {
+    const index = this.#idle.indexOf(member);
+    if (index >= 0) this.#idle.splice(index, 1);
   }
 
   #dismiss(member: Member): void {
