@@ -33,8 +33,9 @@ export class JobList {
     let after = query.after;
     for (;;) {
       const wanted = limit + 1 - found.length;
-      const most = text === undefined && kind === undefined ? wanted : Math.max(CHUNK, wanted);
-      const place = [along, after === undefined ? '0' : '1', after ?? '', String(isScan ? most : Math.max(PIECE, most)), String(most)];
+      // Whatever the page, no call holds up the server for long.
+      const most = Math.min(PIECE, text === undefined && kind === undefined ? wanted : Math.max(CHUNK, wanted));
+      const place = [along, after === undefined ? '0' : '1', after ?? '', String(isScan ? most : PIECE), String(most)];
       const letters = statuses?.map(([letter]) => letter).join('') ?? '';
       const [looked, isEnd, ...rows] = (await this.#link.run(LIST, [...place, letters, ...others])) as Reply[];
       for (const row of rowsOf(rows)) {

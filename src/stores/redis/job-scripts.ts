@@ -3,7 +3,7 @@ import { script } from './link.js';
 /*
  * What is under the base, which is the only key a script is given; all others begin with it:
  *
- *   meta       hash: `schema`, `seq` (last number of the ledger), `lanes` (changes with the set of lanes), `sweep`
+ *   meta       hash: `schema`, `seq` (last number of the ledger), `lanes` (changes with the set of lanes), `sweep`, `tokens`
  *   head       hash, by job: revision, revision of the definition, status and whether some node runs it, wake-up, lane
  *   state, def hash, by job: the two parts of the record
  *   look       hash, by job: what its entries in `idx` begin with

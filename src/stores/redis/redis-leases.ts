@@ -4,7 +4,13 @@ import { COMMON } from './job-scripts.js';
 import { script, type Link } from './link.js';
 import type { Notices } from './notices.js';
 
-/** key, holder, now, end, whether by force. A lease is its token, its end and its holder; one that was released has no end, and stays for its token. */
+/**
+ * key, holder, now, end, whether by force. A lease is its token, its end and its holder; one that was released has no end, and
+ * stays for its token until that is noted for all (`tokens` in `meta`).
+ *
+ * Tokens are microseconds of the server's clock, where that is greater than the last one: a failover to a replica that had
+ * not yet heard of the latest holders would give out their tokens again if they were counted.
+ */
 const ACQUIRE = script(`${COMMON}
 local key, holder = ARGV[1], ARGV[2]
 local token, ends, owner = string.match(call('HGET', B .. 'leases', key) or '0 - ', '^(%S+) (%S+) (.*)$')
@@ -12,7 +18,9 @@ local held = ends ~= '-'
 if held and owner ~= holder and tonumber(ends) > tonumber(ARGV[3]) and ARGV[5] ~= '1' then return false end
 token = tonumber(token)
 local till = ARGV[4]
-if not (held and owner == holder) then token = token + 1
+if not (held and owner == holder) then
+  local time = call('TIME')
+  token = math.max(token + 1, tonumber(call('HGET', B .. 'meta', 'tokens') or '0') + 1, tonumber(time[1]) * 1e6 + tonumber(time[2]))
 -- A renewal that was held up on its way does not undo a later one.
 elseif tonumber(ends) > tonumber(till) then till = ends end
 call('HSET', B .. 'leases', key, string.format('%.0f', token) .. ' ' .. till .. ' ' .. holder)
@@ -30,6 +38,21 @@ if not token or ends == '-' or owner ~= ARGV[2] then return 0 end
 call('HSET', B .. 'leases', ARGV[1], token .. ' - ')
 if ARGV[3] ~= '' then redis.pcall('PUBLISH', ARGV[3], 'released ' .. ARGV[1]) end
 return 1
+`);
+
+/** Cursor, how many. Takes out leases that were released: the greatest of their tokens is noted for all that are not there. */
+export const DROP_RELEASED = script(`${COMMON}
+local page, gone, most = call('HSCAN', B .. 'leases', ARGV[1], 'COUNT', ARGV[2]), {}, tonumber(call('HGET', B .. 'meta', 'tokens') or '0')
+for i = 1, #page[2], 2 do
+  local token, ends = string.match(page[2][i + 1], '^(%S+) (%S+) ')
+  if ends == '-' then
+    add(gone, page[2][i])
+    most = math.max(most, tonumber(token))
+  end
+end
+if #gone > 0 then call('HSET', B .. 'meta', 'tokens', string.format('%.0f', most)) end
+many('HDEL', B .. 'leases', gone)
+return { page[1], 0 }
 `);
 
 /** Leases in a hash. No key of the server's runs out: the caller says what time it is, as for everything else. */

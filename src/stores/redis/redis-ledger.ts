@@ -66,7 +66,7 @@ export class RedisLedger implements Ledger {
     let after = query.after === undefined ? '' : readCursor(query.after);
     for (;;) {
       const wanted = limit + 1 - entries.length;
-      const most = runId === '' && verdicts === undefined && from === undefined && to === undefined ? wanted : PIECE;
+      const most = runId === '' && verdicts === undefined && from === undefined && to === undefined ? Math.min(PIECE, wanted) : PIECE;
       const page = (await this.#link.run(LINES, [source, newestFirst ? '1' : '0', after, String(most), String(wanted), ...filter])) as string[];
       for (let at = 2; at < page.length; at += WIDTH) {
         if (entries.length === limit) return { entries, nextCursor: cursor };

@@ -3,6 +3,7 @@ import type { Logger } from '../../ports/logger.js';
 import type { EpochMs } from '../../ports/trigger.js';
 import type { Reply } from './driver.js';
 import type { Link, Script } from './link.js';
+import { DROP_RELEASED } from './redis-leases.js';
 import { FORGET } from './redis-members.js';
 import { BEGIN, MEND_DUE, MEND_IDS, MEND_LOOKS, MEND_RECORDS, MERGE_NOTES, SWEEP_LANES } from './sweep-scripts.js';
 
@@ -66,6 +67,7 @@ export class Sweep {
       { script: MEND_RECORDS, args: [nonce] },
       { script: MEND_IDS, args: [] },
       { script: MEND_LOOKS, args: [] },
+      { script: DROP_RELEASED, args: [] },
       { script: MERGE_NOTES, args: [String(now - MERGED_AFTER_MS)] },
     ];
     this.#nonce = nonce;

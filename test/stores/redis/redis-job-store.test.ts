@@ -133,6 +133,29 @@ describeRedis('several stores on one prefix', (server) => {
   });
 });
 
+describeRedis('leases', (server) => {
+  const ask = (holder: string, key = 'k') => ({ key, holder, now: T0, ttlMs: 1_000 });
+
+  it('are given to nobody with a token that was given before, also when a failover has forgotten them', async () => {
+    const [a, b, prefix] = await twoStores(server());
+    const first = await a.leases.acquire(ask('a'));
+    await server().command('DEL', `{${prefix}}:leases`);
+    const second = await b.leases.acquire(ask('b'));
+    expect(second!.token).toBeGreaterThan(first!.token);
+    expect(Number.isSafeInteger(second!.token)).toBe(true);
+    expect(await a.leases.acquire(ask('a'))).toBeUndefined();
+  });
+
+  it('that were released take no room for ever, and tokens grow on all the same', async () => {
+    const [store, , prefix] = await twoStores(server());
+    await store.leases.acquire(ask('holds', 'held'));
+    for (let i = 0; i < 600; i++) await server().command('HSET', `{${prefix}}:leases`, `k${i}`, `${9e15 + i} - `);
+    await maintainAll(store, T0);
+    expect(await server().command('HKEYS', `{${prefix}}:leases`)).toEqual(['held']);
+    expect((await store.leases.acquire(ask('a', 'k0')))!.token).toBeGreaterThan(9e15 + 599);
+  });
+});
+
 describeRedis('what is stored', (server) => {
   it('texts of any kind, in ids as well', async () => {
     const [store] = await twoStores(server());
