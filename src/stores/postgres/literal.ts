@@ -9,7 +9,7 @@ type Scalar = string | number | boolean | null | undefined;
  */
 function literal(value: Scalar | readonly Scalar[]): string {
   if (value === null || value === undefined) return 'NULL';
-  const text = typeof value === 'object' ? `{${value.map(element).join(',')}}` : String(value);
+  const text = typeof value === 'object' ? `{${elements(value)}}` : String(value);
   // What has many of them, as JSON in JSON does, is quoted by a word that is not in it.
   if (text.includes('\\') && !text.includes('$q') && !text.includes('\0')) return ` $q$${text}$q$`;
   // It knows no character 0, and a statement would end there.
@@ -17,10 +17,16 @@ function literal(value: Scalar | readonly Scalar[]): string {
   return escaped.includes('\\') ? ` E'${escaped}'` : `'${escaped}'`;
 }
 
+/** Most arrays are of numbers, a hundred or so at a time, several times a batch. */
+function elements(values: readonly Scalar[]): string {
+  return values.every((value) => typeof value === 'number') ? values.join(',') : values.map(element).join(',');
+}
+
 /** An element of an array, as its input syntax has it. */
 function element(value: Scalar): string {
   if (value === null || value === undefined) return 'NULL';
-  return typeof value === 'number' ? String(value) : `"${String(value).replace(/["\\]/g, '\\$&')}"`;
+  if (typeof value !== 'string') return String(value);
+  return value.includes('"') || value.includes('\\') ? `"${value.replace(/["\\]/g, '\\$&')}"` : `"${value}"`;
 }
 
 /** The statement with its parameters written out. */

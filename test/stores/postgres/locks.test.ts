@@ -36,6 +36,9 @@ describe('a value written into a statement', () => {
     ['\\nul\0', ` E'\\\\nul\ufffd'`],
     ['nul\0', `'nul\ufffd'`],
     [[], `'{}'`],
+    [[1, -2.5, 1e21], `'{1,-2.5,1e+21}'`],
+    [[1, null, true, 'x'], `'{1,NULL,true,"x"}'`],
+    [['NULL', '', '{,}'], `'{"NULL","","{,}"}'`],
     [['a"b', 'c\\d', null, `e'f`], [' $q$', '{"a\\"b","c\\\\d",NULL,"e\'f"}', '$q$'].join('')],
   ])('%j', (value, expected) => {
     expect(inline('$1', [value])).toBe(expected);
