@@ -11,7 +11,7 @@ const MORE_JOBS = sized(30_000);
 /** Calls on their way at a time, as many as the store allows itself. */
 const CONCURRENCY = 256;
 /** As long as a job that punctual writes, headers included. */
-const LENGTH = 600;
+const LENGTH = 1_400;
 
 /** @param {number} jobs */
 async function punctual(jobs) {
