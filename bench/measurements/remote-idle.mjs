@@ -38,7 +38,7 @@ async function idle(engine, url, asked) {
 }
 
 async function postgres() {
-  const settings = ['shared_preload_libraries=pg_stat_statements', 'pg_stat_statements.track=top'];
+  const settings = ['shared_preload_libraries=pg_stat_statements', 'pg_stat_statements.track=top', 'pg_stat_statements.track_utility=off'];
   const sample = await withServer(async (url) => {
     const { Client } = await loadPgDriver();
     const client = new Client({ connectionString: url });
@@ -86,7 +86,7 @@ export const measurement = {
   id: 'remote-idle',
   title: `Shared stores: ${show(JOBS)} jobs an hour away, ${NODES} nodes, watched for ${WATCH_MS / 1000} s`,
   method: [
-    `${NODES} schedulers in one process, each with a store and connections of its own. Questions per node in 10 s, housekeeping and what nodes tell of themselves included. PostgreSQL: statements by \`pg_stat_statements\`. Redis: commands by \`MONITOR\`, without those within scripts. NATS: messages that the server received (\`in_msgs\`). Processor time is the process's, per node in 10 s; all engines run side by side.`,
+    `${NODES} schedulers in one process, each with a store and connections of its own. Questions per node in 10 s, housekeeping and what nodes tell of themselves included. PostgreSQL: statements by \`pg_stat_statements\`, without the BEGIN, SET LOCAL and COMMIT around them. Redis: commands by \`MONITOR\`, without those within scripts. NATS: messages that the server received (\`in_msgs\`). Processor time is the process's, per node in 10 s; all engines run side by side.`,
   ],
   rounds: 1,
   sideBySide: true,
