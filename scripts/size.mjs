@@ -13,7 +13,7 @@ const limits = {
   'punctual/rrule': 20,
   'punctual/sqlite': 18,
   'punctual/postgres': 18,
-  'punctual/redis': 20,
+  'punctual/redis': 23,
   'punctual/nats': 22,
   'punctual/workers': 8,
 };
