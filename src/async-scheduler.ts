@@ -15,6 +15,7 @@ import { MemoryJobStore } from './stores/memory/memory-job-store.js';
 import { toInstant } from './time/instant.js';
 import { CronTrigger } from './triggers/cron/cron-trigger.js';
 import { DateTrigger } from './triggers/date.js';
+import { EachNodeTrigger } from './triggers/each-node.js';
 import { TriggerRegistry } from './triggers/registry.js';
 
 /**
@@ -49,6 +50,7 @@ function defaultWiring(): Wiring {
     createExecutor: () => new AsyncExecutor(),
     loadTask,
     toTrigger,
+    onEachNode: (trigger) => new EachNodeTrigger(trigger),
   };
 }
 

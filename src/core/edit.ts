@@ -105,7 +105,7 @@ export function retryQuarantined(record: JobRecord, context: ActContext): Decisi
 export function modifyJob(record: JobRecord, definition: JobDefinition, context: ActContext): Decision {
   const before = record.definition.policy;
   const after = definition.policy;
-  if (before.startTime !== after.startTime || before.endTime !== after.endTime) {
+  if (before.startTime !== after.startTime || before.endTime !== after.endTime || before.exclusive !== after.exclusive) {
     return rescheduleJob(record, definition, context);
   }
   const draft = new Draft({ ...record, definition }, context.now, context.node);
@@ -126,7 +126,8 @@ export function modifyJob(record: JobRecord, definition: JobDefinition, context:
 export function rescheduleJob(record: JobRecord, definition: JobDefinition, context: ActContext): Decision {
   const old = new Draft(record, context.now, context.node);
   const lastFireTime = skipOverdueSafely(old, 'rescheduled');
-  old.fence += 1;
+  // No smaller than the instant at which it begins: by that each node knows from when on it follows a schedule of its own.
+  old.fence = Math.max(old.fence + 1, context.now);
   // What `maxRuns` allowed stays used up: another schedule is no other job.
   const ended = hasEnded(definition.policy.maxRuns, old.runCount);
   const next = ended ? null : firstFire(definition, context.now);

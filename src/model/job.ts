@@ -74,6 +74,8 @@ export interface JobPolicy {
   readonly maxCrashes: number;
   /** Due jobs with a higher number are claimed first. */
   readonly priority: number;
+  /** Whether one node takes each fire time of the job; `false`: each node does. */
+  readonly exclusive: boolean;
   /** Alias of the executor. */
   readonly executor: string;
   /** How long a return value is kept in the ledger; `null`: it is not. */

@@ -47,6 +47,12 @@ export interface Trigger {
   fireTimeFor?(startedAt: EpochMs): EpochMs | null;
 
   /**
+   * Present on what stands in a shared store for the schedule of a job that runs on each of its nodes: that schedule, which
+   * each node follows by itself. What stands for it has no fire times of its own.
+   */
+  readonly onEachNode?: Trigger | undefined;
+
+  /**
    * Present on triggers whose schedule may begin with an instant that is not `next(now)`: a date that has passed is
    * still due. The fire time with which a job added at `now` begins; `null` leaves it to `next`.
    */

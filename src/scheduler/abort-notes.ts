@@ -1,7 +1,8 @@
 import type { JobRecord } from '../model/job.js';
 import type { RunningRun } from '../model/run.js';
 import { isThenable } from './maybe-promise.js';
-import type { LoopDeps, StoreLoop } from './store-loop.js';
+import type { LoopDeps } from './loop-deps.js';
+import type { StoreLoop } from './store-loop.js';
 
 /** A lease that nobody holds for its own sake: its token grows with each run that another node is asked to stop. */
 const KEY = 'punctual:aborts';

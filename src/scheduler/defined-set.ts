@@ -94,9 +94,9 @@ export class DefinedSet {
       if (Object.hasOwn(options, option)) throw new InvalidOptionError(`${path}.${option}`, (options as Record<string, unknown>)[option], 'no such option: sync() has one store for all, and changes what is there');
     }
     const now = this.#loop.now();
-    const { durable } = this.#loop.access.store;
+    const { store } = this.#loop.access;
     const remake = (anchor: number): JobDefinition => {
-      const { definition: made } = this.#bulk.factory.create(task, trigger, options, durable, anchor);
+      const { definition: made } = this.#bulk.factory.create(task, trigger, options, store, anchor);
       return { ...made, owner: this.#owner };
     };
     const fresh = firstRecord(id, remake(now), paused, now);

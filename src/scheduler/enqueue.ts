@@ -14,7 +14,7 @@ import { awaitElsewhere, endOf, type RunHandle, type RunHandles } from './run-ha
 import type { StoreLoop } from './store-loop.js';
 
 /** What can be said of a task that is run once. */
-export interface EnqueueOptions extends Omit<JobOptions, 'paused' | 'replaceExisting' | 'startTime' | 'endTime' | 'maxRuns'>, InTransaction {
+export interface EnqueueOptions extends Omit<JobOptions, 'exclusive' | 'paused' | 'replaceExisting' | 'startTime' | 'endTime' | 'maxRuns'>, InTransaction {
   /** How long to wait. Default: not at all. */
   readonly delay?: DurationInput | undefined;
   /** In place of a delay: the instant. One that has passed is now. */
@@ -37,7 +37,7 @@ export interface EnqueueHost {
   check(definition: JobDefinition): MaybePromise<void>;
 }
 
-const REFUSED = ['paused', 'replaceExisting', 'startTime', 'endTime', 'maxRuns'];
+const REFUSED = ['exclusive', 'paused', 'replaceExisting', 'startTime', 'endTime', 'maxRuns'];
 const ONCE = 'a task that is run once knows `delay` and `at`; what has a schedule is added with addJob';
 
 /** A job with one fire time, and a handle for its run. @throws as `addJob` */
@@ -48,7 +48,7 @@ export async function enqueue(host: EnqueueHost, task: TaskInput, options: AnyEn
   const fireTime = Math.max(loop.now(), dueTime(loop.now(), delay, at));
   const id = given.id === undefined ? `run:${globalThis.crypto.randomUUID()}` : nonEmpty(given.id, 'id');
   const writer = client === undefined ? loop.access : loop.access.within(client);
-  const addition = adder.prepare(loop, task, new Date(fireTime), { ...given, id });
+  const addition = adder.prepare(loop, task, new Date(fireTime), { ...given, id, exclusive: true });
   await host.check(addition.fresh.definition);
 
   const awaited = (runId: string, dueAt = loop.now()): RunHandle => {

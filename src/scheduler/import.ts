@@ -4,6 +4,7 @@ import { ConflictingJobIdError } from '../errors/job-errors.js';
 import { refuseUnknownKeys } from '../errors/options.js';
 import type { JobRecord } from '../model/job.js';
 import { addOrChange, insertMany, readMany, type Bulk } from './bulk.js';
+import { firstRecord } from './job-directory.js';
 import { flag, nonEmpty, oneOf } from './policy.js';
 import { readExport, type ReadJob } from './read-export.js';
 import type { StoreLoop } from './store-loop.js';
@@ -55,7 +56,8 @@ export async function importJobs(bulk: Bulk, data: unknown, options: ImportOptio
   const imports: StoreImport[] = [];
   for (const [loop, jobs] of await byStore(bulk, read, into)) {
     const arrivals: Arrival[] = [];
-    for (const [index, { record: from }] of jobs) {
+    for (const [index, { record: exported }] of jobs) {
+      const from = placed(bulk, loop, exported);
       const record = arrivedRecord(from, loop.now());
       if (record === undefined) outcomes[index] = 'completed';
       else arrivals.push({ record, isUnreadable: record.state.status === 'quarantined' && from.state.status !== 'quarantined', index });
@@ -92,6 +94,16 @@ export async function importJobs(bulk: Bulk, data: unknown, options: ImportOptio
     completed: having('completed'),
     quarantined: ids((index) => quarantined.has(index)),
   };
+}
+
+/** The record as it stands in this store. A schedule that was each node's and becomes the store's, or the reverse, begins now. */
+function placed(bulk: Bulk, loop: StoreLoop, record: JobRecord): JobRecord {
+  const { id, state } = record;
+  if (record.definition.trigger.unreadable !== undefined) return record;
+  const definition = bulk.factory.placed(record.definition, record.definition.policy.exclusive || !loop.access.store.shared);
+  if (definition === record.definition) return record;
+  const { nextFireTime, nextDueAt } = firstRecord(id, definition, false, loop.now()).state;
+  return { id, definition, state: { ...state, nextFireTime, nextDueAt } };
 }
 
 interface StoreImport {

@@ -31,9 +31,9 @@ export class JobAdder {
     const paused = flag(options.paused, 'paused');
     const replaceExisting = flag(options.replaceExisting, 'replaceExisting');
     const now = loop.now();
-    const { durable } = loop.access.store;
-    const fresh = newJobRecord(this.#factory.create(task, trigger, options, durable, now), paused, now);
-    const remake = (anchor: number): JobDefinition => this.#factory.create(task, trigger, options, durable, anchor).definition;
+    const { store } = loop.access;
+    const fresh = newJobRecord(this.#factory.create(task, trigger, options, store, now), paused, now);
+    const remake = (anchor: number): JobDefinition => this.#factory.create(task, trigger, options, store, anchor).definition;
     return { fresh, paused, replaceExisting, remake };
   }
 
@@ -105,5 +105,6 @@ export class JobAdder {
       this.#reporter.job(record, loop.access.alias, { type: 'jobAdded', nextRunTime: record.state.nextFireTime, replaced });
     }
     loop.expect(wakeAt(record));
+    void loop.nodeJobs?.tell(record, record);
   }
 }

@@ -71,6 +71,7 @@ export async function changeRecord(
     if (revision !== undefined) {
       loop.apply(record, decision, revision, askedAt);
       const { next } = decision;
+      if (loop.nodeJobs !== undefined) await loop.nodeJobs.tell(record, next);
       if (next === null) return { stored: undefined, record, decision };
       loop.expect(wakeAt(next));
       return { stored: { record: next, revision }, record: next, decision };

@@ -2,6 +2,7 @@ import { ConflictingJobIdError, JobNotFoundError, NeverFiresError } from '../err
 import { StoreFailedError, UnknownStoreError } from '../errors/scheduler-errors.js';
 import { modifyJob, newRecord, rescheduleJob, reviveRecord } from '../core/edit.js';
 import type { Decision } from '../core/draft.js';
+import { nodeDefinition } from '../core/each-node.js';
 import { awaitsStart } from '../core/settle.js';
 import { InvalidTriggerError } from '../errors/errors.js';
 import { refuseUnknownKeys } from '../errors/options.js';
@@ -134,7 +135,7 @@ export async function takePlace(
 /** @throws NeverFiresError unless it is added paused: a parked job is what such expressions are used for. */
 export function newJobRecord({ id, definition }: NewJob, paused: boolean, now: number): JobRecord {
   const record = firstRecord(id, definition, paused, now);
-  if (!paused && isSpent(record)) {
+  if (!paused && asking(definition, () => isSpent(record))) {
     throw new NeverFiresError(id, `${definition.trigger.kind} trigger ${JSON.stringify(definition.trigger)}`);
   }
   return record;
@@ -156,8 +157,15 @@ export function asking<T>(definition: JobDefinition, plan: () => T): T {
 }
 
 /** Whether nothing is left of a job that could still happen by itself. */
-export function isSpent({ state, definition }: JobRecord): boolean {
-  return state.nextFireTime === null && state.runs.length === 0 && !awaitsStart(definition);
+export function isSpent(record: JobRecord): boolean {
+  return record.state.runs.length === 0 && hasNoFireTime(record);
+}
+
+/** Whether its schedule is over. One that each node follows by itself is judged by when it began. */
+export function hasNoFireTime({ id, state, definition }: JobRecord): boolean {
+  const own = nodeDefinition(definition);
+  if (own !== undefined) return hasNoFireTime(newRecord(id, own, false, state.generation));
+  return state.nextFireTime === null && !awaitsStart(definition);
 }
 
 /** The new definition in the old one's place: an unchanged trigger keeps its next fire time, so a restart delays nothing. */

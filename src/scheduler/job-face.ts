@@ -1,7 +1,7 @@
 import type { Decision } from '../core/draft.js';
 import { JobNotFoundError } from '../errors/job-errors.js';
 import type { JobRecord } from '../model/job.js';
-import type { MaybePromise, Revision } from '../ports/job-store.js';
+import type { MaybePromise, Revision, StoredJob } from '../ports/job-store.js';
 import { HistoryFace } from './history-face.js';
 import { Job, type JobOperations } from './job.js';
 import { JobAdder } from './job-adder.js';
@@ -28,7 +28,7 @@ export abstract class JobFace extends HistoryFace {
     id: string,
     options: { readonly jobStore?: string | undefined; readonly ifRevision?: Revision | undefined },
     change: (record: JobRecord, context: { readonly now: number; readonly node: string }, loop: StoreLoop) => Decision | undefined,
-    check?: (record: JobRecord) => MaybePromise<void>,
+    check?: (record: JobRecord, loop: StoreLoop) => MaybePromise<void>,
   ): Promise<{ loop: StoreLoop; result: JobChangeResult }> {
     for (const loop of options.jobStore === undefined ? this.directory.loops : [this.directory.require(options.jobStore)]) {
       const opening = loop.open(this.context());
@@ -36,14 +36,22 @@ export abstract class JobFace extends HistoryFace {
     }
     const loop = await this.directory.locate(id, options.jobStore);
     const changeNow = (record: JobRecord): Decision | undefined => change(record, { now: loop.now(), node: this.node }, loop);
-    const result = await changeJob(loop, this.options.clock, id, options.ifRevision, changeNow, check);
+    const result = await changeJob(loop, this.options.clock, id, options.ifRevision, changeNow, check && ((record) => check(record, loop)));
     return { loop, result };
   }
 
   /** @internal */
-  protected handle(loop: StoreLoop, result: JobChangeResult): Job {
+  protected async handle(loop: StoreLoop, result: JobChangeResult): Promise<Job> {
     if (result.stored === undefined) throw new JobNotFoundError(result.record.id, loop.access.alias);
-    return new Job(this.operations, loop.access.alias, result.stored);
+    const showing = this.show(loop, result.stored);
+    return isThenable(showing) ? await showing : showing;
+  }
+
+  /** A job as its users see it. @internal */
+  protected show(loop: StoreLoop, stored: StoredJob): MaybePromise<Job> {
+    const { alias } = loop.access;
+    if (loop.nodeJobs === undefined || stored.record.definition.trigger.onEachNode === undefined) return new Job(this.operations, alias, stored);
+    return loop.nodeJobs.view(stored).then((seen) => new Job(this.operations, alias, seen));
   }
 
   /** @internal */

@@ -1,7 +1,8 @@
+import { nodeDefinition } from '../core/each-node.js';
 import { InvalidOptionError } from '../errors/errors.js';
 import { JobUnstorableError } from '../errors/job-errors.js';
 import type { JobDefinition, JobPolicy, JobRecord, TaskFunction, TaskModule } from '../model/job.js';
-import type { MaybePromise } from '../ports/job-store.js';
+import type { JobStore, MaybePromise } from '../ports/job-store.js';
 import type { EpochMs, Trigger } from '../ports/trigger.js';
 import type { ExecutorPool } from './executor-pool.js';
 import type { TriggerInput } from './job.js';
@@ -35,6 +36,9 @@ const MODIFY_KEYS: readonly string[] = ['args', 'name', 'tags', 'metadata', ...P
 const NO_ARGS: readonly unknown[] = Object.freeze([]);
 const NO_TAGS: readonly string[] = Object.freeze([]);
 
+/** What it depends on whether a job can be stored, and how. */
+export type StoreKind = Pick<JobStore, 'durable' | 'shared'>;
+
 /** Turns what callers give into definitions. Nothing has been changed anywhere when it throws. */
 export class JobFactory {
   readonly #options: ResolvedOptions;
@@ -52,7 +56,7 @@ export class JobFactory {
     this.#policy = options.policy;
   }
 
-  create(task: TaskInput, trigger: TriggerInput, options: JobOptions & { readonly args?: readonly unknown[] | undefined }, durable: boolean, now: EpochMs): NewJob {
+  create(task: TaskInput, trigger: TriggerInput, options: JobOptions & { readonly args?: readonly unknown[] | undefined }, { durable, shared }: StoreKind, now: EpochMs): NewJob {
     checkKeys(options, ADD_KEYS);
     const id = options.id === undefined ? this.#newId(durable) : nonEmpty(options.id, 'id');
     const { name, fn, module, version, policy: taskPolicy } = this.#resolveTask(task, durable);
@@ -67,7 +71,7 @@ export class JobFactory {
         fn,
         args: options.args === undefined ? NO_ARGS : checkArgs(options.args),
         taskVersion: version,
-        trigger: made,
+        trigger: shared && !policy.exclusive ? this.#wiring.onEachNode(made) : made,
         anchor: now,
         policy,
         name: options.name === undefined ? null : nonEmpty(options.name, 'name'),
@@ -79,7 +83,7 @@ export class JobFactory {
   }
 
   /** The definition with some of it changed. Answers also the names of what was given. */
-  modify({ id, definition }: JobRecord, changes: JobChanges, durable: boolean): { definition: JobDefinition; changed: string[] } {
+  modify({ id, definition }: JobRecord, changes: JobChanges, { durable, shared }: StoreKind): { definition: JobDefinition; changed: string[] } {
     requireObject(changes, 'changes');
     checkKeys(changes, MODIFY_KEYS);
     if (durable) refuseRetryIf(id, definition.task, changes);
@@ -89,7 +93,7 @@ export class JobFactory {
     const { args, name, tags, metadata } = changes;
     return {
       definition: {
-        ...definition,
+        ...this.placed(definition, policy.exclusive || !shared),
         policy,
         args: args === undefined ? definition.args : checkArgs(args),
         taskVersion: args === undefined ? definition.taskVersion : this.#tasks.versionOf(definition),
@@ -99,6 +103,13 @@ export class JobFactory {
       },
       changed: Object.entries(changes).flatMap(([key, value]) => (value === undefined ? [] : [key])),
     };
+  }
+
+  /** The definition with the trigger as it stands in a store: of a job that each node of a shared one runs, it stands for it. */
+  placed(definition: JobDefinition, exclusive: boolean): JobDefinition {
+    const own = nodeDefinition(definition);
+    if (exclusive === (own === undefined)) return definition;
+    return own ?? { ...definition, trigger: this.#wiring.onEachNode(definition.trigger) };
   }
 
   /** Refuses changes whose arguments the task would refuse. @throws as `TaskRegistry.check`. */
@@ -114,7 +125,8 @@ export class JobFactory {
     const base = (fn === null ? this.#tasks.get(task)?.policy : undefined) ?? this.#policy;
     const hasOwnJitter = policy.jitterMs !== this.#policyFor(base, definition.trigger, {}).jitterMs;
     const { jitterMs } = hasOwnJitter ? policy : this.#policyFor(base, made, {});
-    return { ...definition, trigger: made, anchor: now, policy: jitterMs === policy.jitterMs ? policy : Object.freeze({ ...policy, jitterMs }) };
+    const placed = nodeDefinition(definition) === undefined ? made : this.#wiring.onEachNode(made);
+    return { ...definition, trigger: placed, anchor: now, policy: jitterMs === policy.jitterMs ? policy : Object.freeze({ ...policy, jitterMs }) };
   }
 
   /** A trigger with nothing left open. `anchor`: what an interval without a start counts from; `seed`: what spreads an `H`. */

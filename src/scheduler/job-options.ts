@@ -49,6 +49,11 @@ export interface JobPolicyOptions {
   readonly maxCrashes?: number | undefined;
   /** Of the due jobs, those with a higher number start first. Default 0. */
   readonly priority?: number | undefined;
+  /**
+   * Whether each fire time is for one node. `false`: every node that shares the job store runs it, by itself: to refresh what
+   * is kept in memory, to tidy up a local disk. All other policies then hold on each node. Default `true`.
+   */
+  readonly exclusive?: boolean | undefined;
   /** Alias of the executor. Default `'default'`. */
   readonly executor?: string | undefined;
   /** How long the history keeps what the task returned. `null` or 0: not at all. Default: one day. */

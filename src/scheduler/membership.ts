@@ -2,7 +2,8 @@ import { hashFraction } from '../core/hash.js';
 import type { TimerHandle } from '../ports/clock.js';
 import type { JobDemand, Member } from '../ports/job-store.js';
 import { canServe, readCard, writeCard, type ClockSkew, type NodeCard } from './node-card.js';
-import type { LoopDeps, StoreLoop } from './store-loop.js';
+import type { LoopDeps } from './loop-deps.js';
+import type { StoreLoop } from './store-loop.js';
 
 /** A node counts as gone after so many heartbeats: one may be lost, and the next be late. */
 const EXPIRES_AFTER = 2.5;

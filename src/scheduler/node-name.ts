@@ -4,7 +4,8 @@ import type { RunningRun } from '../model/run.js';
 import type { JobPage } from '../ports/job-store.js';
 import { changeJob } from './job-changes.js';
 import type { ProcessIdentity } from './process-identity.js';
-import type { LoopDeps, StoreLoop } from './store-loop.js';
+import type { LoopDeps } from './loop-deps.js';
+import type { StoreLoop } from './store-loop.js';
 
 const PAGE = 500;
 

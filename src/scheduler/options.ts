@@ -98,6 +98,8 @@ export interface Wiring {
   loadTask: LoadTask;
   /** A trigger from what `addJob` takes. @throws InvalidTriggerError, InvalidOptionError */
   toTrigger(input: unknown): Trigger;
+  /** What stands in a shared store for a trigger that each node follows by itself. */
+  onEachNode(trigger: Trigger): Trigger;
 }
 
 export interface ResolvedOptions {

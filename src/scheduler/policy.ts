@@ -22,6 +22,7 @@ export const BUILT_IN_POLICY: JobPolicy = Object.freeze({
   onCrash: 'retry',
   maxCrashes: 3,
   priority: 0,
+  exclusive: true,
   executor: 'default',
   resultTtlMs: 86_400_000,
 });
@@ -51,6 +52,7 @@ const RULES = {
   onCrash: (v, path) => ({ onCrash: oneOf(v, path, ['retry', 'drop'] as const) }),
   maxCrashes: (v, path) => ({ maxCrashes: whole(v, path, 0) }),
   priority: (v, path) => ({ priority: whole(v, path, Number.MIN_SAFE_INTEGER) }),
+  exclusive: (v, path) => ({ exclusive: flag(v, path) }),
   executor: (v, path) => ({ executor: nonEmpty(v, path) }),
   resultTtl: (v, path) => ({ resultTtlMs: v === null ? null : toMs(v, path) || null }),
 } satisfies Record<keyof JobPolicyOptions, Rule>;

@@ -1,13 +1,16 @@
 import { cancelRun } from '../core/cancel.js';
+import type { Decision } from '../core/draft.js';
 import { requestRun } from '../core/edit.js';
 import { InvalidOptionError } from '../errors/errors.js';
 import { refuseUnknownKeys } from '../errors/options.js';
+import type { JobRecord } from '../model/job.js';
 import type { JobSelector, RunJobOptions } from './job.js';
-import { changeRecord } from './job-changes.js';
+import { changeJob, changeRecord } from './job-changes.js';
 import { checkSelector } from './job-directory.js';
 import { JobFace } from './job-face.js';
 import { isArray, nonEmpty } from './policy.js';
 import { awaitElsewhere, type RunHandle } from './run-handles.js';
+import { jobIdOf } from './run-ids.js';
 import { requireRunnable } from './unreadable.js';
 
 export interface CancelOptions extends JobSelector {
@@ -19,7 +22,7 @@ export interface CancelOptions extends JobSelector {
 export abstract class RunFace extends JobFace {
   /**
    * Runs a job now, beside its schedule and even if it is paused. It takes a slot of `maxInstances`, and waits for one
-   * if none is free.
+   * if none is free. A job that each node runs (`exclusive: false`) is run on this node, if it runs it; else on one that does.
    *
    * @throws JobNotFoundError, InvalidOptionError; InvalidStateError for a job in quarantine.
    */
@@ -29,15 +32,27 @@ export abstract class RunFace extends JobFace {
     if (args !== undefined && !isArray(args)) throw new InvalidOptionError('args', args, 'an array of arguments');
     let handle: RunHandle | undefined;
     try {
-      const { loop } = await this.change(id, options, (record, context) => {
+      const request = (record: JobRecord, context: { readonly now: number; readonly node: string }): Decision => {
         requireRunnable(record);
         const requested = requestRun(record, args === undefined ? null : Object.freeze([...args]), context, this.tasks.versionOf(record.definition));
         // Before the write, because the run may be over by the time it returns.
         if (handle !== undefined) this.handles.discard(handle.runId);
         handle = this.handles.create(id, requested.id);
         return requested.decision;
-      }, ({ definition }) => (args === undefined ? undefined : this.tasks.check(definition, args)));
-      if (loop.access.store.shared && handle !== undefined) awaitElsewhere(this.handles, loop, this.options.clock, this.codec, handle.runId, loop.now());
+      };
+      let isOwn = false;
+      const { loop, result } = await this.change(id, options, (record, context) => (isOwn ? undefined : request(record, context)), (record, { nodeJobs }) => {
+        const checking = args === undefined ? undefined : this.tasks.check(record.definition, args);
+        if (nodeJobs === undefined || record.definition.trigger.onEachNode === undefined) return checking;
+        return (async () => {
+          await checking;
+          isOwn = await nodeJobs.runs(record);
+        })();
+      });
+      const own = loop.nodeJobs?.loop;
+      if (result.decision === undefined && own !== undefined) {
+        await changeJob(own, this.options.clock, id, undefined, (record) => request(record, { now: own.now(), node: this.node }));
+      } else if (loop.access.store.shared && handle !== undefined) awaitElsewhere(this.handles, loop, this.options.clock, this.codec, handle.runId, loop.now());
     } catch (error) {
       if (handle !== undefined) this.handles.discard(handle.runId);
       throw error;
@@ -62,13 +77,15 @@ export abstract class RunFace extends JobFace {
    */
   async cancelRun(runId: string, options: CancelOptions = {}): Promise<boolean> {
     refuseUnknownKeys(options, '', ['jobStore', 'reason']);
-    const jobId = /^(.+)[@#]-?\d+$/s.exec(nonEmpty(runId, 'runId'))?.[1];
+    const jobId = jobIdOf(nonEmpty(runId, 'runId'));
     if (jobId === undefined) throw new InvalidOptionError('runId', runId, 'the id of a run, such as "report@1767225600000"');
     const reason = options.reason === undefined ? 'cancelled' : nonEmpty(options.reason, 'reason');
     for (const loop of options.jobStore === undefined ? this.directory.loops : [this.directory.require(options.jobStore)]) {
       await loop.open(this.context());
-      const result = await changeRecord(loop, this.options.clock, jobId, (record) => cancelRun(record, runId, reason, { now: loop.now(), node: this.node }));
-      if (result?.decision !== undefined) return true;
+      for (const each of loop.all) {
+        const result = await changeRecord(each, this.options.clock, jobId, (record) => cancelRun(record, runId, reason, { now: each.now(), node: this.node }));
+        if (result?.decision !== undefined) return true;
+      }
     }
     return false;
   }

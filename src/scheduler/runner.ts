@@ -14,7 +14,8 @@ import { toStoredResult } from './run-result.js';
 import { RunWriter } from './run-writer.js';
 import { prepareArguments, takesAsStored } from './task-arguments.js';
 import type { Task } from './tasks.js';
-import type { LoopDeps, StoreLoop } from './store-loop.js';
+import type { LoopDeps } from './loop-deps.js';
+import type { StoreLoop } from './store-loop.js';
 
 /** How a run ended, for whoever waits for its result. */
 export interface RunEnd {
@@ -87,7 +88,7 @@ export class Runner implements FinishWriteHost {
     if (this.#leased) this.#heartbeat.added(active);
     if (policy.timeoutMs !== null) this.#armTimeout(active, policy.timeoutMs);
     try {
-      if (this.#loop.access.store.durable && active.args.some(isObject)) active.prepared = this.#copied(active.args);
+      if (this.#loop.access.isPlain && active.args.some(isObject)) active.prepared = this.#copied(active.args);
     } catch (error) {
       this.#refuse(active, error);
       return;
@@ -360,8 +361,7 @@ export class Runner implements FinishWriteHost {
     const { retry } = active.record.definition.policy;
     if (retry === null) return false;
     // A durable store keeps no functions: there it is the task's. `null` of a job means that nobody is asked.
-    const { durable } = this.#loop.access.store;
-    const retryIf = durable ? this.#deps.tasks.get(active.task)?.policy.retry?.retryIf : retry.retryIf;
+    const retryIf = this.#loop.access.isPlain ? this.#deps.tasks.get(active.task)?.policy.retry?.retryIf : retry.retryIf;
     if (retryIf == null) return true;
     try {
       return retryIf(error, active.attempt);

@@ -25,7 +25,8 @@ import { RunHandles } from './run-handles.js';
 import { DrainTime, windDown } from './shutdown.js';
 import { SignalWatch } from './signals.js';
 import { StoreAccess } from './store-access.js';
-import { StoreLoop, type LoopDeps } from './store-loop.js';
+import type { LoopDeps } from './loop-deps.js';
+import { StoreLoop } from './store-loop.js';
 import { TaskRegistry } from './tasks.js';
 
 /** How a shutdown goes about it. */
@@ -97,6 +98,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   /** @internal */
   protected readonly handles = new RunHandles();
   readonly #bindContext: BindContext;
+  readonly #createJobStore: () => JobStore;
   readonly #clockWatch: ClockWatch;
   readonly #lag: LagWatch;
   #aliveTimer: TimerHandle | undefined;
@@ -111,11 +113,12 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     super();
     const resolved = resolveOptions(options, wiring);
     this.#bindContext = wiring.bindContext;
+    this.#createJobStore = () => wiring.createJobStore();
     this.options = resolved;
     this.hub = new EventHub(resolved.logger);
     this.reporter = new Reporter(resolved.node, this.hub, resolved.clock, resolved.logger);
     this.#clockWatch = new ClockWatch(resolved.clock, (byMs) => { this.reporter.scheduler({ type: 'clockJump', byMs }); });
-    this.#lag = new LagWatch(resolved.clock, resolved.blockedAfterMs, resolved.leaseMs, this.reporter, () => (this.lifecycle.state === 'stopped' ? [] : this.directory.loops));
+    this.#lag = new LagWatch(resolved.clock, resolved.blockedAfterMs, resolved.leaseMs, this.reporter, () => (this.lifecycle.state === 'stopped' ? [] : this.directory.loops.flatMap(({ all }) => all)));
     this.tasks = new TaskRegistry(resolved.policy, resolved.timezone, wiring.loadTask);
     for (const [name, fn] of Object.entries(resolved.tasks)) this.tasks.define(name, fn, undefined, `tasks.${name}`);
     for (const [alias, executor] of resolved.executors) this.executors.add(alias, executor);
@@ -157,7 +160,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     try {
       for (const loop of this.directory.loops) await loop.open(this.context());
       this.executors.open(this.options);
-      for (const loop of this.directory.loops) loop.announceStart();
+      for (const loop of this.directory.loops) loop.announceStart(this.context());
     } catch (error) {
       this.lifecycle.to('stopping');
       this.lifecycle.to('stopped');
@@ -217,7 +220,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     this.#aliveTimer?.cancel();
     const { clock, logger } = this.options;
     const { loops } = this.directory;
-    const handedBack = await windDown(loops, clock, time, logger);
+    const handedBack = await windDown(loops.flatMap(({ all }) => all), clock, time, logger);
     const closing = [
       ...loops.map((loop) => loop.close()),
       ...[...this.executors.entries()].map(async ([, executor]) => executor.close?.()),
@@ -242,8 +245,8 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   health(): SchedulerHealth {
     const { state } = this.lifecycle;
     const jobStores: Record<string, StoreHealthReport> = {};
-    for (const { access, health, runner, membership, claims, role } of this.directory.loops) {
-      jobStores[access.alias] = { ok: health.ok, role, activeRuns: runner.size, claims, unserved: membership.unserved };
+    for (const { access, health, all, membership, claims, role } of this.directory.loops) {
+      jobStores[access.alias] = { ok: health.ok, role, activeRuns: all.reduce((sum, { runner }) => sum + runner.size, 0), claims, unserved: membership.unserved };
     }
     const alive = state === 'running' || state === 'paused';
     return { ok: alive && Object.values(jobStores).every((store) => store.ok), state, node: this.node, jobStores };
@@ -287,7 +290,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     }
     this.directory.add(loop);
     this.reporter.scheduler({ type: 'jobStoreAdded', jobStore: alias });
-    loop.announceStart();
+    loop.announceStart(this.context());
     const { state } = this.lifecycle;
     if (state === 'running' || state === 'paused') loop.membership.start();
     if (state === 'running') await loop.start();
@@ -297,7 +300,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   async removeJobStore(alias: string, options: ShutdownOptions = {}): Promise<void> {
     const time = drainTime(options);
     const loop = this.directory.require(alias);
-    await windDown([loop], this.options.clock, time, this.options.logger);
+    await windDown(loop.all, this.options.clock, time, this.options.logger);
     this.directory.delete(alias);
     await loop.close();
     this.reporter.scheduler({ type: 'jobStoreRemoved', jobStore: alias });
@@ -347,6 +350,12 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
       lag: this.#lag,
       describe: (skew) => describeNode(this.lifecycle.state, this.#startedAt, this.tasks.versions, this.executors, skew),
       settled: (runId, end) => { this.handles.settle(runId, end); },
+      nodeLoop: (shared) => {
+        const own = this.#createJobStore();
+        // The same instants on all nodes, whatever their machines say.
+        if (store.now !== undefined) own.now = () => shared.now();
+        return new StoreLoop(new StoreAccess(alias, own, clock, storeTimeoutMs, leaseMs, store.durable), { ...deps, nodeLoop: undefined });
+      },
     };
     return new StoreLoop(new StoreAccess(alias, store, clock, storeTimeoutMs, leaseMs), deps);
   }
@@ -365,7 +374,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   /** This node can do more than before. @internal */
   protected grown(): void {
     this.#cardChanged();
-    for (const loop of this.directory.loops) loop.wake();
+    for (const { all } of this.directory.loops) for (const loop of all) loop.wake();
   }
 
   #cardChanged(): void {

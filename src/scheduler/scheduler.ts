@@ -1,14 +1,14 @@
 import { BulkFace } from './bulk-face.js';
-import { awaitsStart } from '../core/settle.js';
+import { nodeDefinition } from '../core/each-node.js';
 import { pauseJob, removeJob, rescheduleJob, resumeJob, retryQuarantined, modifyJob } from '../core/edit.js';
 import { nextFire } from '../core/fires.js';
 import { InvalidOptionError } from '../errors/errors.js';
 import { JobNotFoundError, NeverFiresError } from '../errors/job-errors.js';
 import { InvalidStateError } from '../errors/scheduler-errors.js';
 import type { JobWriter } from '../ports/job-store.js';
-import { Job, type ChangeOptions, type JobOperations, type JobSelector, type RemoveJobOptions, type TriggerInput } from './job.js';
+import type { ChangeOptions, Job, JobOperations, JobSelector, RemoveJobOptions, TriggerInput } from './job.js';
 import type { AnyJobOptions } from './job-adder.js';
-import { asking, checkSelector, isSpent, type Addition, type JobListQuery } from './job-directory.js';
+import { asking, checkSelector, hasNoFireTime, isSpent, type Addition, type JobListQuery } from './job-directory.js';
 import type { TaskInput } from './job-factory.js';
 import { listJobs } from './job-list.js';
 import type { AddJobRest, InTransaction, JobChanges, JobOptions } from './job-options.js';
@@ -78,7 +78,7 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends BulkFace implemen
     const checking = this.tasks.check(addition.fresh.definition);
     if (isThenable(checking)) await checking;
     const added = this.adder.add(loop, addition, writer);
-    return new Job(this, loop.access.alias, isThenable(added) ? await added : added);
+    return this.show(loop, isThenable(added) ? await added : added);
   }
 
   /**
@@ -107,16 +107,16 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends BulkFace implemen
       if (isThenable(checking)) await checking;
       additions.push(addition);
     }
-    const jobs = new Array<Job>(additions.length);
+    const added = new Array<Promise<Job>>(additions.length);
     for (const [loop, { writer, indexes }] of batches) {
       for (let at = 0; at < indexes.length; at += PAGE) {
         const batch = indexes.slice(at, at + PAGE);
         await this.adder.addBatch(loop, batch.map((index) => additions[index]!), writer, (i, stored) => {
-          jobs[batch[i]!] = new Job(this, loop.access.alias, stored);
+          added[batch[i]!] = Promise.resolve(this.show(loop, stored));
         });
       }
     }
-    return jobs;
+    return Promise.all(added);
   }
 
   /**
@@ -151,7 +151,7 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends BulkFace implemen
     for (const loop of loops) {
       await loop.open(this.context());
       const stored = await loop.access.get(id);
-      if (stored !== undefined && stored.record.state.status !== 'removed') return new Job(this, loop.access.alias, stored);
+      if (stored !== undefined && stored.record.state.status !== 'removed') return this.show(loop, stored);
     }
     return undefined;
   }
@@ -159,7 +159,7 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends BulkFace implemen
   /** The jobs that match, in order of store and id. @throws InvalidOptionError, UnknownStoreError */
   async getJobs(query: JobListQuery = {}): Promise<JobList> {
     const { jobs, nextCursor } = await listJobs(this.directory, this.context(), query);
-    return withCursor(jobs.map(({ alias, stored }) => new Job(this, alias, stored)), nextCursor);
+    return withCursor(await Promise.all(jobs.map(async ({ alias, stored }) => this.show(this.directory.require(alias), stored))), nextCursor);
   }
 
   /**
@@ -184,6 +184,9 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends BulkFace implemen
     checkSelector(id, options, ['jobStore', 'catchUp']);
     const catchUp = flag(options.catchUp, 'catchUp');
     const { loop, result } = await this.change(id, options, (record, context) => {
+      if (catchUp && nodeDefinition(record.definition) !== undefined) {
+        throw new InvalidOptionError('catchUp', catchUp, 'false', `Each node runs job "${id}" by itself, and skips what came up while it was paused.`);
+      }
       const decision = resumeJob(record, catchUp, context);
       if (decision?.next === null && record.state.firstFireTime === null) {
         throw new NeverFiresError(id, `${record.definition.trigger.kind} trigger ${JSON.stringify(record.definition.trigger)}`);
@@ -209,7 +212,7 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends BulkFace implemen
     let changed: readonly string[] = [];
     const { loop, result } = await this.change(id, options, (record, context, { access }) => {
       requireReadable(record, this.codec);
-      const made = this.factory.modify(record, changes, access.store.durable);
+      const made = this.factory.modify(record, changes, access.store);
       ({ changed } = made);
       if (changed.length === 0) return undefined;
       const decision = modifyJob(record, made.definition, context);
@@ -229,7 +232,8 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends BulkFace implemen
       requireReadable(record, this.codec);
       const definition = this.factory.reschedule(record, trigger, context.now);
       const decision = asking(definition, () => rescheduleJob(record, definition, context));
-      if (decision.next?.state.nextFireTime === null && record.state.status !== 'paused' && !awaitsStart(definition)) {
+      const { next } = decision;
+      if (next !== null && record.state.status !== 'paused' && asking(definition, () => hasNoFireTime(next))) {
         throw new NeverFiresError(id, `${definition.trigger.kind} trigger ${JSON.stringify(definition.trigger)}`);
       }
       return decision;
@@ -246,6 +250,7 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends BulkFace implemen
     checkSelector(id, options, ['jobStore', 'cancelRunning']);
     const cancelRunning = flag(options.cancelRunning, 'cancelRunning');
     const { loop, result } = await this.change(id, options, (record, context) => removeJob(record, context, cancelRunning));
+    if (cancelRunning) await loop.nodeJobs?.cancelRuns(id);
     this.reporter.job(result.record, loop.access.alias, { type: 'jobRemoved', reason: 'requested' });
   }
 
@@ -270,9 +275,13 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends BulkFace implemen
     checkSelector(id, options, ['jobStore']);
     const { loop, result } = await this.change(id, options, (record, context) => {
       const decision = retryQuarantined(record, context);
+      if (nodeDefinition(record.definition) !== undefined) return decision; // it may be so on this node alone
       if (decision === undefined) throw new InvalidStateError(`Job "${id}" is not in quarantine; it is ${record.state.status}.`);
       return decision;
     });
+    if (result.decision === undefined && (await loop.nodeJobs?.retryQuarantined(id)) !== true) {
+      throw new InvalidStateError(`Job "${id}" is not in quarantine on this node.`);
+    }
     this.modified(loop, result, ['status']);
     return this.handle(loop, result);
   }
@@ -285,7 +294,7 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends BulkFace implemen
     await loop.open(this.context());
     const stored = await loop.access.get(id);
     if (stored === undefined || stored.record.state.status === 'removed') throw new JobNotFoundError(id, options.jobStore);
-    const { definition, state } = stored.record;
+    const { definition, state } = ((await loop.nodeJobs?.view(stored)) ?? stored).record;
     const left = definition.policy.maxRuns === null ? count : Math.min(count, definition.policy.maxRuns - state.runCount);
     const times: Date[] = [];
     for (let at = state.nextFireTime; at !== null && times.length < left; at = nextFire(definition, at)) times.push(new Date(at));

@@ -23,8 +23,12 @@ export class StoreAccess {
   #ready = false;
   #closed = false;
 
+  /** Whether jobs are of plain data, so that their arguments are copied for each run, and functions are the task's. */
+  readonly isPlain: boolean;
+
   /** @param leaseMs - a call that hangs longer than a third of it would keep the renewals behind it from the store. */
-  constructor(alias: string, store: JobStore, clock: Clock, timeoutMs: number, leaseMs: number) {
+  constructor(alias: string, store: JobStore, clock: Clock, timeoutMs: number, leaseMs: number, isPlain = store.durable) {
+    this.isPlain = isPlain;
     this.alias = alias;
     this.store = store;
     this.#clock = clock;

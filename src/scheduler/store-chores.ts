@@ -4,7 +4,8 @@ import { isThenable } from './maybe-promise.js';
 import { NodeName } from './node-name.js';
 import { fireStartupJobs } from './startup-jobs.js';
 import { endStrayLeases } from './stray-leases.js';
-import type { LoopDeps, StoreLoop } from './store-loop.js';
+import type { LoopDeps } from './loop-deps.js';
+import type { StoreLoop } from './store-loop.js';
 
 /** How often a store is given time for housekeeping, in ms of elapsed time. */
 const MAINTAIN_EVERY_MS = 60_000;

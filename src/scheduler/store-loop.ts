@@ -3,58 +3,24 @@ import type { Decision } from '../core/draft.js';
 import { quarantineRecord } from '../core/settle.js';
 import { wakeAt, type JobRecord } from '../model/job.js';
 import type { RunningRun } from '../model/run.js';
-import type { Clock, TimerHandle } from '../ports/clock.js';
-import type { JobCodec } from '../ports/job-codec.js';
+import type { TimerHandle } from '../ports/clock.js';
 import type { ClaimScope, JobChange, StoreContext, StoredJob } from '../ports/job-store.js';
-import type { Logger } from '../ports/logger.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { AbortNotes } from './abort-notes.js';
-import type { BindContext } from './active-run.js';
 import { BatchSize } from './batch-size.js';
-import type { ClockWatch } from './clock-watch.js';
-import type { ExecutorPool } from './executor-pool.js';
 import type { HighAvailability } from './high-availability.js';
 import { Leadership, type NodeRole } from './leadership.js';
+import type { LoopDeps } from './loop-deps.js';
 import { isThenable } from './maybe-promise.js';
-import type { LagWatch } from './lag-watch.js';
 import { Membership } from './membership.js';
-import type { ClockSkew, NodeCard } from './node-card.js';
-import type { ProcessIdentity } from './process-identity.js';
-import type { Reporter } from './reporter.js';
-import { Runner, type RunSettled } from './runner.js';
+import type { ClockSkew } from './node-card.js';
+import { Runner } from './runner.js';
 import type { StoreAccess } from './store-access.js';
+import { NodeJobs } from './node-jobs.js';
 import { StoreClock } from './store-clock.js';
 import { StoreChores } from './store-chores.js';
 import { StoreHealth } from './store-health.js';
 import { StoreWatch } from './store-watch.js';
-import type { TaskRegistry } from './tasks.js';
-
-/** What every loop of a scheduler shares. */
-export interface LoopDeps {
-  readonly clock: Clock;
-  readonly clockWatch: ClockWatch;
-  readonly logger: Logger;
-  readonly reporter: Reporter;
-  readonly tasks: TaskRegistry;
-  readonly executors: ExecutorPool;
-  readonly node: string;
-  /** The process behind the node's name, where it was given one that its next process has too. */
-  readonly process: ProcessIdentity | undefined;
-  readonly leaseMs: number;
-  readonly ha: HighAvailability;
-  readonly batchSize: number;
-  readonly codec: JobCodec;
-  /** Longest return value kept, in characters of its serialized form. */
-  readonly maxResultSize: number;
-  readonly maxSleepMs: number;
-  readonly keepAlive: boolean;
-  readonly settled: RunSettled;
-  readonly lag: LagWatch;
-  /** How often a node tells the others that it is there. */
-  readonly heartbeatMs: number;
-  readonly describe: (skew: ClockSkew | null) => Omit<NodeCard, 'role'>;
-  readonly bindContext: BindContext;
-}
 
 /**
  * How long a claim hides records from other nodes, and no longer than a lease. If the claimer dies, they are late by this
@@ -94,6 +60,8 @@ export class StoreLoop {
   /** Claims in a row that came back empty while something was due. */
   #overlooked = 0;
   readonly #chores: StoreChores;
+  /** The jobs that each node of a shared store runs. */
+  readonly nodeJobs: NodeJobs | undefined;
   readonly #batch: BatchSize;
   readonly #aborts: AbortNotes;
   #timer: TimerHandle | undefined;
@@ -121,10 +89,13 @@ export class StoreLoop {
     this.#watch = new StoreWatch(access, deps.logger, () => {
       this.wake();
       this.#aborts.look();
+      this.nodeJobs?.changed();
     });
     this.#batch = new BatchSize(access.store.batchSize ?? deps.batchSize, deps.batchSize);
     this.#executes = (jobId, run) => this.runner.executes(jobId, run);
     this.leadership = deps.ha.mode === 'leader' && access.store.shared ? this.#newLeadership(deps.ha) : undefined;
+    const { nodeLoop } = deps;
+    if (access.store.shared && nodeLoop !== undefined) this.nodeJobs = new NodeJobs(this, deps, () => nodeLoop(this));
     const canSleepOn = deps.clock.onJump !== undefined && !access.store.shared;
     this.#maxSleepMs = canSleepOn ? Number.POSITIVE_INFINITY : deps.maxSleepMs;
   }
@@ -180,6 +151,7 @@ export class StoreLoop {
     this.runner.resume();
     this.leadership?.stand();
     this.#unwatchClock ??= this.#deps.clock.onJump?.(this.#wakeUp);
+    this.nodeJobs?.start();
     await this.#watch.open();
     this.wake();
   }
@@ -190,6 +162,7 @@ export class StoreLoop {
     this.#commitTimer?.cancel();
     this.#sleep(Number.POSITIVE_INFINITY);
     await this.#ticking;
+    await this.nodeJobs?.pause();
     // What was claimed is written: another node may claim from here.
     await this.leadership?.stepDown();
   }
@@ -208,11 +181,18 @@ export class StoreLoop {
     this.#unwatchClock?.();
     this.#unwatchClock = undefined;
     try {
+      await this.nodeJobs?.close();
       await this.membership.close();
       await this.#watch.close();
     } finally {
       await this.access.close();
     }
+  }
+
+  /** This loop, and that of the jobs that each node runs, if there are any. */
+  get all(): readonly StoreLoop[] {
+    const { loop } = this.nodeJobs ?? {};
+    return loop === undefined ? [this] : [this, loop];
   }
 
   /** In which changes of this node are planned. */
@@ -270,8 +250,9 @@ export class StoreLoop {
   }
 
   /** Jobs that fire when a scheduler starts get this start for a fire time, as soon as the store can be asked for them. */
-  announceStart(): void {
+  announceStart(context: StoreContext): void {
     this.#chores.announceStart();
+    this.nodeJobs?.announceStart(context);
   }
 
   async #tick(): Promise<void> {

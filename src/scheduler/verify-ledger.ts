@@ -72,6 +72,20 @@ export async function verifyLedger(loop: StoreLoop, clock: Clock, jobId: string 
   }
 }
 
+/** One report of two. What has a copy is one job. */
+export function addReports(report: LedgerReport, copies: LedgerReport): LedgerReport {
+  const counts = { ...report.counts };
+  for (const verdict of VERDICTS) counts[verdict] += copies.counts[verdict];
+  return {
+    ...report,
+    ok: report.ok && copies.ok,
+    problems: [...report.problems, ...copies.problems],
+    counts,
+    pending: report.pending + copies.pending,
+    prunedJobs: report.prunedJobs + copies.prunedJobs,
+  };
+}
+
 interface Audited {
   readonly audit: LedgerAudit;
   readonly pruned: boolean;

@@ -178,6 +178,7 @@ const NO_POLICY: JobPolicy = Object.freeze({
   onCrash: 'retry',
   maxCrashes: 3,
   priority: 0,
+  exclusive: true,
   executor: 'default',
   resultTtlMs: null,
 });
@@ -217,11 +218,12 @@ function readPolicy(json: unknown): JobPolicy {
 /** `retryIf` belongs to the task, which is looked up when a run fails. */
 function encodePolicy(policy: JobPolicy): JsonObject {
   const { retry } = policy;
-  return { ...policy, retry: retry === null ? null : { ...retry, retryIf: null } };
+  // The default takes no room in every record, and is not there in those from before there was a choice.
+  return { ...policy, exclusive: policy.exclusive ? undefined : false, retry: retry === null ? null : { ...retry, retryIf: null } };
 }
 
 function decodePolicy(json: JobPolicy): JobPolicy {
-  return { ...json, retry: json.retry === null ? null : ({ ...json.retry } satisfies RetryPolicy) };
+  return { ...json, exclusive: (json as Partial<JobPolicy>).exclusive ?? true, retry: json.retry === null ? null : ({ ...json.retry } satisfies RetryPolicy) };
 }
 
 /** Plain objects and arrays, all the way down. A Date, a Map or a Set cannot be frozen. */

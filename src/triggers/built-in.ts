@@ -4,6 +4,7 @@ import { AndTrigger, OrTrigger } from './combining.js';
 import { CronTrigger } from './cron/cron-trigger.js';
 import { DailyTrigger } from './daily.js';
 import { DateTrigger } from './date.js';
+import { EachNodeTrigger } from './each-node.js';
 import { ExceptTrigger } from './except.js';
 import { IntervalTrigger } from './interval.js';
 import { MonthlyTrigger } from './monthly.js';
@@ -22,7 +23,11 @@ export const BUILT_IN: ReadonlyMap<string, ReadTrigger> = new Map<string, ReadTr
   ['weekly', (json: TriggerJson): Trigger => WeeklyTrigger.read(json)],
   ['monthly', (json: TriggerJson): Trigger => MonthlyTrigger.read(json)],
   ['date', (json: TriggerJson): Trigger => DateTrigger.read(json)],
-  ['startup', (json: TriggerJson): Trigger => StartupTrigger.read(json)],
+  [
+    'startup',
+    (json: TriggerJson, registry: TriggerRegistry): Trigger =>
+      json['onEachNode'] === undefined ? StartupTrigger.read(json) : EachNodeTrigger.read(json, registry),
+  ],
   ['or', (json: TriggerJson, registry: TriggerRegistry): Trigger => OrTrigger.read(json, registry)],
   ['and', (json: TriggerJson, registry: TriggerRegistry): Trigger => AndTrigger.read(json, registry)],
   ['except', (json: TriggerJson, registry: TriggerRegistry): Trigger => ExceptTrigger.read(json, registry)],

@@ -26,6 +26,7 @@ const POLICY: JobPolicy = Object.freeze({
   onCrash: 'retry',
   maxCrashes: 3,
   priority: 0,
+  exclusive: true,
   executor: 'default',
   resultTtlMs: null,
 });
