@@ -1,6 +1,6 @@
 /**
  * How long the runs of a node that dies or stops are without a node. Two processes on a store: one is killed with SIGKILL,
- * or told to stop, while it has a run that never ends; the other takes it over.
+ * or told to stop while it has a run that never ends, or ends when its signal fires; the other takes it over.
  *
  *   npx tsx scripts/measure-failover.ts                               each engine that is here, leases of 15 s: some two minutes
  *   npx tsx scripts/measure-failover.ts --engine redis --lease 2000 --times 5
@@ -42,8 +42,11 @@ interface Failover {
   readonly latestMs: number;
 }
 
-async function measure(how: 'kill' | 'stop', engine: EngineName, where: string, space: string): Promise<Failover> {
-  const child = spawn(process.execPath, ['--import', 'tsx', fixture, engine, where, space, String(leaseMs)], { stdio: ['pipe', 'pipe', 'inherit'] });
+/** `stop-heeded`: its run ends when its signal fires. */
+type How = 'kill' | 'stop' | 'stop-heeded';
+
+async function measure(how: How, engine: EngineName, where: string, space: string): Promise<Failover> {
+  const child = spawn(process.execPath, ['--import', 'tsx', fixture, engine, where, space, String(leaseMs), ...(how === 'stop-heeded' ? ['heeds'] : [])], { stdio: ['pipe', 'pipe', 'inherit'] });
   await once(child.stdout, 'data');
   let taken = (_at: number): void => undefined;
   const takenAt = new Promise<number>((resolve) => { taken = resolve; });
@@ -81,11 +84,11 @@ for (const name of engines) {
   const folder = mkdtempSync(join(tmpdir(), 'punctual-failover-'));
   const engine = await startEngine(name);
   try {
-    for (const how of ['kill', 'stop'] as const) {
+    for (const how of ['kill', 'stop', 'stop-heeded'] as const) {
       const results: Failover[] = [];
       for (let time = 0; time < Number(values.times); time++) {
         const where = engine.server === undefined ? join(folder, `${how}_${time}.db`) : urlOf(name, engine.server.port);
-        results.push(await measure(how, name, where, `failover_${how}_${time}`));
+        results.push(await measure(how, name, where, `failover_${how.replace('-', '_')}_${time}`));
       }
       const list = (key: keyof Failover): string => results.map((result) => Math.round(result[key])).join(', ');
       console.log(`${name}, ${how}, leases of ${leaseMs} ms: taken over after ${list('takenMs')} ms; other jobs at most ${list('latestMs')} ms late`);
