@@ -34,6 +34,8 @@ export class Leadership {
   #isStopping = false;
   #wanted = false;
   #stopped: Promise<void> = Promise.resolve();
+  /** The same, no longer than it is waited for. */
+  #leaving: Promise<void> = Promise.resolve();
 
   constructor(host: LeadershipHost, { group, leaseMs }: Extract<HighAvailability, { mode: 'leader' }>) {
     const { access, logger, node, reporter } = host;
@@ -80,8 +82,13 @@ export class Leadership {
     });
   }
 
-  /** To be called once nothing more is taken on: another does so from then on. */
-  async stepDown(): Promise<void> {
+  /** To be called once nothing more is taken on: another does so from then on. Repeated calls wait for the same. */
+  stepDown(): Promise<void> {
+    if (this.#wanted) this.#leaving = this.#leave();
+    return this.#leaving;
+  }
+
+  async #leave(): Promise<void> {
     this.#wanted = false;
     this.#isStopping = true;
     const stopped = this.#election.stop();

@@ -3,8 +3,8 @@ import type { TaskModuleInput } from './task-module.js';
 import type { ArgumentsSchema, SchemaInput, SchemaOutput, TaskOptions } from './task-options.js';
 import type { TaskRef } from './tasks.js';
 
-/** The arguments of a task. */
-export type ArgsOf<F> = F extends (...args: infer A) => unknown ? A : never;
+/** The arguments of a task; any, of one that is given as a module. */
+export type ArgsOf<F> = F extends (...args: infer A) => unknown ? A : F extends TaskModuleInput ? unknown[] : never;
 
 /** What a scheduler does with tasks. */
 export abstract class TaskFace extends NodeFace {

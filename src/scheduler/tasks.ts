@@ -4,14 +4,17 @@ import type { JobDefinition, JobPolicy, TaskFunction, TaskModule } from '../mode
 import type { MaybePromise } from '../ports/job-store.js';
 import { nonEmpty, resolvePolicy } from './policy.js';
 import { checkArguments, type ArgumentRules } from './task-arguments.js';
-import { moduleFunction, readTaskModule, type LoadTask } from './task-module.js';
+import { moduleFunction, readTaskModule, type LoadTask, type TaskModuleInput } from './task-module.js';
 import { argumentRules, type TaskOptions } from './task-options.js';
 
 /** Tasks by name, as given to `new AsyncScheduler({ tasks })`. */
 export type TaskMap = Readonly<Record<string, TaskFunction>>;
 
-/** What `tasks` may be: functions by name, of any arguments, each with their types written down. */
-export type TaskShapes = Readonly<Record<string, (...args: never[]) => unknown>>;
+/**
+ * What `tasks` may be: by name, functions of any arguments, each with their types written down, or modules with their exports,
+ * of whose arguments nothing is known (`defineTask` can be told).
+ */
+export type TaskShapes = Readonly<Record<string, ((...args: never[]) => unknown) | TaskModuleInput>>;
 
 /** A task that was defined: its name, and the type of its arguments. */
 export interface TaskRef<A extends readonly unknown[] = readonly unknown[]> {

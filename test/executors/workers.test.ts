@@ -89,7 +89,7 @@ describe.each([
     if (kind === 'thread') await eventually(() => { expect(Atomics.load(cell, 0)).toBeGreaterThan(0); });
     else await w.started(1);
     const stopping = scheduler.shutdown({ wait: false });
-    await clock.advance(800);
+    await clock.advance(600);
     await expect(busy.result()).rejects.toThrow('shutdown');
     await stopping;
     expect(await w.verdicts(busy.jobId)).toEqual(['cancelled(shutdown)']);

@@ -45,6 +45,16 @@ function compiles(): void {
   // @ts-expect-error -- of the wrong type
   void scheduler.addJob(ref, trigger, { args: [2, 'me'] });
 
+  // from a task that is a module, of whose arguments nothing is known
+  const mixed = new AsyncScheduler({ tasks: { report, thumbs: { module: new URL('file:///thumbs.js'), export: 'make' } } });
+  void mixed.addJob('thumbs', trigger, { args: ['/photos', 3] });
+  void mixed.addJob('thumbs', trigger);
+  void mixed.enqueue('thumbs', { args: [1] });
+  // @ts-expect-error -- the others are checked as ever
+  void mixed.addJob('report', trigger, { args: [1, 'pdf'] });
+  // @ts-expect-error -- a task is a function or a module
+  new AsyncScheduler({ tasks: { thumbs: { url: 'file:///thumbs.js' } } });
+
   // a scheduler that was given no tasks takes any name
   void new AsyncScheduler().addJob('anything', trigger);
 

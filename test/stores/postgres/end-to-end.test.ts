@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { AsyncScheduler, currentRun, type TaskFunction } from 'punctual';
+import { AsyncScheduler, currentRun, IntervalTrigger, type SchedulerOptions, type TaskFunction } from 'punctual';
 import { PostgresJobStore } from 'punctual/postgres';
 import { expect, it, onTestFinished } from 'vitest';
 import { MemoryLogger } from '../../scheduler/support/world.js';
@@ -10,12 +10,13 @@ import { describePostgres, freshSchema } from './support.js';
 
 const holder = fileURLToPath(new URL('fixtures/holder.ts', import.meta.url));
 
-function makeScheduler(server: PostgresServer, schema: string, tasks: Record<string, TaskFunction>): AsyncScheduler {
+function makeScheduler(server: PostgresServer, schema: string, tasks: Record<string, TaskFunction>, options: SchedulerOptions = {}): AsyncScheduler {
   const scheduler = new AsyncScheduler({
     jobStores: { default: new PostgresJobStore({ connectionString: server.url(), schema }) },
     leaseDuration: { seconds: 2 },
     logger: new MemoryLogger(),
     tasks,
+    ...options,
   });
   onTestFinished(() => scheduler.shutdown({ wait: false }));
   return scheduler;
@@ -74,5 +75,28 @@ describePostgres('two schedulers on one database', (server) => {
     const before = runs;
     await expect.poll(() => runs, { timeout: 5_000 }).toBeGreaterThan(before);
     expect((await scheduler.verifyLedger()).problems).toEqual([]);
+  });
+});
+
+describePostgres('leader mode on one database', (server) => {
+  it('has one leader, whose work another goes on with when it stops', async () => {
+    const schema = freshSchema();
+    const ran: string[] = [];
+    const nodes = ['a', 'b'].map((node) => makeScheduler(server(), schema, { tick: () => { ran.push(node); } }, { node, ha: { mode: 'leader' } }));
+    const isIn = { timeout: 30_000, interval: 50 };
+    for (const node of nodes) await node.start();
+    await nodes[0]!.addJob('tick', new IntervalTrigger({ milliseconds: 100 }), { id: 'tick' });
+    await expect.poll(() => ran.length, isIn).toBeGreaterThan(5);
+    expect(new Set(ran).size).toBe(1);
+    const first = nodes.find(({ node }) => node === ran[0])!;
+    const second = nodes.find((node) => node !== first)!;
+    expect([first.isLeader, second.isLeader]).toEqual([true, false]);
+    const { token } = (await second.leader())!;
+    await first.shutdown();
+    ran.length = 0;
+    await expect.poll(() => ran.length, isIn).toBeGreaterThan(5);
+    expect(new Set(ran)).toEqual(new Set([second.node]));
+    expect(await second.leader()).toMatchObject({ owner: second.node, token: token + 1 });
+    expect(await second.verifyLedger()).toMatchObject({ ok: true, problems: [] });
   });
 });
