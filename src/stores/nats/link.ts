@@ -61,8 +61,7 @@ export class Link {
     if (this.#running >= MOST_CALLS) await new Promise<void>((resolve) => { this.#waiting.push(resolve); });
     this.#running += 1;
     try {
-      if (this.isClosed) throw closed();
-      if (this.#isAway) await this.#untilBack();
+      await this.connected();
       return await this.#send(subject, payload, headers);
     } catch (error) {
       throw translate(error);
@@ -70,6 +69,12 @@ export class Link {
       this.#running -= 1;
       this.#waiting.shift()?.();
     }
+  }
+
+  /** Waits a little for a connection that broke. @throws NatsStoreError when it does not come back. */
+  async connected(): Promise<void> {
+    if (this.isClosed) throw closed();
+    if (this.#isAway) await this.#untilBack();
   }
 
   async #send(subject: string, payload: string, headers?: Headers): Promise<NatsMessage> {

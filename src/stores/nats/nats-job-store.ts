@@ -152,6 +152,8 @@ export class NatsJobStore extends LockingStore implements JobStore {
   }
 
   async nextWakeAt(scope: ClaimScope): Promise<EpochMs | null> {
+    // The index is here: only the connection says whether what it knows is still so.
+    await this.#open.connected();
     return this.#open.index.nextWakeAt(scope);
   }
 

@@ -101,6 +101,11 @@ export class Node {
     this.#feed.close();
   }
 
+  /** Waits a little for a connection that broke. @throws NatsStoreError when it does not come back. */
+  connected(): Promise<void> {
+    return this.#link.connected();
+  }
+
   /** What matches in the index is fetched, and looked at again: it may have changed. */
   async list(query: JobQuery): Promise<JobPage> {
     if (query.statuses?.length === 0) return { jobs: [], nextCursor: null };

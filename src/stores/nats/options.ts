@@ -88,7 +88,7 @@ function sourceOf(options: NatsJobStoreOptions, timeoutMs: number): Settings['so
     return { connection };
   }
   const list = typeof servers === 'string' ? [servers] : servers;
-  const isRight = list === undefined || (Array.isArray(list) && list.length > 0 && list.every((server) => typeof server === 'string' && server.trim() !== ''));
+  const isRight = list === undefined || (Array.isArray(list) && list.length > 0 && list.every(isAddress));
   if (!isRight) throw new InvalidOptionError('servers', servers, 'an address such as nats://host:4222, or a list of them');
   for (const [option, value] of Object.entries({ user, password, token, name })) {
     if (value !== undefined && typeof value !== 'string') throw new InvalidOptionError(option, value, 'a text');
@@ -110,6 +110,12 @@ function sourceOf(options: NatsJobStoreOptions, timeoutMs: number): Settings['so
       noAsyncTraces: true,
     },
   };
+}
+
+function isAddress(server: unknown): boolean {
+  if (typeof server !== 'string' || server.trim() === '') return false;
+  const scheme = /^([a-z]+):\/\//i.exec(server)?.[1] ?? 'nats';
+  return ['nats', 'tls'].includes(scheme.toLowerCase()) && URL.canParse(server.includes('://') ? server : `nats://${server}`);
 }
 
 function isConnection(value: unknown): value is NatsConnectionLike {

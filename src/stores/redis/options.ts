@@ -100,6 +100,7 @@ function sourceOf(options: RedisJobStoreOptions): Settings['source'] {
     if (typeof url !== 'string' || !/^rediss?:\/\//.test(url) || !URL.canParse(url)) {
       throw new InvalidOptionError('url', hidePassword(url), 'such as redis://user:password@host:6379/0');
     }
+    if (!/^\/?\d*$/.test(new URL(url).pathname)) throw new InvalidOptionError('url', hidePassword(url), 'the number of a database after the host, such as redis://host:6379/0, or nothing');
     for (const option of ['host', 'port'] as const) if (options[option] !== undefined) throw new InvalidOptionError(option, options[option], 'nothing beside `url`');
   }
   requireText('host', host);

@@ -70,6 +70,9 @@ describeNats('two schedulers on one bucket', (server) => {
     await expect.poll(() => runs, LONG).toBeGreaterThan(0);
     await server().halt('SIGTERM');
     await expect.poll(() => events, LONG).toEqual(['storeUnavailable']);
+    // Nothing that is answered from memory makes it look well again.
+    await new Promise((resolve) => { setTimeout(resolve, 4_000); });
+    expect([events, scheduler.health().ok]).toEqual([['storeUnavailable'], false]);
     await server().resume();
     await expect.poll(() => events, LONG).toEqual(['storeUnavailable', 'storeRecovered']);
     const before = runs;
