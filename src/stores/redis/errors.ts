@@ -23,6 +23,8 @@ export type RedisProblem =
   | 'newer-version'
   /** Under the prefix is what is not punctual's. */
   | 'foreign-keys'
+  /** The server has no database of that number. */
+  | 'no-database'
   /** The store is closed, or was not opened yet. */
   | 'closed';
 
@@ -97,6 +99,9 @@ export function translate(error: unknown): Error {
   for (const word of words) {
     const known = Object.hasOwn(BY_WORD, word) ? BY_WORD[word] : undefined;
     if (known !== undefined) return unusable(...known);
+  }
+  if (/DB index is out of range|SELECT is not allowed/i.test(message)) {
+    return unusable('no-database', 'The server has no database of that number. Give another in `url` or `db`, and another `prefix` where several share one; a cluster has number 0 only.');
   }
   // A script in a slot that is being moved; a node of which a client has not heard yet.
   if (/non local key|Cannot find node/i.test(message)) return unusable('unreachable', MOVING);

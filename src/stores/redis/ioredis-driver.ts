@@ -13,6 +13,7 @@ export interface IoredisClient {
 
 /** The same, as it is called here. */
 interface Ioredis {
+  readonly options: { readonly db?: number | undefined };
   connect(): Promise<unknown>;
   disconnect(): void;
   readonly stream?: { unref?: () => unknown } | undefined;
@@ -69,6 +70,9 @@ export function overIoredis(client: IoredisClient): Connect {
     });
     try {
       await made.connect();
+      // It does so itself, and says nothing when there is no such database: everything would be in number 0.
+      const { db } = made.options;
+      if (!isCluster && db !== undefined && db !== 0) await made.call('SELECT', String(db));
     } catch (error) {
       made.disconnect();
       // What went wrong is in the event; the call itself says only that the connection is closed.

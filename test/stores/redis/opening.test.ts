@@ -44,6 +44,8 @@ describe('options', () => {
     ['client', { client: 'redis://localhost' }],
     ['port', { port: 70_000 }],
     ['db', { db: -1 }],
+    ['url', { url: 'redis://localhost:6379/abc' }],
+    ['url', { url: 'redis://localhost:6379/0/1' }],
     ['password', { password: 7 }],
     ['tls', { tls: 'yes' }],
     ['connectionName', { connectionName: 'my app' }],
@@ -152,6 +154,13 @@ describeRedis('servers that cannot be used', (server) => {
     const replica = await serverWith({ replicaof: `127.0.0.1 ${server().port}` });
     expect(await errorOf({ url: replica.url() })).toMatchObject({ reason: expect.stringMatching(/read-only|unreachable/) });
     await expect.poll(async () => (await errorOf({ url: replica.url() })).reason, { timeout: 15_000 }).toBe('read-only');
+  });
+
+  it('a database that is not there is not taken for the first', async () => {
+    const url = new URL(server().url());
+    url.pathname = '/99';
+    expect(await errorOf({ url: url.href })).toMatchObject({ reason: 'no-database', message: expect.stringContaining('number') });
+    expect(await errorOf({ port: Number(url.port), db: 99 })).toMatchObject({ reason: 'no-database' });
   });
 
   it('what a later release wrote, which is left as it is, and keys of somebody else', async () => {
