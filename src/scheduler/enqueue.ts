@@ -7,7 +7,8 @@ import type { MaybePromise } from '../ports/job-store.js';
 import { toMs, type DurationInput } from '../time/duration.js';
 import { toInstant, type InstantInput } from '../time/instant.js';
 import type { JobAdder } from './job-adder.js';
-import type { TaskInput } from './job-factory.js';
+import { ADD_KEYS, type TaskInput } from './job-factory.js';
+import { refuseUnknownKeys } from '../errors/options.js';
 import type { InTransaction, JobOptions } from './job-options.js';
 import { nonEmpty } from './policy.js';
 import { awaitElsewhere, endOf, type RunHandle, type RunHandles } from './run-handles.js';
@@ -38,6 +39,7 @@ export interface EnqueueHost {
 }
 
 const REFUSED = ['exclusive', 'paused', 'replaceExisting', 'startTime', 'endTime', 'maxRuns'];
+const KEYS = [...ADD_KEYS.filter((key) => !REFUSED.includes(key)), 'delay', 'at'];
 const ONCE = 'a task that is run once knows `delay` and `at`; what has a schedule is added with addJob';
 
 /** A job with one fire time, and a handle for its run. @throws as `addJob` */
@@ -45,6 +47,7 @@ export async function enqueue(host: EnqueueHost, task: TaskInput, options: AnyEn
   const { loop, adder, handles, codec, clock } = host;
   const { client, delay, at, ...given } = options;
   for (const key of REFUSED) if (key in given) throw new InvalidOptionError(key, (given as Record<string, unknown>)[key], `nothing: ${ONCE}`);
+  refuseUnknownKeys(options, '', KEYS);
   const fireTime = Math.max(loop.now(), dueTime(loop.now(), delay, at));
   const id = given.id === undefined ? `run:${globalThis.crypto.randomUUID()}` : nonEmpty(given.id, 'id');
   const writer = client === undefined ? loop.access : loop.access.within(client);

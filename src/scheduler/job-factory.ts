@@ -30,8 +30,9 @@ interface Resolved {
   readonly policy: JobPolicy;
 }
 
-const JOB_KEYS = ['id', 'args', 'name', 'tags', 'metadata', 'jobStore', 'paused', 'replaceExisting'];
-const ADD_KEYS: readonly string[] = [...JOB_KEYS, ...POLICY_OPTIONS];
+const JOB_KEYS = ['id', 'args', 'name', 'tags', 'metadata', 'jobStore', 'paused', 'replaceExisting', 'client'];
+/** Options of `addJob`. */
+export const ADD_KEYS: readonly string[] = [...JOB_KEYS, ...POLICY_OPTIONS];
 const MODIFY_KEYS: readonly string[] = ['args', 'name', 'tags', 'metadata', ...POLICY_OPTIONS];
 const NO_ARGS: readonly unknown[] = Object.freeze([]);
 const NO_TAGS: readonly string[] = Object.freeze([]);

@@ -164,6 +164,9 @@ export function resolveOptions(options: SchedulerOptions, wiring: Wiring): Resol
   if (options.triggers !== undefined) requireMethods(options.triggers, 'triggers', ['read']);
   requireMethods(clock, 'clock', ['now', 'monotonic', 'setTimer', 'defer']);
   refuseUnknownKeys(jobDefaults, 'jobDefaults', POLICY_OPTIONS);
+  if (options.jobStores !== undefined && 'claimDue' in options.jobStores) {
+    throw new InvalidOptionError('jobStores', options.jobStores, 'job stores by alias, such as { default: store }');
+  }
   const stores = new Map(Object.entries(options.jobStores ?? {}));
   for (const [alias, store] of stores) checkStore(store, `jobStores.${alias}`);
   if (!stores.has('default')) stores.set('default', wiring.createJobStore());

@@ -102,6 +102,9 @@ describe('enqueue', () => {
       [{ id: '' }, 'id'],
       [{ wait: 5 }, 'wait'],
     ];
+    const misspelt = await failure(scheduler.enqueue(task, { dely: 5 } as never));
+    expect(misspelt.message).toContain('did you mean `delay`');
+    expect(misspelt.message).not.toContain('replaceExisting');
     for (const [options, name] of wrong) {
       const error = await failure(scheduler.enqueue(task, options as never));
       expect(error.message).toContain(`\`${name}\``);
