@@ -33,6 +33,8 @@ const LOST_BATCH_PAUSE_MS = 20;
 const LONGEST_OVERLOOKED_PAUSE_MS = 200;
 /** First pause before a transaction of the user's is thought to be over. */
 const FIRST_COMMIT_PAUSE_MS = 25;
+/** Pause of a leader that does not know whether it still is one. */
+const UNSURE_PAUSE_MS = 100;
 /** Pause between two pieces of a store's housekeeping, for everything else that wants its turn. */
 const CHORES_PAUSE_MS = 20;
 
@@ -308,7 +310,8 @@ export class StoreLoop {
       const next = isThenable(wake) ? await wake : wake;
       this.health.succeeded();
       const chores = goesOn ? this.now() + CHORES_PAUSE_MS : Number.POSITIVE_INFINITY;
-      this.#sleepUntil(Math.min(this.#wakeTime(next, claimed), chores));
+      const unsure = this.#mode === 'claiming' && !this.#isClaiming() ? this.now() + UNSURE_PAUSE_MS : Number.POSITIVE_INFINITY;
+      this.#sleepUntil(Math.min(this.#wakeTime(next, claimed), chores, unsure));
     } catch (error) {
       this.#sleepUntil(this.now() + this.health.failed('tick', error));
     }
@@ -442,8 +445,9 @@ export class StoreLoop {
     if (next !== null) this.expect(wakeAt(next));
   }
 
+  /** A leader that was frozen first has to hear that it still is one. */
   #isClaiming(): boolean {
-    return this.#mode === 'claiming';
+    return this.#mode === 'claiming' && this.leadership?.isLeader !== false;
   }
 
   #scope(): ClaimScope {

@@ -6,7 +6,8 @@ import { AsyncScheduler, currentRun, IntervalTrigger, MemoryJobStore } from 'pun
 import { SQLiteJobStore } from 'punctual/sqlite';
 import { JsonJobStore, VirtualClock } from 'punctual/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { Recorder, SECOND, START } from './support/world.js';
+import { NodeClock } from '../locks/support/nodes.js';
+import { MemoryLogger, Recorder, SECOND, START } from './support/world.js';
 
 interface Member {
   readonly scheduler: AsyncScheduler;
@@ -122,6 +123,39 @@ describe('leader mode', () => {
     expect([leader, standby].filter(({ scheduler }) => scheduler.isLeader)).toHaveLength(1);
     expect(ran).toContain(`${leader.scheduler.node} to the end`);
     expect((await standby.scheduler.verifyLedger()).ok).toBe(true);
+  });
+
+  it('takes on nothing when it wakes from being frozen while another leads', async () => {
+    const world = new VirtualClock(START);
+    const store = new JsonJobStore();
+    const ran: string[] = [];
+    const nodes = ['a', 'b'].map((node) => {
+      const clock = new NodeClock(world);
+      const scheduler = new AsyncScheduler({ clock, node, timezone: 'UTC', jobStores: { default: store }, ha: { mode: 'leader' }, logger: new MemoryLogger() });
+      scheduler.defineTask('tick', () => { ran.push(node); });
+      onTestFinished(async () => {
+        clock.thaw();
+        const stopping = scheduler.shutdown({ wait: false });
+        await world.advance(60 * SECOND);
+        await stopping;
+      });
+      return { clock, scheduler };
+    });
+    for (const { scheduler } of nodes) await scheduler.start();
+    await nodes[0]!.scheduler.addJob('tick', new IntervalTrigger({ seconds: 1 }), { id: 'tick' });
+    await world.advance(5 * SECOND);
+    const first = nodes.find(({ scheduler }) => scheduler.isLeader)!;
+    const second = nodes.find((node) => node !== first)!;
+    first.clock.freeze();
+    await world.advance(40 * SECOND);
+    expect(second.scheduler.isLeader).toBe(true);
+    // What the frozen one finds first when it wakes is a job that is due.
+    await second.scheduler.addJob('tick', new Date(world.now() - 1), { id: 'due' });
+    const before = ran.length;
+    first.clock.thaw();
+    await world.advance(10 * SECOND);
+    expect(new Set(ran.slice(before))).toEqual(new Set([second.scheduler.node]));
+    expect(first.scheduler.isLeader).toBe(false);
   });
 
   it('needs nobody to lead a store that is not shared, and no leader by default', async () => {
