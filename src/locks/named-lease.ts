@@ -72,14 +72,17 @@ export class NamedLease {
    * @param outlived - the end of a lease that is known to be over, whatever the clock says.
    */
   acquire(outlived?: EpochMs): Promise<Grant | undefined> {
-    return this.#call(async (host) => {
+    return this.#call(async (host, isOver) => {
       const { leases } = host;
       // The lease begins after this at the earliest, also by the clock of the store.
       const askedAt = this.clock.monotonic();
       const request = { key: this.key, holder: this.#holder, ttlMs: this.ttlMs };
       const now = await this.#now(host);
+      if (isOver()) return undefined;
       let lease = await leases.acquire({ ...request, now: Math.max(now, outlived ?? now) });
-      if (lease !== undefined && outlived !== undefined && lease.expiresAt > now + this.ttlMs + this.marginMs) {
+      const isAhead = outlived !== undefined && outlived > now + this.marginMs;
+      // One whose time is over must not give back what a later attempt may have taken.
+      if (lease !== undefined && isAhead && !isOver() && lease.expiresAt > now + this.ttlMs + this.marginMs) {
         // Taken as of a time to come, it would end too late by as much.
         await leases.release(this.key, this.#holder);
         lease = await leases.acquire({ ...request, now });
@@ -121,9 +124,15 @@ export class NamedLease {
     return host.now === undefined ? this.clock.now() : host.now();
   }
 
-  #call<T>(ask: (host: LeaseHost) => Promise<T>): Promise<T> {
+  /** @param ask - is told whether nobody waits for its answer any more. */
+  async #call<T>(ask: (host: LeaseHost, isOver: () => boolean) => Promise<T>): Promise<T> {
     const limit = Math.min(Math.ceil(this.ttlMs / CALLS_PER_LEASE), LONGEST_CALL_MS);
-    return inTime(this.clock, limit, (async () => ask(await this.#host()))());
+    let isOver = false;
+    try {
+      return await inTime(this.clock, limit, (async () => ask(await this.#host(), () => isOver))());
+    } finally {
+      isOver = true;
+    }
   }
 }
 
