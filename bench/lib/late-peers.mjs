@@ -49,14 +49,14 @@ export async function bullOnce(url, instants, began) {
 
 /**
  * @param {string} url
- * @param {(queue: import('bullmq').Queue) => Promise<void>} add
- * @param {(job: import('bullmq').Job) => void} run
+ * @param {(queue: any) => Promise<void>} add
+ * @param {(job: any) => void} run
  */
 async function bull(url, add, run) {
   const { Queue, Worker } = await loadBullMq();
   const connection = { url, maxRetriesPerRequest: null };
   const queue = new Queue('noop', { connection });
-  const worker = new Worker('noop', async (job) => run(job), { connection, concurrency: 100 });
+  const worker = new Worker('noop', async (/** @type {any} */ job) => { run(job); }, { connection, concurrency: 100 });
   worker.on('error', quiet);
   await worker.waitUntilReady();
   await add(queue);

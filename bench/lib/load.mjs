@@ -9,6 +9,7 @@ import { pathToFileURL } from 'node:url';
 const dist = process.env['PUNCTUAL_DIST'];
 const base = dist === undefined ? new URL('../../dist/', import.meta.url) : pathToFileURL(`${resolve(dist)}/`);
 
+const IN_BENCH = 'Install it first: npm ci, in bench';
 const IN_ROOT = 'Install it first: npm ci, in the root of the repository';
 
 /** @returns {Promise<typeof import('punctual')>} */
@@ -42,9 +43,9 @@ export function loadWorkers() {
   return load(new URL('executors/workers/index.js', base).href, 'Build it first: npm run build');
 }
 
-/** @returns {Promise<typeof import('tinypool').default>} */
+/** @returns {Promise<any>} The class of tinypool, which only the benchmarks use. */
 export async function loadTinypool() {
-  const { default: Tinypool } = await load('tinypool', 'Install it first: npm ci, in the root of the repository');
+  const { default: Tinypool } = await load('tinypool', IN_BENCH);
   return Tinypool;
 }
 
@@ -73,9 +74,9 @@ export function loadNatsKv() {
   return load('@nats-io/kv', IN_ROOT);
 }
 
-/** @returns {Promise<typeof import('bullmq')>} */
+/** @returns {Promise<any>} The module bullmq, which only the benchmarks use. */
 export function loadBullMq() {
-  return load('bullmq', IN_ROOT);
+  return load('bullmq', IN_BENCH);
 }
 
 /** @returns {Promise<typeof import('better-sqlite3')>} */

@@ -28,12 +28,13 @@ scheduler.on('jobExecuted', () => {
 });
 await scheduler.start();
 
-process.on('message', async () => {
+async function end() {
   clearInterval(telling);
-  const { claims } = (await scheduler.health()).jobStores['default'] ?? {};
+  const { claims } = scheduler.health().jobStores['default'] ?? {};
   await scheduler.shutdown();
   process.send?.({ runs, last, began, claims }, () => process.exit());
-});
+}
+process.on('message', () => void end());
 process.on('disconnect', () => process.exit());
 process.send?.({ runs, last });
 const telling = setInterval(() => process.send?.({ runs, last }), 20);

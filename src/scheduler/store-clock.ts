@@ -25,8 +25,6 @@ export class StoreClock {
   /** Store time minus monotonic time; undefined until the store was asked. */
   #offset: number | undefined;
   #errorMs = Number.POSITIVE_INFINITY;
-  /** What of the offset is not certain. */
-  #slackMs = 0;
   #readAt = 0;
   #isStale = true;
 
@@ -38,9 +36,8 @@ export class StoreClock {
     this.#maxAgeMs = Math.min(LONGEST_MS, (leaseMs * GOOD_ENOUGH) / DRIFT);
   }
 
-  /** The store's time as far as it is certain: nothing starts before its instant because an answer took long. */
   now(): EpochMs {
-    return this.#offset === undefined ? this.#clock.now() : Math.floor(this.#clock.monotonic() + this.#offset - this.#slackMs);
+    return this.#offset === undefined ? this.#clock.now() : Math.floor(this.#clock.monotonic() + this.#offset);
   }
 
   /** Whether it tells the right time: this machine's own, or the store's once it was asked. */
@@ -77,7 +74,7 @@ export class StoreClock {
       const age = after - this.#readAt;
       if (errorMs <= this.#errorMs + age * DRIFT) {
         this.#offset = theirs - (before + after) / 2;
-        this.#errorMs = this.#slackMs = errorMs;
+        this.#errorMs = errorMs;
         this.#readAt = after;
       }
       if (errorMs <= this.#leaseMs * GOOD_ENOUGH) break;

@@ -311,7 +311,10 @@ export class StoreLoop {
       this.health.succeeded();
       const chores = goesOn ? this.now() + CHORES_PAUSE_MS : Number.POSITIVE_INFINITY;
       const unsure = this.#mode === 'claiming' && !this.#isClaiming() ? this.now() + UNSURE_PAUSE_MS : Number.POSITIVE_INFINITY;
-      this.#sleepUntil(Math.min(this.#wakeTime(next, claimed), chores, unsure));
+      const at = Math.min(this.#wakeTime(next, claimed), chores, unsure);
+      // Something came up while this tick was going on. No timer: a clock in a test may stand still.
+      if (at <= this.now()) this.#wakeAgain = true;
+      else this.#sleepUntil(at);
     } catch (error) {
       this.#sleepUntil(this.now() + this.health.failed('tick', error));
     }

@@ -487,11 +487,11 @@ describe('keep the laws', () => {
   // Of what is nested, less can be seen: no search through all of prehistory.
   const instants = [-1, 0, 0.5, at('2026-01-01T00:00:00Z'), ...gridAround('Europe/Berlin', 2026, 2027)];
 
-  test.each(Object.entries(combined))('%s', (name, trigger) => {
+  test.each(Object.entries(combined))('%s', { timeout: 120_000 }, (name, trigger) => {
     // To see that nothing ever comes is a long search each time, and the same from everywhere.
-    const chosen = name in NEVER ? instants.filter((_, i) => i % 16 === 0) : instants;
+    const chosen = name in NEVER ? instants.filter((_, i) => i % 48 === 0) : instants;
     const asked = name === 'nested' ? instants : [-8.64e15, ...chosen, 8.64e15];
     const around = asked.flatMap((t) => [trigger.next(t) ?? t]).flatMap((t) => [t - 1, t, t + 1]);
-    for (const law of triggerLaws) law.run(trigger, { instants: [...asked, ...around.slice(0, name in NEVER ? 6 : 60)], read });
+    for (const law of triggerLaws) law.run(trigger, { instants: [...asked, ...around.slice(0, name in NEVER ? 3 : 60)], read });
   });
 });

@@ -145,7 +145,7 @@ describeRedis('servers that cannot be used', (server) => {
     expect(await server().command('KEYS', `{${prefix}}*`)).toEqual([]);
     await server().command('ACL', 'SETUSER', 'enough', 'on', '>secret', `~{${prefix}}*`, `&{${prefix}}*`, '+@all', '-@dangerous', '+info');
     const store = await openStore({ url: server().url('enough:secret@'), prefix });
-    await (await store.watch(() => undefined))();
+    (await store.watch(() => undefined))();
     expect(await store.insert([jobRecord('job')])).toHaveLength(1);
     expect(await store.claimDue(claim(T0))).toHaveLength(1);
   });
@@ -229,7 +229,7 @@ describeRedis('a client of the user', (server) => {
     const store = await openStore({ client, prefix: freshPrefix() });
     const stop = await store.watch(() => undefined);
     await store.insert([jobRecord('job')]);
-    await stop();
+    stop();
     await store.close();
     expect(client.isReady).toBe(true);
     expect(await client.ping()).toBe('PONG');
