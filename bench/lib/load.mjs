@@ -76,7 +76,7 @@ export function loadNatsKv() {
 
 /** @returns {Promise<any>} The module bullmq, which only the benchmarks use. */
 export function loadBullMq() {
-  return load('bullmq', IN_BENCH);
+  return load('bullmq', 'Install it first: npm install --no-save bullmq@6.7.0, in bench');
 }
 
 /** @returns {Promise<typeof import('better-sqlite3')>} */
