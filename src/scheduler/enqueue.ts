@@ -39,7 +39,7 @@ export interface EnqueueHost {
 }
 
 const REFUSED = ['exclusive', 'paused', 'replaceExisting', 'startTime', 'endTime', 'maxRuns'];
-const KEYS = [...ADD_KEYS.filter((key) => !REFUSED.includes(key)), 'delay', 'at'];
+const KEYS = [...ADD_KEYS.filter((key) => !REFUSED.includes(key)), 'delay', 'at', 'client'];
 const ONCE = 'a task that is run once knows `delay` and `at`; what has a schedule is added with addJob';
 
 /** A job with one fire time, and a handle for its run. @throws as `addJob` */

@@ -30,7 +30,7 @@ interface Resolved {
   readonly policy: JobPolicy;
 }
 
-const JOB_KEYS = ['id', 'args', 'name', 'tags', 'metadata', 'jobStore', 'paused', 'replaceExisting', 'client'];
+const JOB_KEYS = ['id', 'args', 'name', 'tags', 'metadata', 'jobStore', 'paused', 'replaceExisting'];
 /** Options of `addJob`. */
 export const ADD_KEYS: readonly string[] = [...JOB_KEYS, ...POLICY_OPTIONS];
 const MODIFY_KEYS: readonly string[] = ['args', 'name', 'tags', 'metadata', ...POLICY_OPTIONS];
