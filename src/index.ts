@@ -15,7 +15,7 @@ export type { FieldsFirstLogger } from './scheduler/logging.js';
 export type { HighAvailabilityOptions } from './scheduler/high-availability.js';
 export type { NodeRole } from './scheduler/leadership.js';
 export type { SchedulerOptions } from './scheduler/options.js';
-export type { EnqueueOptions } from './scheduler/enqueue.js';
+export type { EnqueueOptions, EnqueueRest } from './scheduler/enqueue.js';
 export type { CancelOptions } from './scheduler/run-face.js';
 export type { RunHandle } from './scheduler/run-handles.js';
 export type { JobList, JobSpec, Scheduler } from './scheduler/scheduler.js';

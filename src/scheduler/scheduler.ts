@@ -57,10 +57,11 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends BulkFace implemen
   /**
    * Adds a job: a task, when it fires, and how. It may be added before `start()`.
    *
+   * With the option `client`, the job is added in a transaction that you began on it: it is there when you commit, and
+   * not if you roll back. No `jobAdded` is published for it. A database error (`error.cause`) ends the transaction.
+   *
    * @param task - a bare function (not in a durable store), the name of a task, or what `defineTask` answered.
    * @param trigger - a trigger, a cron expression in the scheduler's time zone, or one instant.
-   * @param options - with `client`, the job is added in a transaction that you began on it: it is there when you commit, and
-   * not if you roll back. No `jobAdded` is published for it. A database error (`error.cause`) ends the transaction.
    * @throws InvalidOptionError, InvalidTriggerError, UnknownTaskError, UnknownStoreError, UnknownExecutorError,
    * ConflictingJobIdError, NeverFiresError, JobUnstorableError, StoreFailedError. Nothing was changed then.
    */
