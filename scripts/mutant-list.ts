@@ -29,7 +29,6 @@ export const mutants: readonly Mutant[] = [
       { file: 'scheduler/store-clock.ts', from: 'this.#offset = theirs - (before + after) / 2;', to: 'this.#offset = theirs - this.#clock.now();' },
     ],
   },
-  mutant('the store’s last word about the time counts, however slow it was', 'scheduler/store-clock.ts', 'if (errorMs <= this.#errorMs + age * DRIFT) {', 'if (age >= 0) {'),
 
   // ── slots ──
   mutant('each node counts its own runs as instances', 'core/draft.ts', 'this.runs.length === 0 ? 0 : runningCount(this.runs)', "this.runs.filter((run) => run.state === 'running' && run.owner === node).length"),
