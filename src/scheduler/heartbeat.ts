@@ -24,6 +24,10 @@ const RENEWALS_PER_LEASE = 3;
 const BLINK = 0.01;
 /** Fraction of the lease by which we stop trusting it early: clocks drift, and an abort takes time to be heard. */
 const MARGIN = 0.1;
+/** Fraction of the lease for which the store is asked, after a block, whose a run is by now. */
+const ASK = 0.02;
+/** And no longer than this: another node may be at the run already. */
+const LONGEST_ASK_MS = 250;
 
 /**
  * Keeps the leases of the runs on this node, and tells a run whose lease cannot be kept to stop before anybody else
@@ -37,7 +41,7 @@ export class Heartbeat {
   #deadlineAt = Number.POSITIVE_INFINITY;
   #isStopped = false;
   /** Until when a run was trusted for longer after a block: where that is still so, nothing has been heard of its lease. */
-  readonly #benefits = new WeakMap<ActiveRun, number>();
+  readonly #asked = new WeakMap<ActiveRun, number>();
 
   constructor(host: HeartbeatHost) {
     this.#host = host;
@@ -55,7 +59,8 @@ export class Heartbeat {
       this.#host.leaseMs / RENEWALS_PER_LEASE,
       () => {
         this.#renewal = undefined;
-        this.#renewAll();
+        this.wokeUp();
+        this.renewAll();
       },
       this.#host.keepAlive,
     );
@@ -70,7 +75,8 @@ export class Heartbeat {
     this.#deadlineAt = Number.POSITIVE_INFINITY;
   }
 
-  #renewAll(): void {
+  /** Asks for all of them at once. */
+  renewAll(): void {
     for (const active of this.#host.activeRuns()) {
       if (active.phase !== 'running') continue;
       this.added(active);
@@ -106,35 +112,63 @@ export class Heartbeat {
     this.#deadline = clock.setTimer(Math.max(0, trustedUntil - clock.monotonic()), () => { this.#check(); }, keepAlive);
   }
 
+  /**
+   * To be called whenever the process may have stood still. Of the timers that are due then, this one's own may come last,
+   * and with each of the others the runs go on.
+   */
+  wokeUp(): void {
+    if (this.#host.clock.monotonic() - this.#deadlineAt > this.#host.leaseMs * BLINK) this.#check();
+  }
+
   #check(): void {
     const { clock, leaseMs } = this.#host;
     const lateMs = clock.monotonic() - this.#deadlineAt;
+    this.#deadline?.cancel();
     this.#deadline = undefined;
     this.#deadlineAt = Number.POSITIVE_INFINITY;
-    // What was renewed before the block has its answer waiting: timers go off before it is read.
-    if (lateMs > leaseMs * BLINK) clock.defer(() => { if (!this.#isStopped) this.#giveUp(lateMs); });
-    else this.#giveUp(lateMs);
+    this.#judge(lateMs > leaseMs * BLINK);
   }
 
-  #giveUp(lateMs: number): void {
-    const { clock, leaseMs } = this.#host;
-    const now = clock.monotonic();
-    // This process was blocked or frozen, and could not renew. Nobody may have noticed, so ask once before giving up; if
-    // somebody has, the answer says so. Where the lease itself still lasts, not beyond that. To be blocked once more before
-    // there is an answer earns no more time.
-    const wasBlocked = lateMs > leaseMs * BLINK;
+  /** @param wasBlocked - the deadline came late: this process was blocked or frozen, and could not renew. */
+  #judge(wasBlocked: boolean): void {
+    const now = this.#host.clock.monotonic();
+    const unheard: ActiveRun[] = [];
     for (const active of this.#host.activeRuns()) {
       if (active.phase !== 'running') continue;
       if (active.trustedUntil <= now) {
-        if (!wasBlocked || this.#benefits.get(active) === active.trustedUntil) {
+        if (this.#asked.get(active) === active.trustedUntil) {
+          unheard.push(active);
+          continue;
+        }
+        if (!wasBlocked) {
           this.#host.lost(active);
           continue;
         }
-        active.trustedUntil = now + leaseMs * (lateMs < (leaseMs * MARGIN) / 2 ? MARGIN / 2 : MARGIN);
-        this.#benefits.set(active, active.trustedUntil);
-        this.#host.writer.push(this.#renewalOf(active));
+        this.#ask(active, now);
       }
       this.#expectBy(active.trustedUntil);
+    }
+    // To be blocked once more before there is an answer earns no more time. But timers go off before what has arrived is read.
+    if (unheard.length > 0) this.#host.clock.defer(() => { this.#giveUp(unheard); });
+  }
+
+  /**
+   * Nobody may have noticed the block, so the store is asked before a run is given up, and says so if somebody has. Where the
+   * lease itself is over, another node may be at the run, so no longer than for a moment.
+   */
+  #ask(active: ActiveRun, now: number): void {
+    const { leaseMs } = this.#host;
+    const stillOurs = active.trustedUntil + (leaseMs * MARGIN) / 2;
+    active.trustedUntil = Math.max(stillOurs, now + Math.min(leaseMs * ASK, LONGEST_ASK_MS));
+    this.#asked.set(active, active.trustedUntil);
+    this.#host.writer.push(this.#renewalOf(active));
+  }
+
+  #giveUp(unheard: readonly ActiveRun[]): void {
+    for (const active of unheard) {
+      if (active.phase !== 'running' || this.#isStopped) continue;
+      if (this.#asked.get(active) === active.trustedUntil) this.#host.lost(active);
+      else this.#expectBy(active.trustedUntil);
     }
   }
 }

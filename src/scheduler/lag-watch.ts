@@ -1,5 +1,6 @@
 import type { Clock } from '../ports/clock.js';
 import type { ActiveRun } from './active-run.js';
+import type { ClockWatch } from './clock-watch.js';
 import type { Reporter } from './reporter.js';
 
 /** Looks per threshold: a block is measured too short by one look at most. */
@@ -12,7 +13,7 @@ const MOST_NAMED = 10;
 /** What the watch needs of a store's runner. */
 export interface RunsOfStore {
   readonly access: { readonly alias: string };
-  readonly runner: { activeRuns(): readonly ActiveRun[]; readonly size: number };
+  readonly runner: { activeRuns(): readonly ActiveRun[]; readonly size: number; wokeUp(): void };
 }
 
 /**
@@ -24,6 +25,7 @@ export class LagWatch {
   /** How long the event loop must be held up to be worth an event. */
   readonly thresholdMs: number;
   readonly #clock: Clock;
+  readonly #clockWatch: ClockWatch;
   readonly #leaseMs: number;
   readonly #reporter: Reporter;
   readonly #stores: () => readonly RunsOfStore[];
@@ -31,8 +33,9 @@ export class LagWatch {
   /** Runs that took as long as a block does, and ended since the last look. */
   #ended: { readonly active: ActiveRun; readonly jobStore: string }[] = [];
 
-  constructor(clock: Clock, thresholdMs: number, leaseMs: number, reporter: Reporter, stores: () => readonly RunsOfStore[]) {
+  constructor(clock: Clock, clockWatch: ClockWatch, thresholdMs: number, leaseMs: number, reporter: Reporter, stores: () => readonly RunsOfStore[]) {
     this.#clock = clock;
+    this.#clockWatch = clockWatch;
     this.thresholdMs = thresholdMs;
     this.#leaseMs = leaseMs;
     this.#reporter = reporter;
@@ -54,6 +57,10 @@ export class LagWatch {
   #looked(lateMs: number): boolean {
     const ended = this.#ended;
     this.#ended = [];
+    // First of all: what stood still for longer than its leases has lost its runs.
+    for (const { runner } of this.#stores()) runner.wokeUp();
+    // A machine that slept has nothing that is late, but its wall clock is ahead.
+    this.#clockWatch.check();
     if (lateMs >= this.thresholdMs) this.#report(lateMs, ended);
     this.#isLooking = this.#stores().some(({ runner }) => runner.size > 0);
     return this.#isLooking;

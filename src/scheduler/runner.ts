@@ -210,6 +210,16 @@ export class Runner implements FinishWriteHost {
     }
   }
 
+  /** The process may have stood still for longer than its leases. */
+  wokeUp(): void {
+    this.#heartbeat.wokeUp();
+  }
+
+  /** Hears of each run whether it still is this node's. */
+  renewAll(): void {
+    if (this.#leased) this.#heartbeat.renewAll();
+  }
+
   abortAll(reason: string): void {
     for (const active of this.activeRuns()) if (active.phase === 'running') active.abort(new JobAbortedError(reason));
   }

@@ -117,8 +117,13 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     this.options = resolved;
     this.hub = new EventHub(resolved.logger);
     this.reporter = new Reporter(resolved.node, this.hub, resolved.clock, resolved.logger);
-    this.#clockWatch = new ClockWatch(resolved.clock, (byMs) => { this.reporter.scheduler({ type: 'clockJump', byMs }); });
-    this.#lag = new LagWatch(resolved.clock, resolved.blockedAfterMs, resolved.leaseMs, this.reporter, () => (this.lifecycle.state === 'stopped' ? [] : this.directory.loops.flatMap(({ all }) => all)));
+    const loops = (): readonly StoreLoop[] => (this.lifecycle.state === 'stopped' ? [] : this.directory.loops.flatMap(({ all }) => all));
+    this.#clockWatch = new ClockWatch(resolved.clock, (byMs) => {
+      // It may have slept, and others have its runs by now.
+      if (byMs > 0) for (const { runner } of loops()) runner.renewAll();
+      this.reporter.scheduler({ type: 'clockJump', byMs });
+    });
+    this.#lag = new LagWatch(resolved.clock, this.#clockWatch, resolved.blockedAfterMs, resolved.leaseMs, this.reporter, loops);
     this.tasks = new TaskRegistry(resolved.policy, resolved.timezone, wiring.loadTask);
     for (const [name, fn] of Object.entries(resolved.tasks)) this.tasks.define(name, fn, undefined, `tasks.${name}`);
     for (const [alias, executor] of resolved.executors) this.executors.add(alias, executor);
