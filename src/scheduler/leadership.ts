@@ -39,7 +39,8 @@ export class Leadership {
 
   constructor(host: LeadershipHost, { group, leaseMs }: Extract<HighAvailability, { mode: 'leader' }>) {
     const { access, logger, node, reporter } = host;
-    const clock = host.keepAlive ? host.clock : idleClock(host.clock);
+    // A lease that a store does not take back runs out by itself: nobody has to live on for that.
+    const clock = idleClock(host.clock, () => host.keepAlive && !this.#isStopping);
     this.#clock = clock;
     const locks = new StoreLocks({ store: access.store, opened: () => ({ clock, logger }) });
     const jobStore = access.alias;
@@ -106,12 +107,12 @@ function nameOf(group: string): string {
   return `scheduler:${group}`;
 }
 
-/** Timers that keep no process running. */
-function idleClock(clock: Clock): Clock {
+/** Timers that keep the process running only as long as they should. */
+function idleClock(clock: Clock, keepsAlive: () => boolean): Clock {
   return {
     now: () => clock.now(),
     monotonic: () => clock.monotonic(),
-    setTimer: (delayMs, callback) => clock.setTimer(delayMs, callback, false),
+    setTimer: (delayMs, callback, keepAlive = true) => clock.setTimer(delayMs, callback, keepAlive && keepsAlive()),
     defer: (callback) => { clock.defer(callback); },
   };
 }

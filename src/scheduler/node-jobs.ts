@@ -82,13 +82,15 @@ export class NodeJobs {
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#plannedAt = Number.POSITIVE_INFINITY;
+    const pausing = this.#loop?.pause();
     await this.#looking;
-    await this.#loop?.pause();
+    await pausing;
   }
 
-  async close(): Promise<void> {
-    await this.pause();
-    await this.#loop?.close();
+  async close(withinMs: number): Promise<void> {
+    const pausing = this.pause();
+    await this.#loop?.close(withinMs);
+    await pausing;
   }
 
   /** Something of the store may have changed. */
@@ -155,6 +157,7 @@ export class NodeJobs {
     const loop = this.#loop;
     if (loop === undefined || !this.#isRunning || this.#context === undefined) return;
     await loop.open(this.#context);
+    if (!this.#isRunning) return;
     if (this.#isStarting) loop.announceStart(this.#context);
     this.#isStarting = false;
     await loop.start();

@@ -25,6 +25,8 @@ export class RunWriter {
   #queue: PendingWrite[] = [];
   #flushing = false;
   #stopped = false;
+  /** Ends a wait. */
+  #hurry: (() => void) | undefined;
 
   constructor(access: StoreAccess, clock: Clock, health: StoreHealth, storeNow: () => EpochMs) {
     this.#storeNow = storeNow;
@@ -56,6 +58,7 @@ export class RunWriter {
   /** Writes nothing more. */
   stop(): void {
     this.#stopped = true;
+    this.#hurry?.();
   }
 
   async #flush(): Promise<void> {
@@ -137,7 +140,11 @@ export class RunWriter {
 
   #wait(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      this.#clock.setTimer(ms, resolve);
+      const timer = this.#clock.setTimer(ms, resolve);
+      this.#hurry = () => {
+        timer.cancel();
+        resolve();
+      };
     });
   }
 }

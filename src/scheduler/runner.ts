@@ -42,6 +42,8 @@ export class Runner implements FinishWriteHost {
   readonly #held = new Map<string, HeldJob>();
   #size = 0;
   #drained: (() => void)[] = [];
+  /** Why runs that are taken on are given back at once: an answer of the store came when all of them had been aborted. */
+  #refuses: string | null = null;
 
   constructor(loop: StoreLoop, deps: LoopDeps) {
     this.#loop = loop;
@@ -85,6 +87,10 @@ export class Runner implements FinishWriteHost {
     }
     const active = this.#hold(record, run, fn, revision, this.#heartbeat.trustedUntil(askedAt));
     active.module = task?.module ?? null;
+    if (this.#refuses !== null) {
+      this.#release(active, this.#refuses);
+      return;
+    }
     if (this.#leased) this.#heartbeat.added(active);
     if (policy.timeoutMs !== null) this.#armTimeout(active, policy.timeoutMs);
     try {
@@ -220,7 +226,9 @@ export class Runner implements FinishWriteHost {
     if (this.#leased) this.#heartbeat.renewAll();
   }
 
+  /** Also of what is taken on until the runner goes on. */
   abortAll(reason: string): void {
+    this.#refuses = reason;
     for (const active of this.activeRuns()) if (active.phase === 'running') active.abort(new JobAbortedError(reason));
   }
 
@@ -244,6 +252,7 @@ export class Runner implements FinishWriteHost {
 
   /** Records again after a `stop`, first what could not be recorded then: if a run is still ours, its end counts. */
   resume(): void {
+    this.#refuses = null;
     this.#writer.start();
   }
 

@@ -3,7 +3,7 @@ import { Lifecycle, type SchedulerState } from '../core/lifecycle.js';
 import { EventHub } from '../events/event-hub.js';
 import { InvalidOptionError } from '../errors/errors.js';
 import { InvalidStateError } from '../errors/scheduler-errors.js';
-import type { TimerHandle } from '../ports/clock.js';
+import type { Clock, TimerHandle } from '../ports/clock.js';
 import type { Executor } from '../ports/executor.js';
 import type { JobCodec } from '../ports/job-codec.js';
 import type { JobDemand, JobStore, StoreContext } from '../ports/job-store.js';
@@ -22,7 +22,7 @@ import type { NodeRole } from './leadership.js';
 import { flag, nonEmpty } from './policy.js';
 import { Reporter } from './reporter.js';
 import { RunHandles } from './run-handles.js';
-import { DrainTime, windDown } from './shutdown.js';
+import { patience, settledWithin, ShutdownTime, unfinishedWithin, windDown } from './shutdown.js';
 import { SignalWatch } from './signals.js';
 import { StoreAccess } from './store-access.js';
 import type { LoopDeps } from './loop-deps.js';
@@ -34,8 +34,9 @@ export interface ShutdownOptions {
   /** Let running tasks come to their end. Default `true`; `false` aborts them at once. */
   readonly wait?: boolean | undefined;
   /**
-   * How long to let them, before they are aborted. Those that do not stop then are handed back, which takes two seconds
-   * at most. Default 25 s, so that all is over within the 30 s that orchestrators allow; `Infinity` for as long as it takes.
+   * How long to let them, before they are aborted. Those that do not stop then are handed back, and stores and executors
+   * are closed, which takes five seconds at most: what does not answer by then is left, and a warning says what. Default
+   * 25 s, so that all is over within the 30 s that orchestrators allow; `Infinity` for as long as the tasks take.
    */
   readonly timeout?: DurationInput | undefined;
 }
@@ -63,11 +64,11 @@ export interface StoreHealthReport {
 }
 
 /** @throws InvalidOptionError */
-function drainTime(options: ShutdownOptions): DrainTime {
+function shutdownTime(options: ShutdownOptions, clock: Clock): ShutdownTime {
   refuseUnknownKeys(options, '', ['wait', 'timeout']);
   const { wait = true, timeout = DRAIN_MS } = options;
-  if (!flag(wait, 'wait')) return new DrainTime(0);
-  return new DrainTime(timeout === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : toMs(timeout, 'timeout'));
+  if (!flag(wait, 'wait')) return new ShutdownTime(0, clock);
+  return new ShutdownTime(timeout === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : toMs(timeout, 'timeout'), clock);
 }
 
 const DRAIN_MS = 25_000;
@@ -105,7 +106,9 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   #startedAt = 0;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
-  #draining: DrainTime | undefined;
+  #draining: ShutdownTime | undefined;
+  /** Starts so far: one that was given up must not go on. */
+  #starts = 0;
   readonly #signals: SignalWatch | undefined;
 
   /** @internal */
@@ -161,12 +164,18 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
 
   async #start(paused: boolean): Promise<void> {
     this.lifecycle.to('starting');
+    this.#starts += 1;
+    const start = this.#starts;
     this.#signals?.open();
     try {
-      for (const loop of this.directory.loops) await loop.open(this.context());
+      for (const loop of this.directory.loops) {
+        await loop.open(this.context());
+        if (start !== this.#starts) throw new InvalidStateError('The scheduler was shut down while it started.');
+      }
       this.executors.open(this.options);
       for (const loop of this.directory.loops) loop.announceStart(this.context());
     } catch (error) {
+      if (start !== this.#starts) throw error;
       this.lifecycle.to('stopping');
       this.lifecycle.to('stopped');
       this.#signals?.close();
@@ -204,7 +213,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
    * `wait: false` ends the time it gives to running tasks.
    */
   async shutdown(options: ShutdownOptions = {}): Promise<void> {
-    const time = drainTime(options);
+    const time = shutdownTime(options, this.options.clock);
     if (this.#stopping === undefined) {
       this.#draining = time;
       this.#stopping = this.#shutdown(time).finally(() => {
@@ -217,22 +226,25 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     await this.#stopping;
   }
 
-  async #shutdown(time: DrainTime): Promise<void> {
-    await this.#starting?.catch(() => undefined);
+  async #shutdown(time: ShutdownTime): Promise<void> {
+    const { clock, logger } = this.options;
+    const starting = this.#starting?.catch(() => undefined);
+    if (starting !== undefined) await settledWithin(starting, patience(time), clock);
+    this.#starts += 1;
     const wasStarted = this.lifecycle.canBecome('stopping');
     if (wasStarted) this.lifecycle.to('stopping');
     this.#cardChanged();
     this.#aliveTimer?.cancel();
-    const { clock, logger } = this.options;
     const { loops } = this.directory;
     const handedBack = await windDown(loops.flatMap(({ all }) => all), clock, time, logger);
-    const closing = [
-      ...loops.map((loop) => loop.close()),
-      ...[...this.executors.entries()].map(async ([, executor]) => executor.close?.()),
-    ];
-    for (const result of await Promise.allSettled(closing)) {
-      if (result.status === 'rejected') logger.error('a job store or executor could not be closed', { error: result.reason as unknown });
+    const closing: Record<string, Promise<void>> = {};
+    for (const loop of loops) closing[`job store ${loop.access.alias}`] = loop.close(time.leftMs);
+    for (const [alias, executor] of this.executors.entries()) closing[`executor ${alias}`] = (async () => executor.close?.())();
+    for (const work of Object.values(closing)) {
+      work.catch((error: unknown) => { logger.error('a job store or executor could not be closed', { error }); });
     }
+    const unfinished = await unfinishedWithin(closing, time.leftMs, clock);
+    if (unfinished.length > 0) logger.warn('the shutdown did not wait any longer for what did not close', { unfinished });
     this.handles.shutdown();
     if (wasStarted) {
       this.lifecycle.to('stopped');
@@ -303,11 +315,11 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
 
   /** Takes a job store out, after its runs have come to an end as in `shutdown`. Its jobs stay in it. @throws UnknownStoreError */
   async removeJobStore(alias: string, options: ShutdownOptions = {}): Promise<void> {
-    const time = drainTime(options);
+    const time = shutdownTime(options, this.options.clock);
     const loop = this.directory.require(alias);
     await windDown(loop.all, this.options.clock, time, this.options.logger);
     this.directory.delete(alias);
-    await loop.close();
+    await loop.close(time.leftMs);
     this.reporter.scheduler({ type: 'jobStoreRemoved', jobStore: alias });
   }
 

@@ -111,8 +111,19 @@ export class StoreAccess {
   /** Answers how to stop; `undefined` where the store has nothing to tell. */
   async watch(onChange: () => void): Promise<(() => MaybePromise<void>) | undefined> {
     if (this.store.watch === undefined) return undefined;
-    const stop = await this.#call('watch for changes', () => this.store.watch?.(onChange));
-    return stop && (() => this.#call('stop watching', stop));
+    let isGivenUp = false;
+    try {
+      const stop = await this.#call('watch for changes', () => {
+        const answer = this.store.watch?.(onChange);
+        // Nobody has waited for it: it would be told of changes for good.
+        if (isThenable(answer)) void answer.then((late) => isGivenUp && this.#call('stop watching', late)).then(undefined, () => undefined);
+        return answer;
+      });
+      return stop && (() => this.#call('stop watching', stop));
+    } catch (error) {
+      isGivenUp = true;
+      throw error;
+    }
   }
 
   listLedger(query: LedgerQuery & LedgerPageRequest): MaybePromise<LedgerPage> {

@@ -15,6 +15,7 @@ import { isThenable } from './maybe-promise.js';
 import { Membership } from './membership.js';
 import type { ClockSkew } from './node-card.js';
 import { Runner } from './runner.js';
+import { leaveStore } from './shutdown.js';
 import type { StoreAccess } from './store-access.js';
 import { NodeJobs } from './node-jobs.js';
 import { StoreClock } from './store-clock.js';
@@ -163,8 +164,9 @@ export class StoreLoop {
     this.#mode = 'idle';
     this.#commitTimer?.cancel();
     this.#sleep(Number.POSITIVE_INFINITY);
+    const pausing = this.nodeJobs?.pause();
     await this.#ticking;
-    await this.nodeJobs?.pause();
+    await pausing;
     // What was claimed is written: another node may claim from here.
     await this.leadership?.stepDown();
   }
@@ -175,20 +177,27 @@ export class StoreLoop {
     return this.leadership.isLeader ? 'leader' : 'standby';
   }
 
-  /** Ends for good, once the runner is done. */
-  async close(): Promise<void> {
-    await this.pause();
+  /**
+   * Ends for good, once the runner is done. What a store that hangs does not answer in time is left, and its late answers are
+   * dealt with as they come.
+   *
+   * @throws what the store throws when it is closed.
+   */
+  async close(withinMs = Number.POSITIVE_INFINITY): Promise<void> {
+    const { clock, logger } = this.#deps;
+    this.#mode = 'idle';
     this.#chores.close();
     this.runner.stop();
     this.#unwatchClock?.();
     this.#unwatchClock = undefined;
-    try {
-      await this.nodeJobs?.close();
-      await this.membership.close();
-      await this.#watch.close();
-    } finally {
-      await this.access.close();
-    }
+    const leaving = {
+      'what was claimed': this.pause(),
+      leadership: this.leadership?.stepDown() ?? Promise.resolve(),
+      'jobs of each node': this.nodeJobs?.close(withinMs) ?? Promise.resolve(),
+      'place among the nodes': this.membership.close(),
+      'watch for changes': this.#watch.close(),
+    };
+    await leaveStore(this.access, leaving, withinMs, clock, logger);
   }
 
   /** This loop, and that of the jobs that each node runs, if there are any. */
