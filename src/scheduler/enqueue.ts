@@ -1,12 +1,15 @@
 import { ConflictingJobIdError } from '../errors/job-errors.js';
 import { InvalidOptionError } from '../errors/errors.js';
+import type { Decision } from '../core/draft.js';
 import type { JobDefinition, JobRecord } from '../model/job.js';
 import type { Clock } from '../ports/clock.js';
 import type { JobCodec } from '../ports/job-codec.js';
-import type { MaybePromise } from '../ports/job-store.js';
+import type { JobWriter, MaybePromise } from '../ports/job-store.js';
 import { toMs, type DurationInput } from '../time/duration.js';
 import { toInstant, type InstantInput } from '../time/instant.js';
 import type { JobAdder } from './job-adder.js';
+import { changeRecord } from './job-changes.js';
+import type { Addition } from './job-directory.js';
 import { ADD_KEYS, type TaskInput } from './job-factory.js';
 import { refuseUnknownKeys } from '../errors/options.js';
 import type { InTransaction, JobOptions } from './job-options.js';
@@ -42,6 +45,9 @@ const REFUSED = ['exclusive', 'paused', 'replaceExisting', 'startTime', 'endTime
 const KEYS = [...ADD_KEYS.filter((key) => !REFUSED.includes(key)), 'delay', 'at', 'client'];
 const ONCE = 'a task that is run once knows `delay` and `at`; what has a schedule is added with addJob';
 
+/** How long a job with an id is not due at most, while the history is asked whether its run is over. */
+const HOLD_MS = 10_000;
+
 /** A job with one fire time, and a handle for its run. @throws as `addJob` */
 export async function enqueue(host: EnqueueHost, task: TaskInput, options: AnyEnqueueOptions): Promise<RunHandle> {
   const { loop, adder, handles, codec, clock } = host;
@@ -59,28 +65,78 @@ export async function enqueue(host: EnqueueHost, task: TaskInput, options: AnyEn
     if (loop.access.store.shared) awaitElsewhere(handles, loop, clock, codec, runId, dueAt);
     return handle;
   };
-  if (given.id !== undefined) {
+  /** The run that the history has under this id. */
+  const past = async (): Promise<RunHandle | undefined> => {
     const { entries } = await loop.access.listLedger({ jobId: id, newestFirst: true, limit: 1 });
     const [entry] = entries;
-    if (entry !== undefined && entry.runId !== null && (await writer.get(id)) === undefined) {
-      const handle = handles.create(id, entry.runId);
-      handles.settle(entry.runId, endOf(entry, codec, loop.now()));
-      return handle;
-    }
+    if (entry?.runId == null) return undefined;
+    const handle = handles.create(id, entry.runId);
+    handles.settle(entry.runId, endOf(entry, codec, loop.now()));
+    return handle;
+  };
+  if (given.id !== undefined) {
+    const over = await past();
+    if (over !== undefined && (await writer.get(id)) === undefined) return over;
   }
   // Before the write, because the run may be over by the time it returns.
   const handle = awaited(`${id}@${fireTime}`, fireTime);
   try {
-    await adder.addNew(loop, addition, writer);
-    return handle;
+    if (given.id === undefined) {
+      await adder.addNew(loop, addition, writer);
+      return handle;
+    }
+    const over = await addUnlessOver(host, addition, writer, past);
+    if (over === undefined) return handle;
+    handles.discard(handle.runId);
+    return over;
   } catch (error) {
     handles.discard(handle.runId);
     if (!(error instanceof ConflictingJobIdError) || given.id === undefined) throw error;
     const existing = await writer.get(id);
     const runId = existing === undefined ? undefined : soleRun(existing.record, addition.fresh);
-    if (runId === undefined) throw error;
-    return awaited(runId);
+    if (existing === undefined || runId === undefined) throw error;
+    // One that has not begun is taken back by whoever added it, if the history has a run already.
+    return (existing.record.state.runs.length === 0 ? await past() : undefined) ?? awaited(runId);
   }
+}
+
+/**
+ * Adds a job of which the history had nothing to say when it was asked. By the time it is added another process may have
+ * added, run and finished one with its id, so the history is asked once more. Until then the job is not due; if this process
+ * dies meanwhile, it is soon. Answers the run that there was.
+ */
+async function addUnlessOver(host: EnqueueHost, addition: Addition, writer: JobWriter, past: () => Promise<RunHandle | undefined>): Promise<RunHandle | undefined> {
+  const { loop, adder, clock } = host;
+  const { fresh } = addition;
+  const { id, state } = fresh;
+  const heldUntil = loop.now() + HOLD_MS;
+  // What is in a transaction of the user's begins when that is over.
+  const isHeld = writer === loop.access && state.nextDueAt !== null && state.nextDueAt < heldUntil;
+  const held: JobRecord = isHeld ? { ...fresh, state: { ...state, nextDueAt: heldUntil } } : fresh;
+  const { stored, isNew } = await adder.place(loop, { ...addition, fresh: held }, writer);
+  try {
+    const over = isNew ? await past() : undefined;
+    if (over !== undefined) {
+      const [revision] = await writer.commit([{ id, expected: stored.revision, next: null, ledger: [] }]);
+      // If somebody has changed it since, it is theirs.
+      if (revision !== undefined) return over;
+    }
+  } catch (error) {
+    // The caller may ask again; it is added all the same.
+    adder.admit(loop, stored, false, writer);
+    throw error;
+  }
+  if (isHeld) {
+    const release = (record: JobRecord): Decision | undefined =>
+      record.state.nextDueAt === heldUntil ? { next: { ...record, state: { ...record.state, nextDueAt: state.nextDueAt } }, start: [], ledger: [], notices: [] } : undefined;
+    try {
+      await changeRecord(loop, clock, id, release);
+    } catch {
+      // It is added, and begins when the time is up.
+    }
+  }
+  adder.admit(loop, stored, false, writer);
+  return undefined;
 }
 
 function dueTime(now: number, delay: DurationInput | undefined, at: InstantInput | undefined): number {

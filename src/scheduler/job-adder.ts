@@ -50,6 +50,12 @@ export class JobAdder {
     return isThenable(inserted) ? inserted.then(finish) : finish(inserted);
   }
 
+  /** Writes it, and leaves it to the caller to admit it. `isNew`: there was no record of its id. @throws as `addJob`. */
+  async place(loop: StoreLoop, addition: Addition, writer: JobWriter): Promise<{ readonly stored: StoredJob; readonly isNew: boolean }> {
+    const [stored] = await writer.insert([addition.fresh]);
+    return stored === undefined ? { ...(await takePlace(loop, addition, this.#node, writer)), isNew: false } : { stored, isNew: true };
+  }
+
   /** Adds a batch, of which `each` is told one by one. @throws as `addJob`. */
   async addBatch(loop: StoreLoop, additions: readonly Addition[], writer: JobWriter, each: (index: number, stored: StoredJob) => void): Promise<void> {
     const indexes = additions.map((_, index) => index);

@@ -124,8 +124,9 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends BulkFace implemen
    * Runs a task once, without a schedule: now, after a `delay`, or `at` an instant. Retries, timeouts, priorities and all
    * other policies are those of any job, and in a shared store any node may run it. The handle's `result()` is the task's.
    *
-   * An `id` makes it happen once: while a job with that id waits or runs, or the history has its run, nothing is added, and
-   * the handle is that of the run there is.
+   * An `id` makes it happen once, however many processes ask for it at a time: while a job with that id waits or runs, or the
+   * history has its run, nothing is added, and the handle is that of the run there is. What the store has dropped from its
+   * history (`ledger` of the store) may be asked for again.
    *
    * @throws as `addJob`; ConflictingJobIdError when a job with that id is something else than this task, run once.
    * @example

@@ -75,6 +75,80 @@ describe('enqueue', () => {
     expect(await failure(a.scheduler.enqueue('charge', { id: 'hourly', args: ['x'] }))).toMatchObject({ code: 'CONFLICTING_JOB_ID' });
   });
 
+  it.each([
+    ['at once', {}],
+    ['after a delay', { delay: 2 * SECOND }],
+    ['much later', { delay: 60 * SECOND }],
+  ])('happens once when another process adds, runs and finishes it between the look into the history and the insert (%s)', async (_, when) => {
+    const clock = new VirtualClock(START);
+    const store = new JsonJobStore({ shared: true });
+    let heldBackMs = 0;
+    const slow = new Proxy(store, {
+      get(target, key) {
+        const value: unknown = Reflect.get(target, key, target);
+        if (typeof value !== 'function') return value;
+        return async (...args: unknown[]): Promise<unknown> => {
+          if (key === 'insert') await clock.sleep(heldBackMs);
+          return (value as (...args: unknown[]) => unknown).apply(target, args);
+        };
+      },
+    });
+    const a = makeWorld({ clock, node: 'node-a', jobStores: { default: slow } });
+    const b = makeWorld({ clock, node: 'node-b', jobStores: { default: store } });
+    const ran: string[] = [];
+    for (const { scheduler } of [a, b]) {
+      scheduler.defineTask('charge', (by: string) => { ran.push(by); return by; });
+      await scheduler.start();
+    }
+    heldBackMs = 4 * SECOND;
+    const late = a.scheduler.enqueue('charge', { ...when, id: 'order-1', args: ['a'] });
+    await clock.advance(SECOND);
+    const early = await b.scheduler.enqueue('charge', { id: 'order-1', args: ['b'] });
+    await clock.advance(5 * SECOND);
+    const again = await late;
+    await clock.advance(120 * SECOND);
+    expect(ran).toEqual(['b']);
+    expect(again.runId).toBe(early.runId);
+    expect(await again.result()).toBe('b');
+    expect(await a.scheduler.getJobs()).toEqual([]);
+    expect(a.recorder.of('jobAdded')).toEqual([]);
+    expect((await a.scheduler.verifyLedger()).ok).toBe(true);
+  });
+
+  it('runs what it has added although the history cannot be asked once more, and begins no later for that question', async () => {
+    const clock = new VirtualClock(START);
+    let asked = 0;
+    let isBroken = true;
+    const memory = new JsonJobStore({ shared: true });
+    const store = new Proxy(memory, {
+      get(target, key) {
+        const value: unknown = Reflect.get(target, key, target);
+        if (typeof value === 'function') return (value as (...args: unknown[]) => unknown).bind(target);
+        if (key !== 'ledger') return value;
+        const ledger = {
+          list: (query: Parameters<JsonJobStore['ledger']['list']>[0]) => {
+            asked += 1;
+            if (asked === 2 && isBroken) throw new Error('away');
+            return target.ledger.list(query);
+          },
+          prunedThrough: (id: string) => target.ledger.prunedThrough(id),
+        };
+        return ledger;
+      },
+    });
+    const { scheduler, seconds } = makeWorld({ clock, jobStores: { default: store } });
+    const ran: number[] = [];
+    scheduler.defineTask('work', () => { ran.push(seconds()); });
+    await scheduler.start();
+    expect(await failure(scheduler.enqueue('work', { id: 'x' }))).toMatchObject({ code: 'STORE_FAILED' });
+    await clock.advance(60 * SECOND);
+    expect(ran).toEqual([10]);
+    isBroken = false;
+    await scheduler.enqueue('work', { id: 'y' });
+    await clock.advance(1);
+    expect(ran).toEqual([10, 60]);
+  });
+
   it('answers the result of a run that another node had, as the history keeps it', async () => {
     const { clock, a, b } = twoNodes();
     b.scheduler.defineTask('abroad', () => ({ at: new Date(0), node: currentRun().runId.split('@')[0] }));
