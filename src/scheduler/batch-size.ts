@@ -1,10 +1,11 @@
-/** What was claimed together is to be started and recorded within this time, so that nothing else waits for longer. */
-const TURN_MS = 8;
+/** What is done in one turn of the event loop shall take about this long, so that nothing else waits for longer. */
+const TURN_MS = 5;
 
 /**
- * How many jobs are claimed at a time. A store that answers at once holds up the event loop while it works, so it begins
- * with few; as long as these take a fraction of the time they may take, twice as many are claimed the next time, since
- * what a batch costs beside its jobs is the same for any number of them.
+ * How many jobs are claimed, or runs recorded, at a time. A store that answers at once holds up the event loop while it
+ * works, so it begins with few, and goes to as many as fit into a turn: what a batch costs beside its jobs is the same for
+ * any number of them. By twice or half at most, since a garbage collection, or code that is not compiled yet, says little
+ * about the next batch.
  */
 export class BatchSize {
   readonly #least: number;
@@ -24,7 +25,9 @@ export class BatchSize {
 
   /** So many were worked off in so long. */
   took(jobs: number, ms: number): void {
-    if (ms > TURN_MS) this.#size = Math.max(this.#least, Math.floor(this.#size / 2));
-    else if (ms < TURN_MS / 2 && jobs >= this.#size) this.#size = Math.min(this.#most, this.#size * 2);
+    const fits = ms <= 0 ? Number.POSITIVE_INFINITY : Math.floor((jobs * TURN_MS) / ms);
+    // A batch that was not full may have been quick because it was small.
+    if (fits > this.#size) this.#size = jobs < this.#size ? this.#size : Math.min(this.#most, this.#size * 2, fits);
+    else this.#size = Math.max(this.#least, Math.floor(this.#size / 2), fits);
   }
 }

@@ -2,6 +2,7 @@ import type { Clock } from '../ports/clock.js';
 import type { JobChange, MaybePromise, Revision, StoredJob } from '../ports/job-store.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { BackOff } from './back-off.js';
+import { BatchSize } from './batch-size.js';
 import { JobDraft, type PendingWrite } from './job-draft.js';
 import { isThenable } from './maybe-promise.js';
 import type { StoreAccess } from './store-access.js';
@@ -22,14 +23,20 @@ export class RunWriter {
   readonly #clock: Clock;
   readonly #health: StoreHealth;
   readonly #storeNow: () => EpochMs;
+  /** Of a store that answers at once: what comes up together may be thousands, and the event loop waits for all of them. */
+  readonly #batch: BatchSize;
   #queue: PendingWrite[] = [];
   #flushing = false;
   #stopped = false;
   /** Ends a wait. */
   #hurry: (() => void) | undefined;
+  /** The store's last answer was a promise: how many writes it gets at a time is nothing to the event loop. */
+  #isWaitedFor = false;
 
-  constructor(access: StoreAccess, clock: Clock, health: StoreHealth, storeNow: () => EpochMs) {
+  /** @param most - writes at a time, of a store that answers at once. */
+  constructor(access: StoreAccess, clock: Clock, health: StoreHealth, storeNow: () => EpochMs, most: number) {
     this.#storeNow = storeNow;
+    this.#batch = new BatchSize(access.store.batchSize ?? most, most);
     this.#access = access;
     this.#clock = clock;
     this.#health = health;
@@ -64,13 +71,17 @@ export class RunWriter {
   async #flush(): Promise<void> {
     const conflicts = new BackOff(this.#access.alias);
     while (this.#queue.length > 0 && !this.#stopped) {
-      const batch = this.#queue;
-      this.#queue = [];
+      const batch = this.#take();
+      const goesOn = this.#queue.length > 0;
       let again: readonly PendingWrite[];
       try {
+        const begunAt = this.#clock.monotonic();
         const answer = this.#write(batch);
+        this.#isWaitedFor = isThenable(answer);
+        if (!isThenable(answer)) this.#batch.took(batch.length, this.#clock.monotonic() - begunAt);
         again = isThenable(answer) ? await answer : answer;
         this.#health.succeeded();
+        if (goesOn && !this.#isWaitedFor) await this.#turn();
       } catch (error) {
         this.#queue = [...batch, ...this.#queue];
         // Not the whole back-off: once the store is back, renewals wait behind this.
@@ -86,6 +97,24 @@ export class RunWriter {
       if (conflicts.failures > CONFLICTS_BEFORE_WAIT) await this.#wait(Math.min(delay, LONGEST_CONFLICT_WAIT_MS));
     }
     this.#flushing = false;
+  }
+
+  /** What to write next: from a store that answers at once, as much as the event loop can do without for a moment. */
+  #take(): PendingWrite[] {
+    const { size } = this.#batch;
+    if (this.#isWaitedFor || this.#queue.length <= size) {
+      const all = this.#queue;
+      this.#queue = [];
+      return all;
+    }
+    return this.#queue.splice(0, size);
+  }
+
+  /** Everything else that waits. */
+  #turn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#clock.defer(resolve);
+    });
   }
 
   /** Answers the writes that met somebody else's change and have to be repeated. */

@@ -50,7 +50,7 @@ export class Runner implements FinishWriteHost {
     this.#deps = deps;
     this.#alias = loop.access.alias;
     this.#leased = loop.access.leased;
-    this.#writer = new RunWriter(loop.access, deps.clock, loop.health, () => loop.now());
+    this.#writer = new RunWriter(loop.access, deps.clock, loop.health, () => loop.now(), deps.batchSize);
     this.#heartbeat = new Heartbeat({
       clock: deps.clock,
       keepAlive: deps.keepAlive,

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
-import { AsyncScheduler, DateTrigger, MemoryJobStore, type JobStore } from '../../src/index.js';
+import { AsyncScheduler, DateTrigger, MemoryJobStore, type JobChange, type JobStore } from '../../src/index.js';
 import { BatchSize } from '../../src/scheduler/batch-size.js';
 import { VirtualClock } from '../../src/testing/index.js';
 
-it('grows while batches are full and quick, and shrinks when they take long', () => {
+it('goes to what fits into a turn, by twice or half at a time', () => {
   const batch = new BatchSize(32, 500);
   batch.took(10, 0.1);
   expect(batch.size).toBe(32);
@@ -12,11 +12,17 @@ it('grows while batches are full and quick, and shrinks when they take long', ()
   expect(batch.size).toBe(128);
   batch.took(128, 5);
   expect(batch.size).toBe(128);
-  batch.took(128, 9);
-  expect(batch.size).toBe(64);
+  batch.took(128, 4);
+  expect(batch.size).toBe(160);
+  batch.took(160, 6.4);
+  expect(batch.size).toBe(125);
+  batch.took(125, 20);
+  expect(batch.size).toBe(62);
+  batch.took(10, 6);
+  expect(batch.size).toBe(32);
   for (let i = 0; i < 9; i++) batch.took(500, 0);
   expect(batch.size).toBe(500);
-  for (let i = 0; i < 9; i++) batch.took(500, 50);
+  for (let i = 0; i < 9; i++) batch.took(500, 100);
   expect(batch.size).toBe(32);
   expect(new BatchSize(32, 10).size).toBe(10);
 });
@@ -59,4 +65,38 @@ class RemoteStore extends NotingStore {
 
 it('claims no more than it asks for of a store that has to be waited for', async () => {
   expect(await limitsOf(new RemoteStore(), 500)).toEqual([2]);
+});
+
+/** Keeps a note of how many verdicts were written at a time. */
+class VerdictStore extends MemoryJobStore {
+  readonly batchSize = 10;
+  readonly verdicts: number[] = [];
+  override commit(changes: readonly JobChange[]): ReturnType<MemoryJobStore['commit']> {
+    const verdicts = changes.filter(({ ledger }) => ledger.length > 0).length;
+    if (verdicts > 0) this.verdicts.push(verdicts);
+    return super.commit(changes);
+  }
+}
+
+it('records runs that end together a batch at a time, and lets others have their turn in between', async () => {
+  const clock = new VirtualClock();
+  const store = new VerdictStore();
+  const scheduler = new AsyncScheduler({ clock, jobStores: { default: store } });
+  let open = (): void => undefined;
+  const gate = new Promise<void>((resolve) => { open = resolve; });
+  await scheduler.addJobs(Array.from({ length: 100 }, () => ({ task: () => gate, trigger: new DateTrigger(clock.now() + 1_000) })));
+  await scheduler.start();
+  await clock.advance(1_000);
+  const seen = new Set<number>();
+  const look = (): void => {
+    seen.add(store.verdicts.length);
+    if (store.verdicts.length < 4) setImmediate(look);
+  };
+  setImmediate(look);
+  open();
+  await clock.settle();
+  await scheduler.shutdown();
+  expect(store.verdicts).toEqual([10, 20, 40, 30]);
+  expect(seen.size).toBeGreaterThan(2);
+  expect(await scheduler.getRuns({ verdict: 'succeeded', limit: 200 })).toHaveLength(100);
 });

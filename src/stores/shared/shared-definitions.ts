@@ -17,18 +17,29 @@ const LONGEST_TEXT = 4_000;
  */
 export class SharedDefinitions {
   readonly #byText = new Map<string, ReadDefinition>();
+  readonly #byRevision = new Map<number, ReadDefinition>();
 
   get(text: string): ReadDefinition | undefined {
     return text.length > LONGEST_TEXT ? undefined : this.#byText.get(text);
   }
 
-  /** Remembers what a text was read as, if others may have it. */
-  add(text: string, read: ReadDefinition): void {
+  /** The definition that was written at a revision, where one revision stands for one text: it need not be read then. */
+  at(revision: number): ReadDefinition | undefined {
+    return this.#byRevision.get(revision);
+  }
+
+  /** Remembers what a text was read as, if others may have it, and the revision at which it was written. */
+  add(text: string, read: ReadDefinition, revision?: number): void {
     if (text.length > LONGEST_TEXT || !hasImmutableValues(read.definition) || read.definition.trigger.unreadable !== undefined) return;
     Object.freeze(read.definition.tags);
-    if (this.#byText.size >= MOST_TEXTS) this.#byText.clear();
-    this.#byText.set(text, read);
+    remember(this.#byText, text, read);
+    if (revision !== undefined) remember(this.#byRevision, revision, read);
   }
+}
+
+function remember<K>(map: Map<K, ReadDefinition>, key: K, read: ReadDefinition): void {
+  if (map.size >= MOST_TEXTS) map.clear();
+  map.set(key, read);
 }
 
 /** Whether nobody can change its arguments and metadata. */

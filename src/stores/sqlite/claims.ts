@@ -3,14 +3,15 @@ import type { ClaimRequest, ClaimScope, StoredJob } from '../../ports/job-store.
 import type { EpochMs } from '../../ports/trigger.js';
 import { UNDO, type Connection } from './connection.js';
 import type { SQLiteStatement } from './driver.js';
-import type { JobTable } from './job-table.js';
+import { FOUND, WHOLE, type FoundRow, type JobTable } from './job-table.js';
 import type { Lanes } from './lanes.js';
 
 /** Claims for which a process reckons with others once it has met one. */
 const WARY_CLAIMS = 200;
 
 type LaneRow = [id: number, executor: string, task: string, taskVersion: number, priority: number, first: number | null];
-type DueRow = [seq: number, id: string, revision: number, wakeAt: number];
+/** A row of what is due has a time. */
+type DueRow = FoundRow & { readonly 3: number };
 
 interface Hidden {
   readonly revision: number;
@@ -45,6 +46,7 @@ export class Claims {
   readonly #holder = randomUUID();
   readonly #laneRows: SQLiteStatement;
   readonly #due: SQLiteStatement;
+  readonly #dueWhole: SQLiteStatement;
   readonly #first: SQLiteStatement;
   readonly #others: SQLiteStatement;
   readonly #write: SQLiteStatement;
@@ -53,6 +55,8 @@ export class Claims {
   readonly #hidden = new Map<number, Hidden>();
   #wary = 0;
   #hasWritten = false;
+  /** Most of what was claimed last was not known to this process: it is cheaper to read states along with it. */
+  #isStrange = true;
 
   constructor(connection: Connection, jobs: JobTable, lanes: Lanes) {
     this.#connection = connection;
@@ -62,13 +66,14 @@ export class Claims {
          (SELECT wake_at FROM {jobs} INDEXED BY {jobs_due} WHERE lane = {lanes}.id AND wake_at IS NOT NULL ORDER BY wake_at LIMIT 1)
        FROM {lanes}`,
     );
-    this.#due = connection.prepareRows(
-      `SELECT seq, id, revision, wake_at FROM {jobs} INDEXED BY {jobs_due}
-       WHERE lane = ? AND wake_at IS NOT NULL AND wake_at <= ? ORDER BY wake_at LIMIT ? OFFSET ?`,
-    );
+    const due = (columns: string): SQLiteStatement =>
+      connection.prepareRows(
+        `SELECT ${columns} FROM {jobs} INDEXED BY {jobs_due} WHERE lane = ? AND wake_at IS NOT NULL AND wake_at <= ? ORDER BY wake_at LIMIT ? OFFSET ?`,
+      );
+    this.#due = due(FOUND);
+    this.#dueWhole = due(WHOLE);
     this.#first = connection.prepareRows(
-      `SELECT seq, id, revision, wake_at FROM {jobs} INDEXED BY {jobs_due}
-       WHERE lane = ? AND wake_at IS NOT NULL ORDER BY wake_at LIMIT ? OFFSET ?`,
+      `SELECT ${FOUND} FROM {jobs} INDEXED BY {jobs_due} WHERE lane = ? AND wake_at IS NOT NULL ORDER BY wake_at LIMIT ? OFFSET ?`,
     );
     this.#others = connection.prepareRows('SELECT jobs FROM {claims} WHERE holder <> ?');
     this.#write = connection.prepare(
@@ -125,6 +130,7 @@ export class Claims {
     if (lanes.length === 0) return [];
     const free = new Map(request.executors);
     const claimed: StoredJob[] = [];
+    let strange = 0;
     const until = request.now + request.reserveMs;
     const priorities = [...new Set(lanes.map((row) => row[4]))].sort((a, b) => b - a);
     for (const priority of priorities) {
@@ -135,14 +141,16 @@ export class Claims {
         const row = head?.rows[head.next];
         if (head === undefined || row === undefined) break;
         head.next += 1;
-        const [seq, id, revision] = row;
-        const stored = this.#jobs.at(seq, id, revision);
+        const known = this.#jobs.known(row);
+        if (known === undefined) strange += 1;
+        const stored = known ?? this.#jobs.read(row);
         if (stored === undefined) continue;
-        this.#hidden.set(seq, { revision, until });
+        this.#hidden.set(row[0], { revision: row[2], until });
         free.set(head.executor, (free.get(head.executor) ?? 0) - 1);
         claimed.push(stored);
       }
     }
+    if (claimed.length > 0) this.#isStrange = strange * 2 > claimed.length;
     return claimed;
   }
 
@@ -162,7 +170,7 @@ export class Claims {
   }
 
   #readOn(head: LaneHead, now: EpochMs, others: ReadonlyMap<number, Hidden>): void {
-    const rows = this.#due.all(head.lane, now, head.chunk, head.offset) as DueRow[];
+    const rows = (this.#isStrange ? this.#dueWhole : this.#due).all(head.lane, now, head.chunk, head.offset) as DueRow[];
     head.offset += rows.length;
     head.isAtEnd = rows.length < head.chunk;
     head.rows = this.#hidden.size + others.size === 0 ? rows : rows.filter((row) => hiddenBy(this.#hidden, others, row) === undefined);

@@ -18,6 +18,14 @@ const WAKE = 1;
 const STATUS = 2;
 const RUNNING = 4;
 
+/**
+ * What a state comes to while a run goes on, but for the name of the node. States are written with as many blanks as it takes
+ * to come to this: a row that keeps its length is overwritten where it is, and one that grows makes SQLite divide its page.
+ */
+const STATE_ROOM = 208;
+/** Longer ones, with arguments of runs that somebody asked for, would keep for good what they needed once. */
+const LONGEST_ROOM = 512;
+
 /** A change ready to be written, before the database is locked for it. */
 interface Draft {
   readonly change: JobChange;
@@ -29,19 +37,36 @@ interface Draft {
   readonly definition: string | null;
 }
 
-type Row = [
+/** A row that was found, with what else there is of it where it is likely to be needed. */
+export type FoundRow = [
+  seq: number,
   id: string,
   revision: number,
-  definition: number,
-  lines: number,
   wakeAt: number | null,
-  status: string,
-  running: number,
-  state: string,
-  body?: string | null,
+  definition?: number,
+  lines?: number,
+  status?: string,
+  running?: number,
+  state?: string,
 ];
 
+type Row = Required<FoundRow>;
+type WholeRow = [...Row, body: string | null];
+
+export const FOUND = 'seq, id, revision, wake_at';
+export const WHOLE = `${FOUND}, definition, lines, status, running, state`;
+
 type Place = [seq: number, tags: number];
+
+/** A record as text, and `v` of its definition. */
+interface EncodedRow {
+  readonly version: unknown;
+  readonly definition: string;
+  readonly state: string;
+}
+
+/** `known`: what is in the row is what its entry will say. `lost`: somebody else was first. */
+type Outcome = 'known' | 'written' | 'lost';
 
 /** The records, and the revisions that decide who may write them. */
 export class JobTable {
@@ -70,14 +95,18 @@ export class JobTable {
   /** Told when somebody else was first. */
   onLost: () => void = () => undefined;
 
-  constructor(connection: Connection, codec: JobCodec, lanes: Lanes, ledger: SQLiteLedger) {
+  /** Length to which a state is filled up. */
+  readonly #room: number;
+
+  constructor(connection: Connection, codec: JobCodec, lanes: Lanes, ledger: SQLiteLedger, node: string) {
+    this.#room = Math.min(LONGEST_ROOM, STATE_ROOM + node.length);
     this.#connection = connection;
     this.#codec = codec;
     this.#lanes = lanes;
     this.#ledger = ledger;
     ledger.onShort = (jobId, lines) => {
       const entry = this.#cache.get(jobId);
-      if (entry !== undefined) this.#cache.set(jobId, { ...entry, lines });
+      if (entry !== undefined) entry.lines = lines;
     };
     this.#insertJob = connection.prepare(
       `INSERT INTO {jobs} (id, revision, lane, wake_at, status, running, definition, tags, lines, state)
@@ -88,10 +117,8 @@ export class JobTable {
     this.#deleteTag = connection.prepare('DELETE FROM {tags} WHERE tag = ? AND id = ?');
     this.#whereIs = connection.prepareRows('SELECT seq, revision FROM {jobs} WHERE id = ?');
     this.#atRevision = connection.prepareRows('SELECT seq, tags FROM {jobs} WHERE id = ? AND revision = ?');
-    this.#readRow = connection.prepareRows('SELECT id, revision, definition, lines, wake_at, status, running, state FROM {jobs} WHERE seq = ?');
-    this.#readWhole = connection.prepareRows(
-      'SELECT id, revision, definition, lines, wake_at, status, running, state, (SELECT body FROM {definitions} WHERE job = seq) FROM {jobs} WHERE seq = ?',
-    );
+    this.#readRow = connection.prepareRows(`SELECT ${WHOLE} FROM {jobs} WHERE seq = ?`);
+    this.#readWhole = connection.prepareRows(`SELECT ${WHOLE}, (SELECT body FROM {definitions} WHERE job = seq) FROM {jobs} WHERE seq = ?`);
     this.#readDefinition = connection.prepareRows('SELECT body FROM {definitions} WHERE job = ?');
     this.#updates = Array.from({ length: WAKE + STATUS + RUNNING + 1 }, (_, mask) =>
       connection.prepare(
@@ -114,38 +141,40 @@ export class JobTable {
     const encoded = records.map((record) => {
       requireWellFormed(record);
       const definition = this.#codec.encodeDefinition(record);
-      return { version: definition['v'], definition: JSON.stringify(definition), state: writeState(record.id, this.#codec.encodeState(record)) };
+      return { version: definition['v'], definition: JSON.stringify(definition), state: this.#stateText(record, this.#room) };
     });
     const answers = this.#connection.write(() => {
       const first = this.#lanes.takeRevisions(records.length);
+      let definitionRevision = first;
       return records.map((record, index): Entry | undefined => {
-        const { definition, state } = encoded[index]!;
-        return this.#insertOne(record, first + index, definition, state);
+        const { definition } = encoded[index]!;
+        // Those of one text have one revision, so that it is read once for all of them.
+        if (definition !== encoded[index - 1]?.definition) definitionRevision = first + index;
+        return this.#insertOne(record, first + index, definitionRevision, encoded[index]!);
       });
     });
     this.#lanes.committed();
-    answers.forEach((entry, index) => {
+    for (const entry of answers) {
       // Many a job is long in coming, so that they take only the room that nobody else needs.
-      if (entry === undefined || !this.#cache.hasRoom || !isImmutable(entry.stored.record)) return;
-      this.#cache.set(entry.stored.record.id, { ...entry, version: encoded[index]?.version });
-    });
+      if (entry !== undefined && this.#cache.hasRoom && isImmutable(entry.stored.record)) this.#cache.set(entry.stored.record.id, entry);
+    }
     return answers.map((entry) => entry?.stored);
   }
 
-  /** Answers what there is to know of the row; the version of the definition is known to the caller. */
-  #insertOne(record: JobRecord, revision: number, body: string, state: string): Entry | undefined {
+  /** Answers what there is to know of the row. */
+  #insertOne(record: JobRecord, revision: number, definitionRevision: number, { version, definition: body, state }: EncodedRow): Entry | undefined {
     const { id, definition } = record;
     const lane = this.#lanes.of(definition);
     const tags = tagsOf(definition);
     const { status, runs } = record.state;
     const wakes = wakeOf(record);
     const running = runningCount(runs);
-    const added = this.#insertJob.run(id, revision, lane, wakes, status, running, revision, tags.length, state);
+    const added = this.#insertJob.run(id, revision, lane, wakes, status, running, definitionRevision, tags.length, state);
     if (added.changes === 0) return undefined;
     const seq = Number(added.lastInsertRowid);
     this.#insertDefinition.run(seq, definition.owner, definition.trigger.kind, definition.name, body);
     for (const tag of tags) this.#insertTag.run(tag, id);
-    return { seq, revision, definitionRevision: revision, version: undefined, lines: 0, wakeAt: wakes, status, running, stored: { record, revision } };
+    return { seq, revision, definitionRevision, version, lines: 0, wakeAt: wakes, status, running, room: state.length, stored: { record, revision } };
   }
 
   get(id: string): StoredJob | undefined {
@@ -158,36 +187,58 @@ export class JobTable {
   /** The record in a row of which id and revision are known. To be called in a transaction. */
   at(seq: number, id: string, revision: number): StoredJob | undefined {
     const cached = this.#cache.get(id);
-    return cached?.revision === revision ? cached.stored : this.#load(seq, cached);
+    if (cached?.revision === revision) return cached.stored;
+    // The definition with it where it is sure to be needed.
+    const row = (cached === undefined ? this.#readWhole : this.#readRow).get(seq) as WholeRow | Row | undefined;
+    return row && this.#read(row as Row, cached, row[9]);
   }
 
-  #load(seq: number, cached: Entry | undefined): StoredJob | undefined {
-    // The definition with it where it is sure to be needed.
-    const row = (cached === undefined ? this.#readWhole : this.#readRow).get(seq) as Row | undefined;
-    if (row === undefined) return undefined;
-    const [id, revision, definitionRevision, lines, wakesAt, status, running, state, body] = row;
+  /** The record in a row, if this process has it as it is. */
+  known([, id, revision]: FoundRow): StoredJob | undefined {
+    const cached = this.#cache.get(id);
+    return cached?.revision === revision ? cached.stored : undefined;
+  }
+
+  /** The record in a row that is not known. To be called in the transaction in which it was found. */
+  read(row: FoundRow): StoredJob | undefined {
+    const cached = this.#cache.get(row[1]);
+    if (row[8] !== undefined) return this.#read(row as Row, cached);
+    const whole = this.#readRow.get(row[0]) as Row | undefined;
+    return whole && this.#read(whole, cached);
+  }
+
+  #read(row: Row, cached: Entry | undefined, body?: string | null): StoredJob {
+    const [seq, id, revision, wakesAt, definitionRevision, lines, status, running, state] = row;
     const known = cached?.definitionRevision === definitionRevision ? cached : undefined;
-    const decoded = this.#decode(seq, id, state, known, body);
+    const decoded = this.#decode(seq, id, state, known, definitionRevision, body);
     const stored = { record: decoded.record, revision };
     if (decoded.isWhole) {
       const { version } = decoded;
-      this.#cache.set(id, { seq, revision, definitionRevision, version, lines, wakeAt: wakesAt, status, running, stored });
+      this.#cache.set(id, { seq, revision, definitionRevision, version, lines, wakeAt: wakesAt, status, running, room: state.length, stored });
     }
     return stored;
   }
 
-  #decode(seq: number, id: string, stateText: string, known: Entry | undefined, body?: string | null): { record: JobRecord; version: unknown; isWhole: boolean } {
+  #decode(seq: number, id: string, stateText: string, known: Entry | undefined, revision: number, body?: string | null): { record: JobRecord; version: unknown; isWhole: boolean } {
     const state = readState(id, stateText);
     if (known !== undefined) {
       const { definition } = known.stored.record;
       const record = this.#codec.decode({ id, definition: { v: known.version }, state }, definition);
       if (record.definition === definition) return { record, version: known.version, isWhole: true };
     }
+    const written = this.#definitions.at(revision);
+    if (written !== undefined) {
+      const record = this.#codec.decode({ id, definition: { v: written.version }, state }, written.definition);
+      if (record.definition === written.definition) return { record, version: written.version, isWhole: true };
+    }
     const text = body ?? this.#bodyOf(seq);
     const shared = this.#definitions.get(text);
     if (shared !== undefined) {
       const record = this.#codec.decode({ id, definition: { v: shared.version }, state }, shared.definition);
-      if (record.definition === shared.definition) return { record, version: shared.version, isWhole: true };
+      if (record.definition === shared.definition) {
+        this.#definitions.add(text, shared, revision);
+        return { record, version: shared.version, isWhole: true };
+      }
     }
     const definition = parseObject(text);
     const version = definition['v'];
@@ -195,7 +246,7 @@ export class JobTable {
     // What could not be read is written back as it was found: the codec knows such a record by its definition, which
     // must then not be combined with another state.
     const isWhole = !this.#codec.isUnreadable(record.definition);
-    if (isWhole) this.#definitions.add(text, { definition: record.definition, version });
+    if (isWhole) this.#definitions.add(text, { definition: record.definition, version }, revision);
     return { record, version, isWhole };
   }
 
@@ -212,9 +263,10 @@ export class JobTable {
   }
 
   #commitDrafts(changes: readonly JobChange[], drafts: readonly Draft[]): (Revision | undefined)[] {
-    const written: (Entry | undefined)[] = [];
+    /** Whether what is known of a row is what was written. */
+    const isKnown: boolean[] = [];
     let won = 0;
-    const answers = changes.map((): Revision | undefined => undefined);
+    const answers = changes.map((): number | undefined => undefined);
     this.#connection.write(() => {
       const first = this.#lanes.takeRevisions(changes.length);
       drafts.forEach((draft, index) => {
@@ -224,7 +276,7 @@ export class JobTable {
         if (outcome === 'lost') return;
         for (const line of draft.change.ledger) this.#ledger.append(line);
         answers[index] = revision;
-        written[index] = outcome;
+        isKnown[index] = outcome === 'known';
         won += 1;
       });
       // To lose everything, as happens when several processes claim the same, shall cost no write.
@@ -232,13 +284,14 @@ export class JobTable {
     });
     this.#lanes.committed();
     if (won < changes.length) this.onLost();
-    drafts.forEach(({ change, entry }, index) => {
-      const now = written[index];
+    drafts.forEach((draft, index) => {
+      const { change, entry } = draft;
       if (entry !== undefined) this.onWritten(entry.seq);
-      if (answers[index] === undefined) return;
-      if (now === undefined) this.#cache.delete(change.id);
-      else this.#cache.set(change.id, now);
-      if (change.ledger.length > 0) this.#ledger.grown(change.id, now?.lines ?? Number.POSITIVE_INFINITY);
+      const revision = answers[index];
+      if (revision === undefined) return;
+      if (entry !== undefined && change.next !== null && isKnown[index] === true) keepUp(entry, draft, change.next, revision);
+      else this.#cache.delete(change.id);
+      if (change.ledger.length > 0) this.#ledger.grown(change.id, isKnown[index] === true && entry !== undefined ? entry.lines : Number.POSITIVE_INFINITY);
     });
     return answers;
   }
@@ -252,15 +305,19 @@ export class JobTable {
     return {
       change,
       entry,
-      state: writeState(id, this.#codec.encodeState(next)),
+      state: this.#stateText(next, entry?.room ?? this.#room),
       wakeAt: wakeOf(next),
       running: next.state.runs.length === 0 ? 0 : runningCount(next.state.runs),
       definition: isSame ? null : JSON.stringify(this.#codec.encodeDefinition(next)),
     };
   }
 
-  /** Answers the entry for the cache, if it is to be cached. */
-  #replace(draft: Draft, next: JobRecord, revision: number, lines: number): Entry | undefined | 'lost' {
+  /** The state, filled up to `room`. JSON takes the blanks for what they are. */
+  #stateText(record: JobRecord, room: number): string {
+    return writeState(record.id, this.#codec.encodeState(record)).padEnd(room > LONGEST_ROOM ? this.#room : room);
+  }
+
+  #replace(draft: Draft, next: JobRecord, revision: number, lines: number): Outcome {
     const { entry, state, definition } = draft;
     if (entry === undefined || definition !== null) return this.#replaceWhole(draft, next, revision, lines, definition ?? '');
     const { status } = next.state;
@@ -278,21 +335,10 @@ export class JobTable {
     }
     if (changes === 0) return 'lost';
     // The arguments of a run that somebody asked for by name are that caller's objects.
-    if (next.state.runs.length > 0 && next.state.runs.some(({ args }) => args !== null)) return undefined;
-    return {
-      seq: entry.seq,
-      revision,
-      definitionRevision: entry.definitionRevision,
-      version: entry.version,
-      lines: entry.lines + lines,
-      wakeAt: draft.wakeAt,
-      status,
-      running: draft.running,
-      stored: { record: next, revision },
-    };
+    return next.state.runs.length > 0 && next.state.runs.some(({ args }) => args !== null) ? 'written' : 'known';
   }
 
-  #replaceWhole(draft: Draft, next: JobRecord, revision: number, lines: number, body: string): undefined | 'lost' {
+  #replaceWhole(draft: Draft, next: JobRecord, revision: number, lines: number, body: string): Outcome {
     const { id, expected } = draft.change;
     const place = this.#atRevision.get(id, expected) as Place | undefined;
     if (place === undefined) return 'lost';
@@ -301,7 +347,7 @@ export class JobTable {
     if (JSON.stringify(stored) === body) {
       // Also what cannot be read, and is to keep its place: it may be read by another release, or be mended.
       this.#updates[WAKE | STATUS | RUNNING]!.run(revision, lines, draft.state, draft.wakeAt, next.state.status, draft.running, seq, expected);
-      return undefined;
+      return 'written';
     }
     const before = tagsIn(stored);
     const { definition } = next;
@@ -311,22 +357,33 @@ export class JobTable {
     this.#updateDefinition.run(definition.owner, definition.trigger.kind, definition.name, body, seq);
     for (const tag of before) if (!after.includes(tag)) this.#deleteTag.run(tag, id);
     for (const tag of after) if (!before.includes(tag)) this.#insertTag.run(tag, id);
-    return undefined;
+    return 'written';
   }
 
-  #delete({ change: { id, expected } }: Draft): undefined | 'lost' {
+  #delete({ change: { id, expected } }: Draft): Outcome {
     const place = this.#atRevision.get(id, expected) as Place | undefined;
     if (place === undefined) return 'lost';
     const [seq, tagCount] = place;
     if (tagCount > 0) for (const tag of tagsIn(parseObject(this.#bodyOf(seq)))) this.#deleteTag.run(tag, id);
     this.#deleteJob.run(seq, expected);
     this.#deleteDefinition.run(seq);
-    return undefined;
+    return 'written';
   }
 
   #bodyOf(seq: number): string {
     return (this.#readDefinition.get(seq) as [string] | undefined)?.[0] ?? '';
   }
+}
+
+/** What was written is what is known. */
+function keepUp(entry: Entry, { change, state, wakeAt, running }: Draft, next: JobRecord, revision: number): void {
+  entry.revision = revision;
+  entry.lines += change.ledger.length;
+  entry.wakeAt = wakeAt;
+  entry.status = next.state.status;
+  entry.running = running;
+  entry.room = state.length;
+  entry.stored = { record: next, revision };
 }
 
 /** Whether nobody can change what the record holds: arguments and metadata are otherwise the caller's own objects. */

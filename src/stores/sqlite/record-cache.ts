@@ -1,19 +1,24 @@
 import type { StoredJob } from '../../ports/job-store.js';
 
-/** A record as it is stored at its revision, with what else its row has: which may be of a process that read it otherwise. */
+/**
+ * A record as it is stored at its revision, with what else its row has: which may be of a process that read it otherwise.
+ * Changed in place when the record is: of what is written most often there is no second one to make.
+ */
 export interface Entry {
   readonly seq: number;
-  readonly revision: number;
-  /** Revision at which the definition was written. */
+  revision: number;
+  /** Revision at which the definition was written: of jobs that were added together and have the same one, the first's. */
   readonly definitionRevision: number;
   /** `v` of the definition as it is stored. */
   readonly version: unknown;
   /** Ledger entries since they were last pruned, as far as this process knows. */
-  readonly lines: number;
-  readonly wakeAt: number | null;
-  readonly status: string;
-  readonly running: number;
-  readonly stored: StoredJob;
+  lines: number;
+  wakeAt: number | null;
+  status: string;
+  running: number;
+  /** Length of the state as text. */
+  room: number;
+  stored: StoredJob;
 }
 
 /**

@@ -51,8 +51,11 @@ interface Parts {
 
 /** Pages of the database kept in memory by a connection of our own, in KiB. */
 const CACHE_KIB = 16_000;
-/** Pages of the write-ahead log (of 4 KiB) from which on it is copied into the database, and both are synced to the disk. */
-const LOG_PAGES = 4_000;
+/**
+ * Pages of the write-ahead log (of 4 KiB) from which on it is copied into the database, and both are synced to the disk:
+ * a few milliseconds, within a commit. More of them at a time are cheaper, but hold up the event loop for longer.
+ */
+const LOG_PAGES = 1_000;
 /** Attempts to switch the log on while other processes do the same. */
 const LOG_ATTEMPTS = 50;
 
@@ -130,7 +133,7 @@ export class SQLiteJobStore extends LockingStore implements JobStore {
     }
   }
 
-  #assemble(database: SQLiteDatabase, { codec, clock, logger }: StoreContext): Parts {
+  #assemble(database: SQLiteDatabase, { codec, clock, logger, node }: StoreContext): Parts {
     if (!database.open) throw new SQLiteStoreError('closed', 'The database given to SQLiteJobStore is closed. Hand over an open one.');
     if (database.readonly) throw new SQLiteStoreError('read-only', 'The database given to SQLiteJobStore was opened with { readonly: true }. Open it for writing.');
     if (database.inTransaction) throw new SQLiteStoreError('in-transaction', 'The database given to SQLiteJobStore is in a transaction. End it first.');
@@ -149,7 +152,7 @@ export class SQLiteJobStore extends LockingStore implements JobStore {
     const lanes = new Lanes(connection);
     connection.onUndone = () => { lanes.undone(); };
     const ledger = new SQLiteLedger(connection, perJob);
-    const jobs = new JobTable(connection, codec, lanes, ledger);
+    const jobs = new JobTable(connection, codec, lanes, ledger, node);
     return {
       connection,
       clock,

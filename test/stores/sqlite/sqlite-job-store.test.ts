@@ -257,6 +257,59 @@ describe('what a store remembers', () => {
     expect(() => store.insert([jobRecord('half \ud800')])).toThrow(expect.objectContaining({ code: 'JOB_UNSTORABLE' }));
   });
 
+  it('a row keeps its length while a run starts and ends, and grows when it has to', async () => {
+    const database = new Database(':memory:');
+    const store = await openStore(database);
+    const length = (): unknown => database.prepare('SELECT length(state) FROM punctual_jobs').pluck().get();
+    let { record, revision } = store.insert([jobRecord('job')])[0]!;
+    const write = (state: Partial<JobRecord['state']>): void => {
+      record = withState(record, state);
+      [revision = 0] = store.commit([{ id: 'job', expected: revision, next: record, ledger: [] }]) as [Revision];
+      expect(store.get('job')!.record.state).toEqual(record.state);
+    };
+    const before = length();
+    write({ runs: [runningRun('job', T0 + 30_000)] });
+    expect(length()).toBe(before);
+    write({ runs: [], nextFireTime: T0 + 60_000, nextDueAt: T0 + 60_000, lastFireTime: T0, runCount: 1 });
+    expect(length()).toBe(before);
+    const reason = 'x'.repeat(400);
+    write({ status: 'paused', reason });
+    const long = length();
+    expect(long).toBeGreaterThan(400);
+    write({ status: 'active', reason: null });
+    expect(length()).toBe(long);
+    // What was needed once is not kept for ever.
+    write({ reason: 'x'.repeat(40_000) });
+    write({ reason: null });
+    expect(length()).toBe(before);
+    const elsewhere = await openStore(database);
+    expect(elsewhere.get('job')!.record.state).toEqual(record.state);
+  });
+
+  it('of jobs that were added together, one that is changed leaves the others as they are', async () => {
+    const [a, b, path] = await twoStores();
+    const ids = ['a', 'b', 'c', 'd', 'e'];
+    a.insert(ids.map((id) => jobRecord(id, T0, { definition: { args: [id === 'c' ? 2 : 1] } })));
+    const changed = b.get('b')!;
+    b.commit([{ id: 'b', expected: changed.revision, next: { ...changed.record, definition: { ...changed.record.definition, args: [3] } }, ledger: [] }]);
+    const c = await openStore(path);
+    expect(c.claimDue(claim(T0)).map(({ record }) => record.definition.args[0])).toEqual([1, 3, 2, 1, 1]);
+    for (const store of [a, b, c, await openStore(path)]) {
+      expect(ids.map((id) => store.get(id)!.record.definition.args[0])).toEqual([1, 3, 2, 1, 1]);
+    }
+  });
+
+  it('what was claimed first and is known later is read either way', async () => {
+    const [a, b] = await twoStores();
+    a.insert(Array.from({ length: 40 }, (_, i) => jobRecord(`job${10 + i}`, T0, { definition: { args: [i] } })));
+    for (let turn = 0; turn < 3; turn++) {
+      const due = b.claimDue({ ...claim(T0 + turn), limit: 40 });
+      expect(due.map(({ record }) => record.definition.args[0])).toEqual(Array.from({ length: 40 }, (_, i) => i));
+      b.commit(due.map(({ record, revision }) => ({ id: record.id, expected: revision, next: dueAt(record, T0 + turn + 1), ledger: [] })));
+    }
+    expect(idsIn(a.claimDue({ ...claim(T0 + 3), limit: 40 }))).toHaveLength(40);
+  });
+
   it('texts of any length and kind', async () => {
     const store = await openStore(':memory:');
     const texts = ['x'.repeat(100_000), 'nul\0byte', '😀'.repeat(2_000), `'; DROP TABLE punctual_jobs; --`, '{jobs}', ' ', 'ÀÉ', 'İK'];
