@@ -10,15 +10,19 @@ interface Fake {
   readonly events: WorkerEvents;
   posted: number;
   isStuck: boolean;
+  /** It is gone, and nobody knows yet: what it is given, it never gets. */
+  isDead: boolean;
 }
 
 class FakeWorkers extends WorkerExecutor {
   readonly all: Fake[];
+  readonly made: { areDead: boolean };
 
   constructor() {
+    const made = { areDead: false };
     const all: Fake[] = [];
     const start = (events: WorkerEvents): Worker => {
-      const fake: Fake = { events, posted: 0, isStuck: false };
+      const fake: Fake = { events, posted: 0, isStuck: false, isDead: made.areDead };
       all.push(fake);
       let isGone = false;
       const exit = (): void => {
@@ -30,6 +34,8 @@ class FakeWorkers extends WorkerExecutor {
         post: (message) => {
           if (message.type !== 'run') return;
           fake.posted += 1;
+          if (fake.isDead) return;
+          events.message({ punctual: 1, type: 'begun' });
           queueMicrotask(() => { events.message({ punctual: 1, type: 'done', value: all.indexOf(fake) }); });
         },
         keepAlive: () => undefined,
@@ -40,6 +46,7 @@ class FakeWorkers extends WorkerExecutor {
     const kind: WorkerKind = { name: 'fake', start, clone: () => undefined };
     super(kind, poolLimits({ maxWorkers: 2 }));
     this.all = all;
+    this.made = made;
   }
 }
 
@@ -82,4 +89,34 @@ it('shuts down although a worker does not end, and says so', async () => {
   await clock.advance(10_000);
   expect(isDown).toBe(true);
   expect(errors).toEqual(['some fake does not end; it is left behind']);
+});
+
+it('gives a run to another worker when the one that waited for it turns out to have ended', async () => {
+  const { clock, scheduler, workers } = world();
+  await scheduler.start();
+  const first = await scheduler.enqueue('work');
+  await clock.settle();
+  expect(await first.result()).toBe(0);
+  workers.all[0]!.isDead = true;
+  const second = await scheduler.enqueue('work');
+  await clock.settle();
+  expect(workers.all.map(({ posted }) => posted)).toEqual([2]);
+  workers.all[0]!.events.exited({ reason: 'signal', exitCode: null, signal: 'SIGKILL' });
+  await clock.settle();
+  expect(await second.result()).toBe(1);
+  expect(workers.free).toBe(2);
+  expect((await scheduler.getRuns()).map(({ verdict, attempt }) => [verdict, attempt])).toEqual([['succeeded', 1], ['succeeded', 1]]);
+  await scheduler.shutdown();
+});
+
+it('fails a run whose worker was made for it and ended before it began: the next would as well', async () => {
+  const { clock, scheduler, workers } = world();
+  await scheduler.start();
+  workers.made.areDead = true;
+  const run = await scheduler.enqueue('work');
+  await clock.settle();
+  workers.all[0]!.events.exited({ reason: 'exit', exitCode: 9, signal: null });
+  await expect(run.result()).rejects.toMatchObject({ code: 'WORKER_CRASHED', exitCode: 9 });
+  expect(workers.all).toHaveLength(1);
+  await scheduler.shutdown();
 });

@@ -123,6 +123,29 @@ describe.each([
     expect(isPunctualError(await w.failureOf(bystander), 'JOB_TIMEOUT')).toBe(true);
   });
 
+  it.runIf(kind === 'child process')('gives a run to another process when the one that waited for it was killed from outside', async () => {
+    const w = open();
+    const { pid } = await idsOf(w);
+    process.kill(pid, 'SIGKILL');
+    const next = await idsOf(w);
+    expect(next.pid).not.toBe(pid);
+    expect(w.world.recorder.of('jobError')).toEqual([]);
+  });
+
+  it('says why a run ended that had been called off when its executor was taken out', async () => {
+    const w = open({ killAfter: 5 * MINUTE });
+    const { clock, scheduler } = w.world;
+    scheduler.addExecutor('other', new Workers({ killAfter: 5 * MINUTE }));
+    const handle = await w.run('deaf', [], { executor: 'other' });
+    await w.started(1);
+    await scheduler.cancelRun(handle.runId, { reason: 'no longer wanted' });
+    await clock.settle();
+    await scheduler.removeExecutor('other');
+    await w.eventuallyVerdicts(handle.jobId, ['cancelled(no longer wanted)']);
+    const [run] = await scheduler.getRuns({ jobId: handle.jobId });
+    expect(run?.error?.message).toMatch(/told to stop and still went on when its executor was closed/);
+  });
+
   it('tries a run again whose worker ended', async () => {
     const w = open();
     const handle = await w.run('exit', [1], { retry: { maxAttempts: 2, delay: SECOND } });

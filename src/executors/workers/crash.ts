@@ -13,6 +13,12 @@ export function killError(kind: string, graceMs: number, reason: unknown): Worke
   return new WorkerCrashedError('terminated', message, null, null, { cause: reason });
 }
 
+/** The error of a run that had been told to stop when its executor was closed. */
+export function closeError(kind: string, reason: unknown): WorkerCrashedError {
+  const message = `The task had been told to stop and still went on when its executor was closed, so its ${kind} was ended.`;
+  return new WorkerCrashedError('terminated', message, null, null, { cause: reason });
+}
+
 function story(reason: WorkerExit['reason'], exitCode: number | null, signal: string | null, cause: unknown): string {
   const thrown = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
   switch (reason) {

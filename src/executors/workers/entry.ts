@@ -60,6 +60,7 @@ function receive(message: unknown): void {
   if (!isTagged(message)) return;
   const told = message as ToWorker;
   if (told.type === 'run') {
+    post({ type: 'begun' });
     void execute(told);
     return;
   }

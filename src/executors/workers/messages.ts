@@ -21,6 +21,8 @@ export type ToWorker = Tagged &
 
 export type FromWorker = Tagged &
   (
+    /** It has the run. One that ended before that has done nothing of it. */
+    | { readonly type: 'begun' }
     | { readonly type: 'done'; readonly value: unknown }
     | { readonly type: 'failed'; readonly error: PlainValue }
     | { readonly type: 'log'; readonly level: LogLevel; readonly message: string; readonly fields: PlainValue | undefined }

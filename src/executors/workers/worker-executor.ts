@@ -1,10 +1,11 @@
 import { isPunctualError } from '../../errors/base.js';
 import { NotCloneableError, UnsuitableTaskError } from '../../errors/executor-errors.js';
 import { InvalidStateError } from '../../errors/scheduler-errors.js';
+import type { TaskModule } from '../../model/job.js';
 import type { Clock, TimerHandle } from '../../ports/clock.js';
 import type { Executor, ExecutorContext, RunRequest } from '../../ports/executor.js';
 import type { LogFields, Logger } from '../../ports/logger.js';
-import { crashError, killError } from './crash.js';
+import { closeError, crashError, killError } from './crash.js';
 import type { FromWorker, RunFacts } from './messages.js';
 import type { PoolLimits } from './options.js';
 import { fromPlain, toPlain } from './plain-value.js';
@@ -21,6 +22,11 @@ interface Work {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
   readonly onAbort: () => void;
+  member: Member;
+  /** Its worker was made for it. */
+  isFirst: boolean;
+  /** Its worker has said that it has it. */
+  hasBegun: boolean;
   /** Ends the worker of a task that was told to stop. */
   timer: TimerHandle | undefined;
   /** Why its worker was ended. */
@@ -86,32 +92,56 @@ export abstract class WorkerExecutor implements Executor {
   }
 
   execute(run: RunRequest): Promise<unknown> {
-    const { module, signal, args } = run;
+    const { module, signal } = run;
     if (this.#context === undefined) throw notOpened();
     if (module === null) throw new UnsuitableTaskError(run.task, this.constructor.name);
-    const member = this.#idle.pop() ?? this.#hire();
-    member.timer?.cancel();
-    try {
-      member.worker.post({ punctual: 1, type: 'run', module, args, facts: factsOf(run) });
-    } catch (error) {
-      this.#release(member);
-      throw this.#uncloneable(run, error);
-    }
-    member.worker.keepAlive(true);
-    member.runs += 1;
+    const { member, isFirst } = this.#give(run, module);
     this.#busy += 1;
     return new Promise((resolve, reject) => {
-      const onAbort = (): void => { this.#abort(member, work); };
-      const work: Work = { run, resolve, reject, onAbort, timer: undefined, killed: undefined };
+      const onAbort = (): void => { this.#abort(work.member, work); };
+      const work: Work = { run, resolve, reject, onAbort, member, isFirst, hasBegun: false, timer: undefined, killed: undefined };
       member.work = work;
       if (signal.aborted) onAbort();
       else signal.addEventListener('abort', onAbort, { once: true });
     });
   }
 
+  #give(run: RunRequest, module: TaskModule): { readonly member: Member; readonly isFirst: boolean } {
+    const waiting = this.#idle.pop();
+    const member = waiting ?? this.#hire();
+    member.timer?.cancel();
+    try {
+      member.worker.post({ punctual: 1, type: 'run', module, args: run.args, facts: factsOf(run) });
+    } catch (error) {
+      this.#release(member);
+      throw this.#uncloneable(run, error);
+    }
+    member.worker.keepAlive(true);
+    member.runs += 1;
+    return { member, isFirst: waiting === undefined };
+  }
+
+  /** Its worker, which had nothing to do before, ended before it had the run: it goes to another. Answers whether it does. */
+  #passOn(work: Work): boolean {
+    const { run } = work;
+    if (work.isFirst || work.hasBegun || run.signal.aborted || run.module === null) return false;
+    try {
+      Object.assign(work, this.#give(run, run.module));
+    } catch (error) {
+      this.#logger.error(`a run could not be given to another ${this.#kind.name}`, { error, jobId: run.jobId, runId: run.runId });
+      return false;
+    }
+    work.member.work = work;
+    return true;
+  }
+
   /** Waits for runs that nobody told to stop, ends the others, and ends the workers. */
   async close(): Promise<void> {
-    for (const { work, worker } of this.#members) if (work?.run.signal.aborted === true) worker.terminate();
+    for (const { work, worker } of this.#members) {
+      if (work?.run.signal.aborted !== true) continue;
+      work.killed ??= closeError(this.#kind.name, work.run.signal.reason);
+      worker.terminate();
+    }
     if (this.#busy > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
     const members = [...this.#members];
     for (const member of this.#idle.splice(0)) this.#dismiss(member);
@@ -170,6 +200,9 @@ export abstract class WorkerExecutor implements Executor {
         // It lives for a moment yet: no other run may find it.
         this.#unlist(member);
         return;
+      case 'begun':
+        if (work !== undefined) work.hasBegun = true;
+        return;
       case 'done':
       case 'failed':
         if (work === undefined) return;
@@ -186,7 +219,9 @@ export abstract class WorkerExecutor implements Executor {
     member.timer?.cancel();
     this.#unlist(member);
     const error = crashError(this.#kind.name, crash === undefined ? exit : { ...exit, reason: 'uncaughtException', cause: crash });
-    if (work !== undefined) {
+    if (work !== undefined && this.#passOn(work)) {
+      this.#logger.warn(`a ${this.#kind.name} ended before it began its run, which another has now`, { error, jobId: work.run.jobId, runId: work.run.runId });
+    } else if (work !== undefined) {
       this.#settle(member);
       work.reject(work.killed ?? error);
     } else if (!member.leaving || crash !== undefined) {
