@@ -26,7 +26,7 @@ export const mutants: readonly Mutant[] = [
     name: 'the store’s time is counted on the wall clock',
     edits: [
       { file: 'scheduler/store-clock.ts', from: 'Math.floor(this.#clock.monotonic() + this.#offset)', to: 'Math.floor(this.#clock.now() + this.#offset)' },
-      { file: 'scheduler/store-clock.ts', from: 'this.#offset = theirs - (before + after) / 2;', to: 'this.#offset = theirs - this.#clock.now();' },
+      { file: 'scheduler/store-clock.ts', from: 'this.#offset = theirs - after;', to: 'this.#offset = theirs - this.#clock.now();' },
     ],
   },
 

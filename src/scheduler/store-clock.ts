@@ -16,14 +16,18 @@ const DRIFT = 1 / 2_000;
  * The time by which a store's jobs are due and its leases end: the store's own clock where it has one, else this
  * machine's. The store is asked now and then, and in between its time is counted on the monotonic clock, so that
  * setting the wall clock of a node changes nothing. An answer that took long says little; as in NTP, the quickest counts.
+ *
+ * It was read somewhere between the question and the answer. This clock takes it as of the answer, so that it is behind the
+ * store's by the way back, and nothing is due before its time.
  */
 export class StoreClock {
   readonly #access: StoreAccess;
   readonly #clock: Clock;
   readonly #leaseMs: number;
   readonly #maxAgeMs: number;
-  /** Store time minus monotonic time; undefined until the store was asked. */
+  /** Store time minus monotonic time, at least; undefined until the store was asked. */
   #offset: number | undefined;
+  /** Half of what it may be more. */
   #errorMs = Number.POSITIVE_INFINITY;
   #readAt = 0;
   #isStale = true;
@@ -50,7 +54,7 @@ export class StoreClock {
     if (this.#offset === undefined || this.#errorMs === Number.POSITIVE_INFINITY) return undefined;
     const now = this.#clock.monotonic();
     return {
-      byMs: Math.round(now + this.#offset - this.#clock.now()),
+      byMs: Math.round(now + this.#offset + this.#errorMs - this.#clock.now()),
       errorMs: Math.ceil(this.#errorMs + (now - this.#readAt) * DRIFT),
     };
   }
@@ -73,7 +77,7 @@ export class StoreClock {
       const errorMs = (after - before) / 2;
       const age = after - this.#readAt;
       if (errorMs <= this.#errorMs + age * DRIFT) {
-        this.#offset = theirs - (before + after) / 2;
+        this.#offset = theirs - after;
         this.#errorMs = errorMs;
         this.#readAt = after;
       }

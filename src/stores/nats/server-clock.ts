@@ -10,7 +10,8 @@ const FRESH_MS = 60_000;
  * The clock of the server that leads the bucket of leases. It stamps what it stores: a message is written and read back,
  * so that its time lies between the two ends of the round trip, whoever wrote the one that is read. In between, the
  * monotonic clock of this process goes on from there, so that asking costs nothing and no jump of a wall clock is seen.
- * Off by half a round trip at most, plus the drift since; it never goes back.
+ * Behind by a round trip at most, so that nothing is due too early, plus the drift since. If the server's clock is set, so is
+ * this one, with the next comparison.
  */
 export class ServerClock {
   readonly #link: Link;
@@ -19,7 +20,6 @@ export class ServerClock {
   /** The server's time when the monotonic clock was at 0. */
   #offset = Number.NaN;
   #measuredAt = Number.NEGATIVE_INFINITY;
-  #last = 0;
   #measuring: Promise<void> | undefined;
 
   constructor(link: Link, clock: Clock, names: Names) {
@@ -32,13 +32,13 @@ export class ServerClock {
 
   /** As last measured. */
   estimate(): EpochMs {
-    return Math.max(this.#last, Math.floor(this.#offset + this.#clock.monotonic()));
+    return Math.floor(this.#offset + this.#clock.monotonic());
   }
 
   /** @throws NatsStoreError when the server has to be asked and does not answer. */
   now(): EpochMs | Promise<EpochMs> {
-    if (this.#clock.monotonic() - this.#measuredAt <= FRESH_MS) return this.#tell();
-    return this.measure().then(() => this.#tell());
+    if (this.#clock.monotonic() - this.#measuredAt <= FRESH_MS) return this.estimate();
+    return this.measure().then(() => this.estimate());
   }
 
   async measure(): Promise<void> {
@@ -56,12 +56,7 @@ export class ServerClock {
     if (Number.isNaN(time)) return;
     // As long as it is possible, what was thought before goes on: a slow round trip is a worse measurement than an earlier one.
     const [least, most] = [time - after, time - before + 1];
-    if (!(this.#offset >= least && this.#offset <= most)) this.#offset = (least + most) / 2;
+    if (!(this.#offset >= least && this.#offset <= most)) this.#offset = least;
     this.#measuredAt = after;
-  }
-
-  #tell(): EpochMs {
-    this.#last = this.estimate();
-    return this.#last;
   }
 }
