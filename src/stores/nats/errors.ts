@@ -1,5 +1,6 @@
 import { PunctualError } from '../../errors/base.js';
 import { JobUnstorableError } from '../../errors/job-errors.js';
+import { strangeness } from '../shared/strangers.js';
 
 /** Why a NATS store cannot be used. */
 export type NatsProblem =
@@ -86,6 +87,14 @@ export function translate(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
+/** The error of connecting: what is late there says nothing of load. */
+export function translateConnecting(error: unknown): Error {
+  if (error instanceof Error && error.name === 'TimeoutError') {
+    return new NatsStoreError('unreachable', `There was no connection to NATS in time. Check \`servers\`, port and firewall, that NATS is what listens there, and \`tls\`. (${error.message})`, { cause: error });
+  }
+  return translate(error);
+}
+
 function fromDriver(error: Error, whole: unknown): NatsStoreError | JobUnstorableError | undefined {
   const { code, message } = fieldsOf(error);
   const unusable = (reason: NatsProblem, text: string): NatsStoreError => new NatsStoreError(reason, `${text} (${message})`, { cause: whole });
@@ -106,6 +115,9 @@ function fromDriver(error: Error, whole: unknown): NatsStoreError | JobUnstorabl
       return unusable('timeout', 'NATS did not answer in time. Look for load and slow disks there (nats server report jetstream), or raise `timeout`.');
     default:
   }
+  const strange = strangeness(error);
+  if (strange === 'tls') return unusable('unreachable', 'The connection to NATS cannot be encrypted as both sides want it. Check `tls`, the certificates, and that NATS is what answers there.');
+  if (strange === 'protocol') return unusable('unreachable', 'What answers there is not NATS. Check `servers` and the port.');
   if (/max_payload/i.test(message)) return new JobUnstorableError('A record is too large for NATS (max_payload). Keep large data elsewhere, and pass its key.', { cause: whole });
   if (/authorization violation|authentication/i.test(message)) {
     return unusable('bad-login', 'NATS refuses the login. Check user and password, token or credentials, and the authorization of the server.');

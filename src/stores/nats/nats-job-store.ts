@@ -19,7 +19,7 @@ import type {
 } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
 import { loadDriver, type NatsConnectionLike } from './driver.js';
-import { NatsStoreError, translate } from './errors.js';
+import { NatsStoreError, translate, translateConnecting } from './errors.js';
 import { inTime } from '../shared/in-time.js';
 import { Link } from './link.js';
 import { Node } from './node.js';
@@ -105,7 +105,7 @@ export class NatsJobStore extends LockingStore implements JobStore {
     let end = async (): Promise<void> => undefined;
     if ('connection' in source) ({ connection } = source);
     else {
-      const own = await driver.connect(source.config);
+      const own = await driver.connect(source.config).catch((error: unknown) => { throw translateConnecting(error); });
       connection = own;
       end = async () => inTime(context.clock, MOST_END_MS, own.close());
     }

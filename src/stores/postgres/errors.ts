@@ -1,5 +1,6 @@
 import { PunctualError } from '../../errors/base.js';
 import { JobUnstorableError } from '../../errors/job-errors.js';
+import { strangeness } from '../shared/strangers.js';
 
 /** Why a PostgreSQL store cannot be used. */
 export type PostgresProblem =
@@ -68,13 +69,22 @@ export function translate(error: unknown, schema: string): Error {
   if (error instanceof PunctualError) return error;
   const { code, message } = fieldsOf(error);
   const unusable = (reason: PostgresProblem, text: string): PostgresStoreError => new PostgresStoreError(reason, `${text} (${message})`, { cause: error });
+  // What the server says with a code of its own (SQLSTATE), it says as PostgreSQL.
+  const strange = /^[0-9A-Z]{5}$/.test(code) ? undefined : strangeness(error);
+  if (strange === 'tls') {
+    return unusable('unreachable', 'The connection to PostgreSQL cannot be encrypted as both sides want it. Check `ssl` (or `sslmode` in the connection string) and the certificates, and that PostgreSQL is what answers there.');
+  }
+  if (strange === 'protocol') return unusable('unreachable', 'What answers there is not PostgreSQL. Check host and port.');
   if (message.includes('Query read timeout') || code === '57014' || code === '55P03') {
     return unusable('timeout', 'PostgreSQL did not answer in time. Look for locks and load there (pg_stat_activity), or raise `timeout`.');
   }
   if (message.includes('after calling end on the pool') || message.includes('Client was closed')) {
     return unusable('closed', 'The pool of PostgresJobStore is closed. Close it only after the scheduler was shut down.');
   }
-  if (UNREACHABLE.has(code) || code.startsWith('08') || /Connection terminated|timeout e(xpired|xceeded)|connection error/i.test(message)) {
+  if (/due to connection timeout|timeout exceeded when trying to connect|^timeout expired/i.test(message)) {
+    return unusable('unreachable', 'There was no connection to PostgreSQL in time. Check host, port and firewall, that PostgreSQL is what listens there, and `ssl`; if all connections are busy (`max`, or the `max` of your pool), raise that.');
+  }
+  if (UNREACHABLE.has(code) || code.startsWith('08') || /Connection terminated|connection error/i.test(message)) {
     return unusable('unreachable', 'PostgreSQL cannot be reached. Check that the server runs, and host, port and firewall.');
   }
   if (code.startsWith('28') || /^SASL|password must be a string|requires? .*password/i.test(message)) {

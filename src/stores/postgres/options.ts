@@ -1,6 +1,7 @@
 import { InvalidOptionError } from '../../errors/errors.js';
 import { refuseUnknownKeys } from '../../errors/options.js';
 import { toMs, type DurationInput } from '../../time/duration.js';
+import { hidePassword } from '../shared/strangers.js';
 import type { PostgresPool } from './driver.js';
 
 const MS_PER_DAY = 86_400_000;
@@ -84,9 +85,13 @@ function sourceOf(options: PostgresJobStoreOptions, timeoutMs: number): Settings
     if (!isPool(pool)) throw new InvalidOptionError('pool', pool, 'a Pool of pg');
     return { pool };
   }
-  if (connectionString !== undefined && (typeof connectionString !== 'string' || connectionString.trim() === '')) {
-    throw new InvalidOptionError('connectionString', connectionString, 'such as postgres://user:password@host:5432/database');
+  if (connectionString !== undefined && !isAddress(connectionString)) {
+    throw new InvalidOptionError('connectionString', hidePassword(connectionString), 'such as postgres://user:password@host:5432/database, with what is no letter or digit of a password percent-encoded');
   }
+  for (const [option, value] of Object.entries({ host, database, user, applicationName })) {
+    if (value !== undefined && typeof value !== 'string') throw new InvalidOptionError(option, value, 'a text');
+  }
+  if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65_536)) throw new InvalidOptionError('port', port, 'a whole number from 1 to 65535');
   if (!Number.isSafeInteger(max) || max < 1) throw new InvalidOptionError('max', max, 'a whole number of 1 or more');
   const given = Object.entries({ connectionString, host, port, database, user, password, ssl }).filter(([, value]) => value !== undefined);
   return {
@@ -100,6 +105,13 @@ function sourceOf(options: PostgresJobStoreOptions, timeoutMs: number): Settings
       allowExitOnIdle: true,
     },
   };
+}
+
+/** As pg reads it: a URL, or the folder of a socket. What is neither it takes for the name of a database on a host called "base". */
+function isAddress(value: unknown): boolean {
+  if (typeof value !== 'string') return false;
+  if (value.startsWith('/')) return true;
+  return /^(postgres|postgresql|pg|socket):/i.test(value) && (URL.canParse(value) || URL.canParse(encodeURI(value)));
 }
 
 function isPool(value: unknown): value is PostgresPool {

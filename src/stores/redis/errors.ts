@@ -1,4 +1,5 @@
 import { PunctualError } from '../../errors/base.js';
+import { strangeness } from '../shared/strangers.js';
 
 /** Why a Redis store cannot be used. */
 export type RedisProblem =
@@ -94,6 +95,11 @@ export function translate(error: unknown): Error {
   if (error instanceof PunctualError) return error;
   const { code, message, name } = fieldsOf(error);
   const unusable = (reason: RedisProblem, text: string): RedisStoreError => new RedisStoreError(reason, `${text} (${message})`, { cause: error });
+  const strange = strangeness(error);
+  if (strange === 'tls') {
+    return unusable('unreachable', 'The connection to Redis cannot be encrypted as both sides want it. Check `tls` (or rediss:// in the `url`), the certificates, and that Redis is what answers there.');
+  }
+  if (strange === 'protocol') return unusable('unreachable', 'What answers there is not Redis. Check host and port.');
   // Of an error inside a script, Redis before version 7 puts its own words in front.
   const words = message.match(/\b[A-Z]{3,}\b/g) ?? [];
   for (const word of words) {

@@ -57,7 +57,7 @@ export class Link {
 
   /** A connection of its own, for notices. `onLost` is called once, when it ends. */
   async separate(onLost: (error: Error) => void): Promise<RedisConnection> {
-    return this.inTime(this.#connect(onLost, this.timeoutMs), (late) => { late.destroy(); });
+    return this.inTime(this.#connect(onLost, this.timeoutMs), (late) => { late.destroy(); }, unconnected);
   }
 
   close(): void {
@@ -106,12 +106,12 @@ export class Link {
   }
 
   /** The answer, or an error once the time is up; `onLate` is given an answer that comes after that. */
-  async inTime<T>(work: Promise<T>, onLate?: (late: T) => void): Promise<T> {
+  async inTime<T>(work: Promise<T>, onLate?: (late: T) => void, late: () => RedisStoreError = unanswered): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       let isOver = false;
       const timer = this.#clock.setTimer(this.timeoutMs, () => {
         isOver = true;
-        reject(new RedisStoreError('timeout', 'Redis did not answer in time. Look for load and long scripts there (SLOWLOG GET, LATENCY DOCTOR), or raise `timeout`.'));
+        reject(late());
       });
       work.then(
         (answer) => {
@@ -126,6 +126,15 @@ export class Link {
       );
     });
   }
+}
+
+function unanswered(): RedisStoreError {
+  return new RedisStoreError('timeout', 'Redis did not answer in time. Look for load and long scripts there (SLOWLOG GET, LATENCY DOCTOR), or raise `timeout`.');
+}
+
+/** A server that wants TLS waits in silence for one who does not begin with it. */
+function unconnected(): RedisStoreError {
+  return new RedisStoreError('unreachable', 'There was no connection to Redis in time. Check host, port and firewall, that Redis is what listens there, and whether it wants TLS (`tls`, or rediss:// in the `url`).');
 }
 
 function closed(cause?: unknown): RedisStoreError {

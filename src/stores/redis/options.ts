@@ -1,6 +1,7 @@
 import { InvalidOptionError } from '../../errors/errors.js';
 import { refuseUnknownKeys } from '../../errors/options.js';
 import { toMs, type DurationInput } from '../../time/duration.js';
+import { hidePassword } from '../shared/strangers.js';
 import { kindOf, type RedisClient } from './driver.js';
 
 const MS_PER_DAY = 86_400_000;
@@ -117,8 +118,4 @@ function sourceOf(options: RedisJobStoreOptions): Settings['source'] {
 
 function requireText(option: string, shown: unknown, value: unknown = shown): void {
   if (value !== undefined && typeof value !== 'string') throw new InvalidOptionError(option, shown, 'a text');
-}
-
-function hidePassword(url: unknown): unknown {
-  return typeof url === 'string' ? url.replace(/:[^:@/]*@/, ':…@') : url;
 }
