@@ -35,6 +35,7 @@ export class EventHub {
   /** Whether anybody would see an event of this type. Building one costs more than asking. */
   has(type: SchedulerEventType): boolean {
     if (this.#emitter.listenerCount(type) > 0) return true;
+    if (this.#streams.size === 0) return false;
     for (const stream of this.#streams) if (stream.wants(type)) return true;
     return false;
   }
@@ -46,6 +47,7 @@ export class EventHub {
 
   emit(event: SchedulerEvent): void {
     this.#emitter.emit(event.type, event);
+    if (this.#streams.size === 0) return;
     for (const stream of this.#streams) stream.push(event);
   }
 

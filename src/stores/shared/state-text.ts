@@ -22,7 +22,7 @@ type StateList = [
 ];
 const STATE_FIELDS = 12;
 
-/** A run that goes on, as a list: 0 stands for the id that a run for its fire time has. One of another shape keeps its names. */
+/** A run that goes on, as a list: 0 stands for the id that a run for its fire time has (see also `writeState`). One of another shape keeps its names. */
 type RunList = [
   id: unknown,
   scheduledFor: unknown,
@@ -45,20 +45,35 @@ const LAST_RUN = COUNTS.indexOf('lastRunId');
 
 /**
  * A state as text, without the names of its fields: it is written twice a run, and how long it is decides how many pages
- * of the database a batch changes. A state of another shape, which only a record that cannot be read has, keeps its names.
+ * of the database a batch changes. 0 stands for what is the same as another field: the due time of a fire time without
+ * jitter, the fire time of the run for the last one, the token of the last start. A state of another shape, which only a
+ * record that cannot be read has, keeps its names.
  */
 export function writeState(jobId: string, json: JsonObject): string {
   const { v, status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats } = json;
   const isWhole =
     v !== undefined && status !== undefined && reason !== undefined && nextFireTime !== undefined && nextDueAt !== undefined &&
     lastFireTime !== undefined && runCount !== undefined && fence !== undefined && generation !== undefined && firstFireTime !== undefined;
-  if (!isWhole || Object.keys(json).length !== STATE_FIELDS || !isList(runs) || !runs.every(isObject) || !isObject(stats)) return JSON.stringify(json);
-  const counts = statsText(jobId, lastFireTime, stats);
+  if (!isWhole || fieldsOf(json) !== STATE_FIELDS || !isList(runs) || !runs.every(isObject) || !isObject(stats)) return JSON.stringify(json);
+  if (nextDueAt === 0 && nextFireTime !== 0) return JSON.stringify(json);
+  const last = toText(lastFireTime);
+  const counts = stats === NO_STATS ? '0' : statsText(jobId, last, stats);
   if (counts === undefined) return JSON.stringify(json);
+  const going = runs.length === 0 ? '0' : runsText(jobId, runs, lastFireTime, last, fence);
+  const next = toText(nextFireTime);
+  const due = nextDueAt === nextFireTime && nextDueAt !== null ? '0' : toText(nextDueAt);
   return (
-    `[${toText(v)},${toText(status)},${toText(reason)},${toText(nextFireTime)},${toText(nextDueAt)},${toText(lastFireTime)},` +
-    `${toText(runCount)},${toText(fence)},${toText(generation)},${toText(firstFireTime)},${runsText(jobId, runs)},${counts}]`
+    `[${toText(v)},${toText(status)},${toText(reason)},${next},${due},${last},${toText(runCount)},${toText(fence)},` +
+    `${toText(generation)},${toText(firstFireTime)},${going},${counts}]`
   );
+}
+
+/** Without a list of them, since this is the hot path. */
+function fieldsOf(json: object): number {
+  let count = 0;
+  // One that is inherited makes the state keep its names, which is right as well.
+  for (const _field in json) count += 1;
+  return count;
 }
 
 function isList(value: unknown): value is readonly unknown[] {
@@ -69,40 +84,47 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function runsText(jobId: string, runs: readonly Partial<RunningRun>[]): string {
-  if (runs.length === 0) return '0';
+function runsText(jobId: string, runs: readonly Partial<RunningRun>[], lastFire: unknown, last: string, fence: unknown): string {
   let text = '';
-  for (const run of runs) text += `${text === '' ? '[' : ','}${runText(jobId, run)}`;
+  for (const run of runs) text += `${text === '' ? '[' : ','}${runText(jobId, run, lastFire, last, fence)}`;
   return `${text}]`;
 }
 
-function runText(jobId: string, run: Partial<RunningRun>): string {
+/** @param last - `lastFire` as text. */
+function runText(jobId: string, run: Partial<RunningRun>, lastFire: unknown, last: string, fence: unknown): string {
   const { state, id, scheduledFor, attempt, manual, catchUp, crashes, args, owner, process, token, leaseUntil, startedAt, abort } = run;
   const isPlain =
     state === 'running' && typeof id === 'string' && scheduledFor !== undefined && attempt !== undefined && typeof manual === 'boolean' &&
     typeof catchUp === 'boolean' && crashes !== undefined && args === null && owner !== undefined && token !== undefined &&
     leaseUntil !== undefined && startedAt !== undefined && abort !== undefined;
-  if (!isPlain || Object.keys(run).length !== (process === undefined ? RUN_FIELDS : RUN_FIELDS + 1)) return JSON.stringify(run);
-  const flags = (manual ? MANUAL : 0) + (catchUp ? CATCH_UP : 0);
+  if (!isPlain || fieldsOf(run) !== (process === undefined ? RUN_FIELDS : RUN_FIELDS + 1)) return JSON.stringify(run);
+  if ((scheduledFor === 0 && lastFire !== 0) || (token === 0 && fence !== 0)) return JSON.stringify(run);
+  const flags = manual ? (catchUp ? MANUAL + CATCH_UP : MANUAL) : catchUp ? CATCH_UP : 0;
+  const isOfLastFire = scheduledFor === lastFire;
+  const fire = isOfLastFire ? last : toText(scheduledFor);
   return (
-    `[${id === runIdOf(jobId, scheduledFor) ? '0' : toText(id)},${toText(scheduledFor)},${toText(attempt)},${flags},${toText(crashes)},` +
-    `${toText(owner)},${toText(token)},${toText(leaseUntil)},${toText(startedAt)},${toText(abort)}${process === undefined ? '' : `,${toText(process)}`}]`
+    `[${isRunIdOf(id, jobId, fire) ? '0' : toText(id)},${isOfLastFire ? '0' : fire},${toText(attempt)},${flags},${toText(crashes)},` +
+    `${nameText(owner)},${token === fence ? '0' : toText(token)},${toText(leaseUntil)},${toText(startedAt)},${toText(abort)}${process === undefined ? '' : `,${nameText(process)}`}]`
   );
 }
 
 /** `undefined` for what are no counts. */
-function statsText(jobId: string, lastFireTime: unknown, stats: Partial<JobStats>): string | undefined {
-  if (stats === NO_STATS) return '0';
-  const { lastRunId } = stats;
-  if ((lastRunId !== null && typeof lastRunId !== 'string') || Object.keys(stats).length !== COUNTS.length) return undefined;
-  let text = '';
-  for (const count of COUNTS) {
-    const value = stats[count];
-    if (value === undefined) return undefined;
-    const isOfLastFire = count === 'lastRunId' && value === runIdOf(jobId, lastFireTime);
-    text += `${text === '' ? '[' : ','}${isOfLastFire ? '0' : toText(value)}`;
-  }
-  return `${text}]`;
+function statsText(jobId: string, last: string, stats: Partial<JobStats>): string | undefined {
+  const { succeeded, failed, cancelled, abandoned, missed, coalesced, skipped, timedRuns, totalDurationMs, lastRunId, lastVerdict, lastFinishedAt, lastDurationMs } = stats;
+  const isWhole =
+    succeeded !== undefined && failed !== undefined && cancelled !== undefined && abandoned !== undefined && missed !== undefined &&
+    coalesced !== undefined && skipped !== undefined && timedRuns !== undefined && totalDurationMs !== undefined &&
+    (lastRunId === null || typeof lastRunId === 'string') && lastVerdict !== undefined && lastFinishedAt !== undefined && lastDurationMs !== undefined;
+  if (!isWhole || fieldsOf(stats) !== COUNTS.length) return undefined;
+  const run = lastRunId !== null && isRunIdOf(lastRunId, jobId, last) ? '0' : toText(lastRunId);
+  const troubles =
+    failed === 0 && cancelled === 0 && abandoned === 0 && missed === 0 && coalesced === 0 && skipped === 0
+      ? '0,0,0,0,0,0'
+      : `${toText(failed)},${toText(cancelled)},${toText(abandoned)},${toText(missed)},${toText(coalesced)},${toText(skipped)}`;
+  return (
+    `[${toText(succeeded)},${troubles},${toText(timedRuns)},${toText(totalDurationMs)},${run},${toText(lastVerdict)},` +
+    `${toText(lastFinishedAt)},${toText(lastDurationMs)}]`
+  );
 }
 
 /** The id of the run for a fire time, as the planner makes it. */
@@ -110,11 +132,28 @@ function runIdOf(jobId: string, fire: unknown): string {
   return `${jobId}@${String(fire)}`;
 }
 
+/** The same as a comparison with `runIdOf`, without making one. @param fire - as text. */
+function isRunIdOf(id: string, jobId: string, fire: string): boolean {
+  return id.length === jobId.length + 1 + fire.length && id.endsWith(fire) && id[jobId.length] === '@' && id.startsWith(jobId);
+}
+
 /** Of numbers and null the same as JSON's, in a fraction of the time. */
 function toText(value: unknown): string {
   if (value === null) return 'null';
   if (typeof value === 'number' && Number.isFinite(value)) return String(value);
   return value === 'active' ? '"active"' : value === 'succeeded' ? '"succeeded"' : JSON.stringify(value);
+}
+
+let latestName: unknown;
+let latestText = '';
+
+/** A process writes its own name again and again. */
+function nameText(name: unknown): string {
+  if (name !== latestName) {
+    latestText = toText(name);
+    latestName = name;
+  }
+  return latestText;
 }
 
 export function readState(jobId: string, text: string): JsonObject {
@@ -126,22 +165,25 @@ export function readState(jobId: string, text: string): JsonObject {
     status,
     reason,
     nextFireTime,
-    nextDueAt,
+    nextDueAt: nextDueAt === 0 ? nextFireTime : nextDueAt,
     lastFireTime,
     runCount,
     fence,
     generation,
     firstFireTime,
-    runs: runs === 0 ? [] : readRuns(jobId, runs),
+    runs: runs === 0 ? [] : readRuns(jobId, runs, lastFireTime, fence),
     stats: stats === 0 ? NO_STATS : countsOf(jobId, lastFireTime, stats),
   };
 }
 
-function readRuns(jobId: string, runs: unknown): unknown {
-  return Array.isArray(runs) ? (runs as readonly unknown[]).map((run) => (Array.isArray(run) ? readRun(jobId, run as unknown as RunList) : run)) : runs;
+function readRuns(jobId: string, runs: unknown, lastFire: unknown, fence: unknown): unknown {
+  if (!isList(runs)) return runs;
+  return runs.map((run) => (isList(run) ? readRun(jobId, run as unknown as RunList, lastFire, fence) : run));
 }
 
-function readRun(jobId: string, [id, scheduledFor, attempt, flags, crashes, owner, token, leaseUntil, startedAt, abort, process]: RunList): unknown {
+function readRun(jobId: string, list: RunList, lastFire: unknown, fence: unknown): unknown {
+  const [id, fire, attempt, flags, crashes, owner, token, leaseUntil, startedAt, abort, process] = list;
+  const scheduledFor = fire === 0 ? lastFire : fire;
   const run = {
     state: 'running',
     id: id === 0 ? runIdOf(jobId, scheduledFor) : id,
@@ -152,7 +194,7 @@ function readRun(jobId: string, [id, scheduledFor, attempt, flags, crashes, owne
     crashes,
     args: null,
     owner,
-    token,
+    token: token === 0 ? fence : token,
     leaseUntil,
     startedAt,
     abort,

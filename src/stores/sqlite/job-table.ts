@@ -22,9 +22,12 @@ const RUNNING = 4;
  * What a state comes to while a run goes on, but for the name of the node. States are written with as many blanks as it takes
  * to come to this: a row that keeps its length is overwritten where it is, and one that grows makes SQLite divide its page.
  */
-const STATE_ROOM = 208;
+const STATE_ROOM = 205;
 /** Longer ones, with arguments of runs that somebody asked for, would keep for good what they needed once. */
 const LONGEST_ROOM = 512;
+/** What a state grows by: counts have more digits from time to time. */
+const STEP = 16;
+const BLANKS = Array.from({ length: LONGEST_ROOM + 1 }, (_, length) => ' '.repeat(length));
 
 /** A change ready to be written, before the database is locked for it. */
 interface Draft {
@@ -314,7 +317,11 @@ export class JobTable {
 
   /** The state, filled up to `room`. JSON takes the blanks for what they are. */
   #stateText(record: JobRecord, room: number): string {
-    return writeState(record.id, this.#codec.encodeState(record)).padEnd(room > LONGEST_ROOM ? this.#room : room);
+    const text = writeState(record.id, this.#codec.encodeState(record));
+    const { length } = text;
+    const enough = room > LONGEST_ROOM ? this.#room : room;
+    const filled = length <= enough ? enough : Math.ceil(length / STEP) * STEP;
+    return length === filled || filled > LONGEST_ROOM ? text : text + BLANKS[filled - length]!;
   }
 
   #replace(draft: Draft, next: JobRecord, revision: number, lines: number): Outcome {
