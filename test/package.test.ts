@@ -177,6 +177,26 @@ describe('the packed package', () => {
   });
 });
 
+describe('the pages in the package', () => {
+  it('link to nothing that is not in it', async () => {
+    // As the repository has them: all but what is built.
+    const { stdout } = await run('npm', ['pack', '--dry-run', '--ignore-scripts', '--json'], { cwd: root });
+    const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }];
+    const paths = files.map(({ path }) => path);
+    const pages = paths.filter((path) => path.endsWith('.md'));
+    expect(pages).toEqual(expect.arrayContaining(['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'docs/guarantees.md']));
+    const dead: string[] = [];
+    for (const page of pages) {
+      for (const [, link = ''] of (await readFile(join(root, page), 'utf8')).matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^[a-z]+:|^#/i.test(link)) continue;
+        const target = posix.normalize(posix.join(posix.dirname(page), link.replace(/#.*/, '')));
+        if (!paths.some((path) => path === target || path.startsWith(`${target}/`))) dead.push(`${page} -> ${link}`);
+      }
+    }
+    expect(dead).toEqual([]);
+  });
+});
+
 describe('the drivers', () => {
   it('are optional peers, never dependencies', () => {
     expect(required.filter((name) => drivers.includes(name))).toEqual([]);
