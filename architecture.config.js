@@ -117,11 +117,12 @@ export const folders = {
     bans: ['ambientTime'],
   },
   executors: {
-    imports: ['ports', ...common],
+    // Workers of a broker have no scheduler that would give them a clock and a serializer.
+    imports: ['ports', 'serializers', 'clocks', ...common],
     types: ['model'],
     node: true,
-    shared: ['shared'],
-    drivers: { broker: ['amqplib'] },
+    shared: ['shared', 'remote'],
+    drivers: { amqp: ['amqplib'], nats: ['@nats-io/transport-node'], bullmq: ['bullmq'] },
     bans: ['ambientTime'],
   },
   serializers: { imports: ['ports', 'model', ...common], packages: ['devalue'], bans: ['ambientTime', 'chance', 'effects'] },

@@ -16,6 +16,7 @@ const limits = {
   'punctual/redis': 23,
   'punctual/nats': 22,
   'punctual/workers': 8,
+  'punctual/amqp': 20,
 };
 
 const packages = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });

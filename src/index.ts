@@ -20,6 +20,8 @@ export type { CancelOptions } from './scheduler/run-face.js';
 export type { RunHandle } from './scheduler/run-handles.js';
 export type { JobList, JobSpec, Scheduler } from './scheduler/scheduler.js';
 export type { ArgsOf } from './scheduler/task-face.js';
+export { remoteTask } from './scheduler/remote-task.js';
+export type { RemoteTask } from './scheduler/remote-task.js';
 export type { TaskModuleInput } from './scheduler/task-module.js';
 export type { SyncOptions } from './scheduler/sync.js';
 export type { SyncChange, SyncCreation, SyncPlan } from './scheduler/sync-plan.js';

@@ -34,7 +34,7 @@ async function tinypool(runtime) {
 async function executor(kind) {
   const { SystemClock } = await loadPunctual();
   const workers = new (await loadWorkers())[kind]({ maxWorkers: 1 });
-  workers.open({ clock: new SystemClock(), logger: console });
+  workers.open({ clock: new SystemClock(), logger: console, roomMade: () => undefined });
   return oneByOne((i) => {
     const controller = new AbortController();
     const context = {
@@ -54,8 +54,9 @@ async function executor(kind) {
       metadata: {},
     };
     const { jobId, runId, task, signal } = context;
+    const policy = { timeoutMs: null, retry: null, onCrash: /** @type {const} */ ('retry'), maxCrashes: 3, priority: 0 };
     const found = { url: module.href, export: 'add' };
-    return workers.execute({ jobId, runId, task, fn: () => undefined, module: found, args: [i, 1], signal, context });
+    return workers.execute({ jobId, runId, task, fn: () => undefined, module: found, args: [i, 1], signal, context, policy });
   });
 }
 

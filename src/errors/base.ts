@@ -1,5 +1,6 @@
 /** Stable identifiers of every situation in which punctual refuses or fails. Compare these, not messages. */
 export type ErrorCode =
+  | 'BROKER_FAILED'
   | 'CONFLICTING_JOB_ID'
   | 'EVENT_OVERFLOW'
   | 'INVALID_ARGUMENTS'
@@ -63,6 +64,7 @@ export function isPunctualError(error: unknown, code?: ErrorCode): error is Punc
 }
 
 const CODES: Readonly<Record<ErrorCode, true>> = {
+  BROKER_FAILED: true,
   CONFLICTING_JOB_ID: true,
   EVENT_OVERFLOW: true,
   INVALID_ARGUMENTS: true,

@@ -1,4 +1,4 @@
-import type { TaskFunction, TaskModule } from '../model/job.js';
+import type { JobPolicy, TaskFunction, TaskModule } from '../model/job.js';
 import type { Clock } from './clock.js';
 import type { Logger } from './logger.js';
 
@@ -6,6 +6,8 @@ import type { Logger } from './logger.js';
 export interface ExecutorContext {
   readonly clock: Clock;
   readonly logger: Logger;
+  /** To be called when `free` has grown without a run's end, so that what waits for it is looked for at once. */
+  readonly roomMade: () => void;
 }
 
 /** Where runs execute: the event loop, worker threads, child processes, a broker. */
@@ -20,6 +22,12 @@ export interface Executor {
    * the name of an export. Jobs with any other are refused when they are added. Default `false`.
    */
   readonly needsModule?: boolean;
+
+  /**
+   * Whether it hands runs to workers that find the task by its name. Then it takes tasks given as `{ remote: true }` as well,
+   * which no other executor does, and no function without a name. Default `false`.
+   */
+  readonly isRemote?: boolean;
 
   /** Called before the first run, and again before the first after a `close`. */
   open?(context: ExecutorContext): void;
@@ -47,7 +55,12 @@ export interface RunRequest {
   readonly signal: AbortSignal;
   /** What `currentRun()` answers inside the task. */
   readonly context: RunContext;
+  /** What holds for the run, for an executor that leaves it to others to keep to it. */
+  readonly policy: RunPolicy;
 }
+
+/** What of a job's policy holds for each of its runs. */
+export type RunPolicy = Pick<JobPolicy, 'timeoutMs' | 'retry' | 'onCrash' | 'maxCrashes' | 'priority'>;
 
 /** What a task can know of the run it is executed for. See `currentRun()`. */
 export interface RunContext {

@@ -1,7 +1,7 @@
 import type { JobRecord, TaskFunction, TaskModule } from '../model/job.js';
 import type { RunningRun } from '../model/run.js';
 import type { TimerHandle } from '../ports/clock.js';
-import type { RunContext, RunRequest } from '../ports/executor.js';
+import type { RunContext, RunPolicy, RunRequest } from '../ports/executor.js';
 import type { Logger } from '../ports/logger.js';
 import type { HeldJob } from './held-job.js';
 import { childLogger } from './logging.js';
@@ -67,6 +67,9 @@ export class ActiveRun implements RunRequest, RunContext {
 
   get context(): RunContext {
     return this;
+  }
+  get policy(): RunPolicy {
+    return this.record.definition.policy;
   }
   get runId(): string {
     return this.run.id;

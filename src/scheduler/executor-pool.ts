@@ -2,6 +2,9 @@ import { UnsuitableTaskError } from '../errors/executor-errors.js';
 import { UnknownExecutorError } from '../errors/scheduler-errors.js';
 import type { Executor, ExecutorContext } from '../ports/executor.js';
 
+/** What is known of a task here: its function, its module, or only its name; or a function without a name. */
+export type TaskKind = 'function' | 'module' | 'remote' | 'bare';
+
 /** The executors of a scheduler by alias. */
 export class ExecutorPool {
   readonly #executors = new Map<string, Executor>();
@@ -31,13 +34,19 @@ export class ExecutorPool {
     return executor;
   }
 
-  /** Refuses a task that the executor could not run. @param module - `null` for a task that is a function. @throws UnknownExecutorError, UnsuitableTaskError */
-  requireFor(alias: string, task: string, module: object | null): void {
-    if (this.require(alias).needsModule === true && module === null) throw new UnsuitableTaskError(task, alias);
+  /** Refuses a task that the executor could not run. @throws UnknownExecutorError, UnsuitableTaskError */
+  requireFor(alias: string, task: string, kind: TaskKind): void {
+    const { needsModule = false, isRemote = false } = this.require(alias);
+    if (isRemote ? kind === 'bare' : kind === 'remote') throw new UnsuitableTaskError(task, alias, isRemote ? 'named' : 'here');
+    if (needsModule && kind !== 'module') throw new UnsuitableTaskError(task, alias, 'module');
   }
 
-  open(context: ExecutorContext): void {
-    for (const executor of this.#executors.values()) executor.open?.(context);
+  open(context: Omit<ExecutorContext, 'roomMade'>): void {
+    for (const executor of this.#executors.values()) this.openOne(executor, context);
+  }
+
+  openOne(executor: Executor, { clock, logger }: Omit<ExecutorContext, 'roomMade'>): void {
+    executor.open?.({ clock, logger, roomMade: () => { this.roomMade(); } });
   }
 
   /** How many more runs an executor takes; 0 for one that is not there (any more). */
@@ -57,7 +66,7 @@ export class ExecutorPool {
     this.#waiting.add(callback);
   }
 
-  /** A run has ended. */
+  /** A run has ended, or an executor takes more than before. */
   roomMade(): void {
     if (this.#waiting.size === 0) return;
     const waiting = [...this.#waiting];

@@ -1,10 +1,10 @@
 import { nodeDefinition } from '../core/each-node.js';
 import { InvalidOptionError } from '../errors/errors.js';
 import { JobUnstorableError } from '../errors/job-errors.js';
-import type { JobDefinition, JobPolicy, JobRecord, TaskFunction, TaskModule } from '../model/job.js';
+import type { JobDefinition, JobPolicy, JobRecord, TaskFunction } from '../model/job.js';
 import type { JobStore, MaybePromise } from '../ports/job-store.js';
 import type { EpochMs, Trigger } from '../ports/trigger.js';
-import type { ExecutorPool } from './executor-pool.js';
+import type { ExecutorPool, TaskKind } from './executor-pool.js';
 import type { TriggerInput } from './job.js';
 import type { JobChanges, JobOptions, JobPolicyOptions } from './job-options.js';
 import type { ResolvedOptions, Wiring } from './options.js';
@@ -25,7 +25,7 @@ interface Resolved {
   readonly name: string;
   /** A bare function. */
   readonly fn: TaskFunction | null;
-  readonly module: TaskModule | null;
+  readonly kind: TaskKind;
   readonly version: number;
   readonly policy: JobPolicy;
 }
@@ -60,11 +60,11 @@ export class JobFactory {
   create(task: TaskInput, trigger: TriggerInput, options: JobOptions & { readonly args?: readonly unknown[] | undefined }, { durable, shared }: StoreKind, now: EpochMs): NewJob {
     checkKeys(options, ADD_KEYS);
     const id = options.id === undefined ? this.#newId(durable) : nonEmpty(options.id, 'id');
-    const { name, fn, module, version, policy: taskPolicy } = this.#resolveTask(task, durable);
+    const { name, fn, kind, version, policy: taskPolicy } = this.#resolveTask(task, durable);
     const made = this.#trigger(trigger, now, id);
     if (durable) refuseRetryIf(id, name, options);
     const policy = this.#policyFor(taskPolicy, made, options);
-    this.#executors.requireFor(policy.executor, name, module);
+    this.#executors.requireFor(policy.executor, name, kind);
     return {
       id,
       definition: {
@@ -141,7 +141,7 @@ export class JobFactory {
   #checkExecutor(alias: string, definition: JobDefinition): void {
     const task = this.#tasks.of(definition);
     if (task === undefined && definition.fn === null) this.#executors.require(alias);
-    else this.#executors.requireFor(alias, definition.task, task?.module ?? null);
+    else this.#executors.requireFor(alias, definition.task, task?.kind ?? 'bare');
   }
 
   #newId(durable: boolean): string {
@@ -161,14 +161,14 @@ export class JobFactory {
             `addJob('${task.name === '' ? 'my-task' : task.name}', trigger, { id }).`,
         );
       }
-      return { name: task.name === '' ? 'anonymous' : task.name, fn: task, module: null, version: 1, policy: this.#policy };
+      return { name: task.name === '' ? 'anonymous' : task.name, fn: task, kind: 'bare', version: 1, policy: this.#policy };
     }
     const name = typeof task === 'string' ? task : (task as Partial<TaskRef> | null)?.name;
     if (typeof name !== 'string') {
       throw new InvalidOptionError('task', task, 'a function, the name of a task, or what defineTask() answered');
     }
-    const { module, version, policy } = this.#tasks.require(name);
-    return { name, fn: null, module, version, policy };
+    const { kind, version, policy } = this.#tasks.require(name);
+    return { name, fn: null, kind, version, policy };
   }
 
   #policyFor(base: JobPolicy, trigger: Trigger, options: JobOptions): JobPolicy {

@@ -327,7 +327,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   addExecutor(alias: string, executor: Executor): void {
     if (this.executors.has(nonEmpty(alias, 'alias'))) throw new InvalidOptionError('alias', alias, 'an alias no other executor has');
     checkExecutor(executor, 'executor');
-    if (this.lifecycle.state !== 'stopped') executor.open?.(this.options);
+    if (this.lifecycle.state !== 'stopped') this.executors.openOne(executor, this.options);
     this.executors.add(alias, executor);
     this.reporter.scheduler({ type: 'executorAdded', executor: alias });
     this.grown();

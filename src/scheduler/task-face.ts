@@ -1,10 +1,18 @@
+import type { TaskKind } from './executor-pool.js';
 import { NodeFace } from './node-face.js';
+import type { RemoteTask } from './remote-task.js';
 import type { TaskModuleInput } from './task-module.js';
 import type { ArgumentsSchema, SchemaInput, SchemaOutput, TaskOptions } from './task-options.js';
 import type { TaskRef } from './tasks.js';
 
 /** The arguments of a task; any, of one that is given as a module. */
-export type ArgsOf<F> = F extends (...args: infer A) => unknown ? A : F extends TaskModuleInput ? unknown[] : never;
+export type ArgsOf<F> = F extends (...args: infer A) => unknown
+  ? A
+  : F extends { readonly remote: true; readonly fn?: (...args: infer A) => unknown }
+    ? A
+    : F extends TaskModuleInput
+      ? unknown[]
+      : never;
 
 /** What a scheduler does with tasks. */
 export abstract class TaskFace extends NodeFace {
@@ -13,13 +21,14 @@ export abstract class TaskFace extends NodeFace {
    *
    * A task is a function, or a module and the name of an export, which any executor can run: worker threads and child
    * processes load it there, the inline executor when it runs first. That it can be loaded shows then: until it can, its
-   * runs fail with a `TaskLoadError`. The type of its arguments may be given: `defineTask<typeof import('./thumbs.js').make>(…)`.
+   * runs fail with a `TaskLoadError`. Or it is {@link remoteTask}: then workers elsewhere have it, and the job needs an executor
+   * that hands runs to them. The type of its arguments may be given: `defineTask<typeof import('./thumbs.js').make>(…)`.
    *
    * @param options - policies of its jobs that say nothing themselves; a schema of its arguments (`args`), their `version`
    * and the `upgrades` of those stored for an earlier one.
    * @returns a reference that `addJob` takes in place of the name, and that knows the types of the arguments.
    * @throws InvalidOptionError on a bad name, module or option, and when another task has the name; UnknownExecutorError;
-   * UnsuitableTaskError when `executor` takes only modules, and this is a function.
+   * UnsuitableTaskError when `executor` takes only modules, and this is a function, or runs tasks itself, and this is remote.
    * @example
    * ```ts
    * const add = scheduler.defineTask('add', (a: number, b: number) => a + b);
@@ -31,7 +40,7 @@ export abstract class TaskFace extends NodeFace {
    */
   defineTask<S extends ArgumentsSchema>(
     name: string,
-    fn: ((...args: SchemaOutput<S>) => unknown) | TaskModuleInput,
+    fn: ((...args: SchemaOutput<S>) => unknown) | TaskModuleInput | RemoteTask<(...args: never[]) => unknown>,
     options: TaskOptions & { readonly args: S },
   ): TaskRef<SchemaInput<S>>;
   defineTask<A extends unknown[]>(name: string, fn: (...args: A) => unknown, options?: TaskOptions & { readonly args?: undefined }): TaskRef<A>;
@@ -40,10 +49,20 @@ export abstract class TaskFace extends NodeFace {
     module: TaskModuleInput,
     options?: TaskOptions & { readonly args?: undefined },
   ): TaskRef<ArgsOf<F>>;
-  defineTask(name: string, given: ((...args: never[]) => unknown) | TaskModuleInput, options?: TaskOptions): TaskRef {
-    if (options?.executor !== undefined) this.executors.requireFor(options.executor, name, typeof given === 'function' ? null : given);
+  defineTask<F extends (...args: never[]) => unknown = (...args: unknown[]) => unknown>(
+    name: string,
+    task: RemoteTask<F>,
+    options?: TaskOptions & { readonly args?: undefined },
+  ): TaskRef<ArgsOf<F>>;
+  defineTask(name: string, given: ((...args: never[]) => unknown) | TaskModuleInput | RemoteTask<(...args: never[]) => unknown>, options?: TaskOptions): TaskRef {
+    if (options?.executor !== undefined) this.executors.requireFor(options.executor, name, kindOf(given));
     const task = this.tasks.define(name, given, options);
     this.grown();
     return { name: task.name };
   }
+}
+
+function kindOf(given: unknown): TaskKind {
+  if (typeof given === 'function') return 'function';
+  return typeof given === 'object' && given !== null && 'remote' in given ? 'remote' : 'module';
 }

@@ -1,8 +1,12 @@
 import { InvalidOptionError } from '../errors/errors.js';
+import { UnsuitableTaskError } from '../errors/executor-errors.js';
 import { UnknownTaskError } from '../errors/job-errors.js';
+import { refuseUnknownKeys } from '../errors/options.js';
 import type { JobDefinition, JobPolicy, TaskFunction, TaskModule } from '../model/job.js';
 import type { MaybePromise } from '../ports/job-store.js';
+import type { TaskKind } from './executor-pool.js';
 import { nonEmpty, resolvePolicy } from './policy.js';
+import type { RemoteTask } from './remote-task.js';
 import { checkArguments, type ArgumentRules } from './task-arguments.js';
 import { moduleFunction, readTaskModule, type LoadTask, type TaskModuleInput } from './task-module.js';
 import { argumentRules, type TaskOptions } from './task-options.js';
@@ -11,10 +15,10 @@ import { argumentRules, type TaskOptions } from './task-options.js';
 export type TaskMap = Readonly<Record<string, TaskFunction>>;
 
 /**
- * What `tasks` may be: by name, functions of any arguments, each with their types written down, or modules with their exports,
- * of whose arguments nothing is known (`defineTask` can be told).
+ * What `tasks` may be: by name, functions of any arguments, each with their types written down; modules with their exports,
+ * of whose arguments nothing is known (`defineTask` can be told); tasks that are elsewhere (`remoteTask()`).
  */
-export type TaskShapes = Readonly<Record<string, ((...args: never[]) => unknown) | TaskModuleInput>>;
+export type TaskShapes = Readonly<Record<string, ((...args: never[]) => unknown) | TaskModuleInput | RemoteTask<(...args: never[]) => unknown>>>;
 
 /** A task that was defined: its name, and the type of its arguments. */
 export interface TaskRef<A extends readonly unknown[] = readonly unknown[]> {
@@ -27,6 +31,7 @@ export interface TaskRef<A extends readonly unknown[] = readonly unknown[]> {
 
 export interface Task extends ArgumentRules {
   readonly fn: TaskFunction;
+  readonly kind: TaskKind;
   /** Where it is found, if it was given as a module. */
   readonly module: TaskModule | null;
   /** The policy of its jobs that say nothing. */
@@ -48,33 +53,34 @@ export class TaskRegistry {
   }
 
   /**
-   * @param given - the function, or the module and the export where it is found.
+   * @param given - the function, or the module and the export where it is found, or that it is elsewhere.
    * @throws InvalidOptionError on a bad name, function, module or option, and when the name is taken by another task.
    */
   define(name: unknown, given: unknown, options: TaskOptions = {}, option = 'fn'): Task {
     const valid = nonEmpty(name, 'name');
     const known = this.#tasks.get(valid);
-    const { fn, module } = this.#read(given, known, option);
+    const { fn, kind, module } = this.#read(valid, given, known, option);
     if (known !== undefined && known.fn !== fn) {
       throw new InvalidOptionError('name', name, 'a name no other task has', 'Two tasks under one name would run whichever came last.');
     }
     const rules = argumentRules(valid, options);
     const policy = resolvePolicy(this.#defaults, options, this.#timezone, 'defaults.');
-    const task: Task = { ...rules, fn, module, policy };
+    const task: Task = { ...rules, fn, kind, module, policy };
     this.#tasks.set(valid, task);
     this.#versions.set(valid, task.version);
     return task;
   }
 
   /** A module that the task of this name is loaded from already is the same task. */
-  #read(given: unknown, known: Task | undefined, option: string): Pick<Task, 'fn' | 'module'> {
-    if (typeof given === 'function') return { fn: given as TaskFunction, module: null };
+  #read(name: string, given: unknown, known: Task | undefined, option: string): Pick<Task, 'fn' | 'kind' | 'module'> {
+    if (typeof given === 'function') return { fn: given as TaskFunction, kind: 'function', module: null };
+    if (isRemote(given)) return known?.kind === 'remote' ? known : { fn: remoteFunction(name), kind: 'remote', module: null };
     if (typeof given !== 'object' || given === null || !('module' in given)) {
-      throw new InvalidOptionError(option, given, 'the function that is the task, or { module, export }');
+      throw new InvalidOptionError(option, given, 'the function that is the task, or { module, export }, or { remote: true }');
     }
     const module = readTaskModule(given);
     if (known?.module?.url === module.url && known.module.export === module.export) return known;
-    return { fn: moduleFunction(module, this.#load), module };
+    return { fn: moduleFunction(module, this.#load), kind: 'module', module };
   }
 
   /** @throws UnknownTaskError */
@@ -114,4 +120,17 @@ export class TaskRegistry {
   get versions(): ReadonlyMap<string, number> {
     return this.#versions;
   }
+}
+
+/** @throws InvalidOptionError */
+function isRemote(given: unknown): boolean {
+  if (typeof given !== 'object' || given === null || !('remote' in given)) return false;
+  refuseUnknownKeys(given, 'task', ['remote', 'fn']);
+  if (given.remote !== true) throw new InvalidOptionError('task.remote', given.remote, 'true');
+  return true;
+}
+
+/** Jobs of a remote task are refused by executors that would call this; one that was stored by another process may get here. */
+function remoteFunction(name: string): TaskFunction {
+  return () => { throw new UnsuitableTaskError(name, 'of this job', 'here'); };
 }

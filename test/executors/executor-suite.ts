@@ -6,7 +6,9 @@ import { built } from './support/built.js';
 /** What the suite has to know of an executor. */
 export interface ExecutorSubject {
   /** A new one that takes two runs at one time. */
-  make(): Executor;
+  make(): Executor & { ready?(): Promise<void> };
+  /** It finds tasks by their names, wherever they are: there is nothing to load. */
+  readonly isNamed?: boolean;
 }
 
 const PATIENT = { timeout: 15_000, interval: 5 };
@@ -17,10 +19,10 @@ export const eventually = (check: () => void | Promise<void>): Promise<void> => 
 /** A scheduler with one executor, and the tasks that are the same for all of them. */
 export class ExecutorWorld {
   readonly world: World;
-  readonly executor: Executor;
+  readonly executor: Executor & { ready?(): Promise<void> };
   readonly #tasks: URL;
 
-  constructor(executor: Executor, tasks: URL) {
+  constructor(executor: Executor & { ready?(): Promise<void> }, tasks: URL) {
     this.executor = executor;
     this.#tasks = tasks;
     this.world = makeWorld({ executors: { default: executor } });
@@ -31,11 +33,17 @@ export class ExecutorWorld {
     return name;
   }
 
+  /** Virtual time must not pass while an executor connects to something real. */
+  async start(): Promise<void> {
+    await this.world.scheduler.start();
+    await this.executor.ready?.();
+  }
+
   /** Runs a task by hand, in a job of its own. */
   async run(task: string, args: unknown[] = [], options: JobPolicyOptions & { readonly metadata?: Record<string, unknown> } = {}): Promise<RunHandle> {
     this.define(task);
     const job = await this.world.scheduler.addJob(task, '@yearly', { args, ...options });
-    if (this.world.scheduler.state === 'stopped') await this.world.scheduler.start();
+    if (this.world.scheduler.state === 'stopped') await this.start();
     return job.run();
   }
 
@@ -88,7 +96,7 @@ export function executorSuite(name: string, subject: ExecutorSubject): void {
       const { scheduler } = w.world;
       w.define('whoami');
       await scheduler.addJob('whoami', new IntervalTrigger({ seconds: 60 }), { id: 'who', name: 'Who am I', tags: ['a', 'b'], metadata: { team: { of: 2 } } });
-      await scheduler.start();
+      await w.start();
       await w.world.clock.advance(60 * SECOND);
       await w.eventuallyVerdicts('who', ['succeeded']);
       const [event] = w.world.recorder.of('jobExecuted');
@@ -170,7 +178,7 @@ export function executorSuite(name: string, subject: ExecutorSubject): void {
       const { scheduler, clock } = w.world;
       w.define('untilAborted');
       await scheduler.addJob('untilAborted', new IntervalTrigger({ seconds: 60 }), { id: 'replaced', overlap: 'replace' });
-      await scheduler.start();
+      await w.start();
       for (const fires of [1, 2, 3]) {
         await clock.advance(60 * SECOND);
         await w.started(fires);
@@ -184,7 +192,7 @@ export function executorSuite(name: string, subject: ExecutorSubject): void {
       const { scheduler, clock } = w.world;
       w.define('nap');
       await scheduler.addJob('nap', new IntervalTrigger({ seconds: 1 }), { id: 'queued', args: [20], overlap: 'queueAll', maxRuns: 3 });
-      await scheduler.start();
+      await w.start();
       await clock.advance(3 * SECOND);
       await eventually(async () => {
         await clock.advance(1);
@@ -208,18 +216,19 @@ export function executorSuite(name: string, subject: ExecutorSubject): void {
       expect(isPunctualError(error, 'RUN_NOT_SUCCEEDED')).toBe(true);
       await stopping;
       expect(await w.verdicts(long.jobId)).toEqual(['cancelled(shutdown)']);
-      expect(w.executor.free).toBe(2);
+      // What goes elsewhere needs a connection to be free.
+      expect(w.executor.free).toBe(subject.isNamed === true ? 0 : 2);
     });
 
     it('works again after a shutdown and a start', async () => {
       const w = open();
       expect(await (await w.run('add', [1, 2])).result()).toBe(3);
       await w.world.scheduler.shutdown();
-      await w.world.scheduler.start();
+      await w.start();
       expect(await (await w.run('add', [3, 4])).result()).toBe(7);
     });
 
-    it('fails the runs of a task that cannot be loaded, and says why', async () => {
+    it.skipIf(subject.isNamed)('fails the runs of a task that cannot be loaded, and says why', async () => {
       const w = open();
       const { scheduler } = w.world;
       await scheduler.start();

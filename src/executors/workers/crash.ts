@@ -32,6 +32,8 @@ function story(reason: WorkerExit['reason'], exitCode: number | null, signal: st
       return `${signal ?? 'a signal'} ended it.${signal === 'SIGABRT' ? ' Node does so when its memory is full.' : ''}`;
     case 'exit':
       return `it exited with code ${exitCode ?? 'unknown'}; a task must not call process.exit().`;
+    case 'lost':
+      return 'it was lost.';
     case 'terminated':
       return 'it was ended.';
   }

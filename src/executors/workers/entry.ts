@@ -6,10 +6,10 @@ import { parentPort } from 'node:worker_threads';
 import { NotCloneableError } from '../../errors/executor-errors.js';
 import type { TaskFunction, TaskModule } from '../../model/job.js';
 import { loadTask } from '../shared/load-task.js';
+import { fromPlain, toPlain } from '../shared/plain-value.js';
 import { runStorage } from '../shared/run-storage.js';
+import { WorkerRun } from '../shared/worker-run.js';
 import { isTagged, type FromWorker, type ToWorker } from './messages.js';
-import { fromPlain, toPlain } from './plain-value.js';
-import { WorkerRun } from './worker-run.js';
 
 type Untagged<M> = M extends unknown ? Omit<M, 'punctual'> : never;
 

@@ -1,11 +1,6 @@
 import type { TaskModule } from '../../model/job.js';
-import type { RunContext } from '../../ports/executor.js';
-import type { PlainValue } from './plain-value.js';
-
-/** What of a run's context is plain data. */
-export type RunFacts = Omit<RunContext, 'signal' | 'logger'>;
-
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+import type { PlainValue } from '../shared/plain-value.js';
+import type { LogLevel, RunFacts } from '../shared/run-facts.js';
 
 interface Tagged {
   /** Tells ours from what a task sends on its own. */

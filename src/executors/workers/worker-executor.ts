@@ -5,10 +5,11 @@ import type { TaskModule } from '../../model/job.js';
 import type { Clock, TimerHandle } from '../../ports/clock.js';
 import type { Executor, ExecutorContext, RunRequest } from '../../ports/executor.js';
 import type { LogFields, Logger } from '../../ports/logger.js';
+import { fromPlain, toPlain } from '../shared/plain-value.js';
+import { factsOf } from '../shared/run-facts.js';
 import { closeError, crashError, killError } from './crash.js';
-import type { FromWorker, RunFacts } from './messages.js';
+import type { FromWorker } from './messages.js';
 import type { PoolLimits } from './options.js';
-import { fromPlain, toPlain } from './plain-value.js';
 import type { Worker, WorkerExit, WorkerKind } from './worker.js';
 
 /** Less than the time a shutdown gives aborted tasks, so that a run is over before it is handed back. */
@@ -319,11 +320,6 @@ export abstract class WorkerExecutor implements Executor {
 
 function notOpened(): InvalidStateError {
   return new InvalidStateError('This executor was not opened: give it to a scheduler, as one of its `executors`.');
-}
-
-function factsOf({ jobId, runId, task, context }: RunRequest): RunFacts {
-  const { jobName, scheduledFor, startedAt, attempt, isCatchUp, isManual, nextRunTime, tags, metadata } = context;
-  return { jobId, jobName, runId, task, scheduledFor, startedAt, attempt, isCatchUp, isManual, nextRunTime, tags, metadata };
 }
 
 function messageOf(error: unknown): string {

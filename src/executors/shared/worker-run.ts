@@ -1,6 +1,6 @@
 import type { RunContext } from '../../ports/executor.js';
 import type { LogFields, Logger } from '../../ports/logger.js';
-import type { LogLevel, RunFacts } from './messages.js';
+import type { LogLevel, RunFacts } from './run-facts.js';
 
 export type WriteLog = (level: LogLevel, message: string, fields: LogFields | undefined) => void;
 

@@ -1,7 +1,7 @@
 import { inspect, types } from 'node:util';
 import { serialize } from 'node:v8';
-import { NotCloneableError, TaskLoadError } from '../../errors/executor-errors.js';
-import { JobAbortedError, JobTimeoutError, LeaseLostError } from '../../errors/job-errors.js';
+import { NotCloneableError, TaskLoadError, WorkerCrashedError } from '../../errors/executor-errors.js';
+import { JobAbortedError, JobTimeoutError, LeaseLostError, UnknownTaskError } from '../../errors/job-errors.js';
 
 /** A property of an error: key, whether it is enumerable, value. */
 type Property = readonly [key: string, enumerable: boolean, value: PlainValue];
@@ -37,10 +37,19 @@ const OURS: Readonly<Record<string, object>> = {
   LeaseLostError: LeaseLostError.prototype,
   NotCloneableError: NotCloneableError.prototype,
   TaskLoadError: TaskLoadError.prototype,
+  UnknownTaskError: UnknownTaskError.prototype,
+  WorkerCrashedError: WorkerCrashedError.prototype,
 };
 
-/** Takes apart whatever was thrown, logged, or given as a reason. Never throws; what cannot be copied becomes its description. */
-export function toPlain(value: unknown, seen = new Map<object, number>()): PlainValue {
+/** Whether a channel carries a value that holds no errors. */
+export type Carries = (value: unknown) => boolean;
+
+/**
+ * Takes apart whatever was thrown, logged, or given as a reason. Never throws; what cannot be copied becomes its description.
+ *
+ * @param carries - what the channel copies. Default: what a structured clone does.
+ */
+export function toPlain(value: unknown, carries: Carries = isCloneable, seen = new Map<object, number>()): PlainValue {
   if (isError(value)) {
     const index = seen.get(value);
     if (index !== undefined) return { kind: 'seen', index };
@@ -49,13 +58,13 @@ export function toPlain(value: unknown, seen = new Map<object, number>()): Plain
       const { name, message, stack } = value;
       return { kind: 'domException', name, message, stack };
     }
-    return { kind: 'error', base: baseOf(value), properties: propertiesOf(value, seen) };
+    return { kind: 'error', base: baseOf(value), properties: propertiesOf(value, carries, seen) };
   }
-  if (Array.isArray(value) && value.some(isError)) return { kind: 'list', items: value.map((item) => toPlain(item, seen)) };
+  if (Array.isArray(value) && value.some(isError)) return { kind: 'list', items: value.map((item) => toPlain(item, carries, seen)) };
   if (isPlainObject(value) && Object.values(value).some(isError)) {
-    return { kind: 'object', entries: Object.entries(value).map(([key, item]) => [key, toPlain(item, seen)]) };
+    return { kind: 'object', entries: Object.entries(value).map(([key, item]) => [key, toPlain(item, carries, seen)]) };
   }
-  return { kind: 'value', value: isCloneable(value) ? value : describe(value) };
+  return { kind: 'value', value: carries(value) ? value : describe(value) };
 }
 
 export function fromPlain(plain: PlainValue, seen: Error[] = []): unknown {
@@ -100,7 +109,7 @@ function baseOf(error: Error): string {
   return 'Error';
 }
 
-function propertiesOf(error: Error, seen: Map<object, number>): Property[] {
+function propertiesOf(error: Error, carries: Carries, seen: Map<object, number>): Property[] {
   const properties: Property[] = [];
   const keys = Object.getOwnPropertyNames(error);
   // What a class gives its errors without their having it: a name on the prototype.
@@ -109,7 +118,7 @@ function propertiesOf(error: Error, seen: Map<object, number>): Property[] {
   for (const key of keys) {
     try {
       const enumerable = Object.prototype.propertyIsEnumerable.call(error, key);
-      properties.push([key, enumerable, toPlain((error as unknown as Record<string, unknown>)[key], seen)]);
+      properties.push([key, enumerable, toPlain((error as unknown as Record<string, unknown>)[key], carries, seen)]);
     } catch {
       // a getter that throws
     }
