@@ -11,6 +11,7 @@ import { describe, expect, it } from 'vitest';
 import { EVENT_MASKS } from '../src/events/masks.js';
 import { BUILT_IN_POLICY, POLICY_OPTIONS } from '../src/scheduler/policy.js';
 import { manifest } from '../scripts/subpaths.mjs';
+import { executorLimits } from '../src/executors/remote/options.js';
 import { readSettings as readNatsSettings } from '../src/stores/nats/options.js';
 import { readSettings as readPostgresSettings } from '../src/stores/postgres/options.js';
 import { readSettings as readRedisSettings } from '../src/stores/redis/options.js';
@@ -268,6 +269,22 @@ describe('the tables of the README', () => {
     const [body] = /export interface WorkerOptions [^]*?^}/m.exec(read('src/executors/workers/options.ts'))!;
     const options = [...body.matchAll(/^ {2}readonly (\w+)\?/gm)].map(([, name]) => name!);
     expect(table('worker option').map(([option]) => names(option!)[0])).toEqual(options);
+  });
+
+  it('have every option of the executors that hand runs to a broker, and of their workers', () => {
+    const optionsOf = (file: string, name: string): string[] => {
+      const [body] = new RegExp(`export interface ${name} [^]*?^}`, 'm').exec(read(file))!;
+      return [...body.matchAll(/^ {2}readonly (\w+)\?/gm)].map(([, option]) => option!);
+    };
+    const options = (first: string): string[] => table(first).map(([option]) => names(option!)[0]!);
+    const shared = 'src/executors/remote/options.ts';
+    const amqp = 'src/executors/amqp/options.ts';
+    expect(options('broker option')).toEqual(optionsOf(shared, 'BrokerExecutorOptions'));
+    expect(options('worker-side option')).toEqual(['tasks', ...optionsOf(shared, 'BrokerWorkerOptions')]);
+    expect(options('RabbitMQ option')).toEqual([...optionsOf(amqp, 'AmqpPlace'), ...optionsOf(amqp, 'AmqpExecutorOptions'), ...optionsOf(amqp, 'AmqpWorkerOptions')]);
+    const { awaitResult, concurrency, publishMs, cancelMs, timeoutMs } = executorLimits({});
+    const defaults = table('broker option').map(([, , fallback]) => fallback);
+    expect(defaults).toEqual([...[awaitResult, concurrency, publishMs, cancelMs, timeoutMs].map((known) => `\`${String(known)}\``), '`TaggedSerializer`']);
   });
 
   it('have the runtime dependencies, and no other', () => {

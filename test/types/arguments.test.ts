@@ -1,5 +1,5 @@
 import { describe, expectTypeOf, it } from 'vitest';
-import { AsyncScheduler, currentRun, IntervalTrigger, type EventOf, type Job, type RunContext, type TaskRef } from 'punctual';
+import { AsyncScheduler, currentRun, IntervalTrigger, remoteTask, type EventOf, type Job, type RunContext, type TaskRef } from 'punctual';
 
 const trigger = new IntervalTrigger({ seconds: 10 });
 const report = (kind: string, format: 'pdf' | 'html'): string => kind + format;
@@ -52,6 +52,17 @@ function compiles(): void {
   void mixed.enqueue('thumbs', { args: [1] });
   // @ts-expect-error -- the others are checked as ever
   void mixed.addJob('report', trigger, { args: [1, 'pdf'] });
+  // from a task that is elsewhere
+  const remote = new AsyncScheduler({ tasks: { mail: remoteTask<(to: string, copies?: number) => void>(), any: { remote: true } } });
+  void remote.addJob('mail', trigger, { args: ['me'] });
+  void remote.addJob('any', trigger, { args: [1, 'x'] });
+  // @ts-expect-error -- the arguments are missing
+  void remote.addJob('mail', trigger);
+  // @ts-expect-error -- of the wrong type
+  void remote.addJob('mail', trigger, { args: [7] });
+  expectTypeOf(remote.defineTask('a', remoteTask<(n: number) => string>())).toEqualTypeOf<TaskRef<[n: number]>>();
+  expectTypeOf(remote.defineTask<(n: number) => string>('b', { remote: true })).toEqualTypeOf<TaskRef<[n: number]>>();
+  expectTypeOf(remote.defineTask('c', { remote: true })).toEqualTypeOf<TaskRef<unknown[]>>();
   // @ts-expect-error -- a task is a function or a module
   new AsyncScheduler({ tasks: { thumbs: { url: 'file:///thumbs.js' } } });
 

@@ -4,7 +4,7 @@ import { readWorkerSettings, type AmqpWorkerOptions } from './options.js';
 
 /**
  * A worker that executes what an {@link AmqpExecutor} hands to a queue: in another process, on other machines, as many as you
- * like. It connects at once, and again whenever the connection breaks; `ready()` says when it takes runs.
+ * like. `start()` connects; it connects again whenever the connection breaks.
  *
  * A message is acknowledged once its run has ended and its answer is confirmed. If the worker dies before that, the run comes
  * again: tasks are to be safe against that, `currentRun().runId` is the same each time.
@@ -18,7 +18,7 @@ import { readWorkerSettings, type AmqpWorkerOptions } from './options.js';
  *   concurrency: 4,
  *   tasks: { thumbs: async (folder: string) => makeThumbs(folder, currentRun().signal) },
  * });
- * await worker.ready();
+ * await worker.start();
  * ```
  */
 export function createAmqpWorker(options: AmqpWorkerOptions): BrokerWorker {

@@ -1,4 +1,4 @@
-import { BrokerError } from '../../errors/executor-errors.js';
+import { driverError } from '../remote/driver-error.js';
 
 /** What is needed of a message of amqplib. */
 export interface AmqpMessage {
@@ -28,8 +28,8 @@ export interface AmqpConfirmChannel {
 /** What is needed of a connection of amqplib, version 1 or 2, be it a plain one or one with `recovery`. */
 export interface AmqpConnectionLike {
   createConfirmChannel(): Promise<unknown>;
-  on(event: string, listener: (...args: never[]) => void): unknown;
-  removeListener(event: string, listener: (...args: never[]) => void): unknown;
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
+  removeListener(event: string, listener: (...args: unknown[]) => void): unknown;
 }
 
 export type OwnConnection = AmqpConnectionLike & { close(): Promise<void> };
@@ -44,8 +44,6 @@ export async function loadDriver(): Promise<Driver> {
     // It is CommonJS: of that, `import` may give the whole as `default` only.
     return typeof found.connect === 'function' ? found : (found.default ?? found);
   } catch (error) {
-    const isMissing = error instanceof Error && /MODULE_NOT_FOUND/.test(String((error as NodeJS.ErrnoException).code));
-    const problem = isMissing ? 'is not installed' : `cannot be loaded: ${error instanceof Error ? error.message : String(error)}`;
-    throw new BrokerError('no-driver', `RabbitMQ needs the package amqplib, which ${problem}. Install it: npm install amqplib`, { cause: error });
+    throw driverError('RabbitMQ', 'amqplib', error);
   }
 }

@@ -6,7 +6,7 @@ import { translate } from './errors.js';
 import type { LinkSettings } from './options.js';
 
 /** For a close that the server has to confirm. */
-const CLOSE_MS = 2_000;
+const CLOSE_MS = 1_000;
 
 /** What a link tells. Nothing after `close`. */
 export interface LinkEvents {
@@ -31,6 +31,8 @@ export class Link {
   #isUp = false;
   #isBlocked = false;
   #isClosed = false;
+  /** It did not answer the last time it was asked. */
+  #isMute = false;
   #failures = 0;
   #timer: TimerHandle | undefined;
   /** Takes the listeners off the user's connection. */
@@ -66,7 +68,8 @@ export class Link {
   /** Asks for something before the end, if there is a channel; no answer is waited for long. */
   async ask(work: (channel: AmqpConfirmChannel) => Promise<unknown>): Promise<void> {
     const { channel } = this;
-    if (channel !== undefined && !this.#isBlocked) await inTime(this.#clock, CLOSE_MS, attempt(() => work(channel)));
+    if (channel === undefined || this.#isBlocked) return;
+    this.#isMute = !(await inTime(this.#clock, CLOSE_MS, attempt(() => work(channel))));
   }
 
   async close(): Promise<void> {
@@ -79,8 +82,9 @@ export class Link {
     this.#channel = undefined;
     this.#connection = undefined;
     this.#isUp = false;
-    if (connection === undefined && channel !== undefined) await inTime(this.#clock, CLOSE_MS, attempt(() => channel.close()));
-    if (connection !== undefined && !(await inTime(this.#clock, CLOSE_MS, attempt(() => connection.close())))) destroy(connection);
+    // First the channel: what says that the connection is to be closed would overtake what the channel has still to say.
+    if (channel !== undefined && !this.#isMute) this.#isMute = !(await inTime(this.#clock, CLOSE_MS, attempt(() => channel.close())));
+    if (connection !== undefined && (this.#isMute || !(await inTime(this.#clock, CLOSE_MS, attempt(() => connection.close()))))) destroy(connection);
     this.#unlisten();
   }
 
@@ -140,14 +144,14 @@ export class Link {
 
   #listen(connection: AmqpConnectionLike): () => void {
     let failure: unknown;
-    const listeners: Readonly<Record<string, (...args: never[]) => void>> = {
-      error: (error: Error) => { failure = error; },
-      close: (error?: Error) => {
+    const listeners: Readonly<Record<string, (argument?: unknown) => void>> = {
+      error: (error) => { failure = error; },
+      close: (error) => {
         if (this.#connection === connection) this.#lost(translate(failure ?? error ?? new Error('the connection was closed')));
       },
-      blocked: (reason: string) => {
+      blocked: (reason) => {
         this.#isBlocked = true;
-        this.#events.blocked(reason);
+        this.#events.blocked(String(reason));
       },
       unblocked: () => {
         this.#isBlocked = false;

@@ -62,7 +62,7 @@ export class Publisher {
       const options = { persistent: true, mandatory: true, messageId: id, contentType: 'application/json', ...properties };
       const confirmed = (error: unknown): void => {
         // Of a channel that closes its own end tells more, in a moment.
-        if (error != null && !/nacked/.test(String(error))) return;
+        if (error instanceof Error && !error.message.includes('nacked')) return;
         if (!this.#forget(id, pending)) return;
         if (pending.isReturned) reject(new BrokerError('unroutable', `No queue takes the message: from the exchange ${JSON.stringify(exchange)} nothing leads on with the routing key ${JSON.stringify(routingKey)}. Bind a queue, or declare it.`));
         else if (error == null) resolve();

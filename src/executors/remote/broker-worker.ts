@@ -6,6 +6,9 @@ import { toMs, type DurationInput } from '../../time/duration.js';
 import type { WorkerLimits } from './options.js';
 import { RunDesk } from './run-desk.js';
 
+/** Time for the broker to hear what became of the last runs. */
+const SETTLE_MS = 2_000;
+
 /** What a source of messages tells its worker. */
 export interface SourceEvents {
   ready(): void;
@@ -28,26 +31,25 @@ export interface CloseWorkerOptions {
   readonly timeout?: DurationInput | undefined;
 }
 
-/** Executes runs that schedulers hand to a broker. It connects as soon as it is made, and again whenever the connection breaks. */
+/** Executes runs that schedulers hand to a broker, from `start()` on. It connects again whenever the connection breaks. */
 export class BrokerWorker {
   readonly #limits: WorkerLimits;
   readonly #source: Source;
   readonly #clock = new SystemClock();
   readonly #desk: RunDesk;
+  #isStarted = false;
   #isAway = false;
   #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
   #closing: Promise<void> | undefined;
   #timeUp: TimerHandle | undefined;
+  #enough: () => void = () => undefined;
+  readonly #noMore = new Promise<void>((resolve) => { this.#enough = resolve; });
 
   /** @internal */
   constructor(source: Source, limits: WorkerLimits) {
     this.#source = source;
     this.#limits = limits;
     this.#desk = new RunDesk(limits, this.#clock);
-    source.open(this.#desk, this.#clock, {
-      ready: () => { this.#isBack(); },
-      away: (error) => { this.#goneAway(error); },
-    });
   }
 
   /** Runs that go on. */
@@ -61,12 +63,20 @@ export class BrokerWorker {
   }
 
   /**
-   * Resolves when it takes runs.
+   * Connects, and resolves when it takes runs. Called again, it resolves when it takes runs again.
    *
-   * @throws BrokerError when the next attempt to connect fails (further ones follow all the same), and when it is closed.
+   * @throws BrokerError when the next attempt to connect fails. Further ones follow all the same, until it is closed, so a
+   * program may also log that and go on. Also when it was closed.
    */
-  async ready(): Promise<void> {
+  async start(): Promise<void> {
     if (this.#closing !== undefined) throw this.#closed();
+    if (!this.#isStarted) {
+      this.#isStarted = true;
+      this.#source.open(this.#desk, this.#clock, {
+        ready: () => { this.#isBack(); },
+        away: (error) => { this.#goneAway(error); },
+      });
+    }
     if (this.#source.isReady) return;
     await new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
@@ -91,7 +101,13 @@ export class BrokerWorker {
 
   #limitTo(ms: number): void {
     this.#timeUp?.cancel();
-    this.#timeUp = this.#clock.setTimer(ms, () => { this.#desk.abortAll(); }, false);
+    this.#timeUp = this.#clock.setTimer(ms, () => {
+      this.#desk.abortAll();
+      this.#timeUp = this.#clock.setTimer(this.#limits.killMs + SETTLE_MS, () => {
+        this.#limits.logger.warn(`${this.#source.broker} does not answer; what was not told to it comes again, to another worker`);
+        this.#enough();
+      });
+    });
   }
 
   async #close(): Promise<void> {
@@ -99,7 +115,7 @@ export class BrokerWorker {
     // What comes until the broker has heard goes back.
     this.#desk.close();
     await this.#source.pause();
-    await this.#desk.drained();
+    await Promise.race([this.#desk.drained(), this.#noMore]);
     this.#timeUp?.cancel();
     await this.#source.close();
   }

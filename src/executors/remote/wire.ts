@@ -64,6 +64,8 @@ interface RunBody {
   readonly replyTo: string | null;
 }
 
+const DEFAULTS = { jobName: null, isCatchUp: false, isManual: false, nextRunTime: null, tags: [], metadata: null, replyTo: null };
+
 /** Writes and reads what executors and workers send each other. */
 export class Wire {
   readonly #serializers: Serializers;
@@ -103,11 +105,12 @@ export class Wire {
     if (typeof body !== 'object' || body === null) throw new TypeError('it is no object');
     if (body.v !== VERSION) throw new TypeError(`it has version ${String(body.v)}, and this worker reads version ${VERSION}`);
     requireKinds(body, { id: 'string', runId: 'string', jobId: 'string', task: 'string', scheduledFor: 'number', startedAt: 'number', attempt: 'number', args: 'object', policy: 'object' });
-    const run = body as RunBody;
+    // Left out by who writes such messages by hand.
+    const run: RunBody = { ...DEFAULTS, ...(body as RunBody) };
     const args = this.#serializers.read(run.args);
     if (!Array.isArray(args)) throw new TypeError('its arguments are no array');
-    const metadata = run.metadata == null ? {} : (this.#serializers.read(run.metadata) as Readonly<Record<string, unknown>>);
-    const { id, runId, jobId, jobName = null, task, attempt, isCatchUp = false, isManual = false, nextRunTime = null, tags = [], policy, replyTo = null } = run;
+    const metadata = run.metadata === null ? {} : (this.#serializers.read(run.metadata) as Readonly<Record<string, unknown>>);
+    const { id, runId, jobId, jobName, task, attempt, isCatchUp, isManual, nextRunTime, tags, policy, replyTo } = run;
     const facts: RunFacts = {
       jobId,
       jobName,
@@ -206,7 +209,6 @@ function messageOf(body: RunBody): RunMessage {
 
 /** As it may stand in a header of any broker: what is not printable ASCII is written as in an address. */
 function headerText(text: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what it looks for
   return /^[\x21-\x24\x26-\x7e]*$/.test(text) ? text : encodeURIComponent(text);
 }
 

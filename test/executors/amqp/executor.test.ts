@@ -188,7 +188,7 @@ describeRabbit('AmqpExecutor', (server) => {
     for (const [options, reason] of wrong) {
       const { executor, logger, scheduler } = await start(server(), options);
       const error = await failure(executor.ready());
-      expect([error.name, (error as BrokerError).reason], error.message).toEqual(['BrokerError', reason]);
+      expect(error, error.message).toMatchObject({ name: 'BrokerError', reason });
       expect(executor.free).toBe(0);
       expect(logger.messages('error')).toEqual(['RabbitMQ takes no runs: what is due waits, or other nodes take it']);
       await scheduler.shutdown();

@@ -7,7 +7,7 @@ import { describeRabbit, freshQueue } from './support.js';
 
 afterAll(removeBuilt);
 
-const { notATask: _, ...functions } = tasks;
+const { notATask: _number, HttpError: _class, ...functions } = tasks;
 
 describeRabbit('over RabbitMQ, with a worker', (server) => {
   executorSuite('AmqpExecutor that awaits results', {
@@ -16,6 +16,7 @@ describeRabbit('over RabbitMQ, with a worker', (server) => {
       const queue = freshQueue();
       const worker = createAmqpWorker({ url: server().url, queue, tasks: functions });
       onTestFinished(() => worker.close({ timeout: 0 }));
+      void worker.start();
       // Hours of virtual time may pass while an answer is under way for a moment of real time.
       return new AmqpExecutor({ url: server().url, queue, awaitResult: true, concurrency: 2, timeout: { hours: 10 }, publishTimeout: { hours: 10 } });
     },

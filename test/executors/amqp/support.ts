@@ -46,7 +46,7 @@ export async function startWorker(server: RabbitServer, options: AmqpWorkerOptio
   const place = options.connection === undefined ? { url: server.url } : {};
   const worker = createAmqpWorker({ ...place, logger, ...options });
   onTestFinished(() => worker.close({ timeout: 0 }));
-  await worker.ready();
+  await worker.start();
   return { worker, logger };
 }
 
