@@ -1,5 +1,5 @@
 import type { ChannelModel } from 'amqplib';
-import { createAmqpWorker, type AmqpExecutorOptions, type AmqpWorkerOptions, type BrokerWorker, AmqpExecutor } from 'punctual/amqp';
+import { createAmqpWorker, type AmqpWorkerOptions, type BrokerWorker } from 'punctual/amqp';
 import { afterAll, beforeAll, describe, onTestFinished } from 'vitest';
 import { rabbitBinaries, RabbitServer } from '../../support/rabbitmq-server.js';
 import { MemoryLogger } from '../../scheduler/support/world.js';
@@ -29,10 +29,6 @@ function noServer(): never {
 export function freshQueue(): string {
   queues += 1;
   return `q${queues}`;
-}
-
-export function makeExecutor(server: RabbitServer, options: AmqpExecutorOptions): AmqpExecutor {
-  return new AmqpExecutor({ url: server.url, ...options });
 }
 
 export interface TestWorker {
