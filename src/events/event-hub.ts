@@ -1,6 +1,7 @@
 import { EventEmitter } from 'eventemitter3';
 import { EventOverflowError } from '../errors/scheduler-errors.js';
 import type { Logger } from '../ports/logger.js';
+import { isThenable } from '../time/thenable.js';
 import type { EventOf, SchedulerEvent, SchedulerEventType } from './events.js';
 import { EVENT_ALL, EVENT_MASKS } from './masks.js';
 
@@ -118,10 +119,6 @@ export class EventHub {
 
 function typesOf(mask: number): SchedulerEventType[] {
   return (Object.keys(EVENT_MASKS) as SchedulerEventType[]).filter((type) => (EVENT_MASKS[type] & mask) !== 0);
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }
 
 interface Waiter {

@@ -1,6 +1,7 @@
 import { InvalidOptionError } from '../../errors/errors.js';
 import { refuseUnknownKeys } from '../../errors/options.js';
 import type { Executor, RunRequest } from '../../ports/executor.js';
+import { isThenable } from '../../time/thenable.js';
 import { runStorage } from '../shared/run-storage.js';
 
 export interface AsyncExecutorOptions {
@@ -64,8 +65,4 @@ export class AsyncExecutor implements Executor {
       },
     );
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

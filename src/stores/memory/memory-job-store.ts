@@ -172,9 +172,11 @@ export class MemoryJobStore extends LockingStore implements JobStore {
   }
 
   watch(onChange: () => void): () => void {
-    this.#watchers.add(onChange);
+    // Each call is told by itself, also if the function is the same.
+    const watcher = (): void => { onChange(); };
+    this.#watchers.add(watcher);
     return () => {
-      this.#watchers.delete(onChange);
+      this.#watchers.delete(watcher);
     };
   }
 

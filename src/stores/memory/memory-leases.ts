@@ -27,10 +27,12 @@ export class MemoryLeases implements Leases {
   }
 
   watch(key: string, onRelease: () => void): () => void {
+    // Each call is told by itself, also if the function is the same.
+    const watcher = (): void => { onRelease(); };
     const watchers = this.#watchers.get(key) ?? new Set();
-    this.#watchers.set(key, watchers.add(onRelease));
+    this.#watchers.set(key, watchers.add(watcher));
     return () => {
-      watchers.delete(onRelease);
+      watchers.delete(watcher);
       if (watchers.size === 0 && this.#watchers.get(key) === watchers) this.#watchers.delete(key);
     };
   }

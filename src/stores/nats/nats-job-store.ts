@@ -18,9 +18,9 @@ import type {
   StoredJob,
 } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
+import { overInTime } from '../../locks/in-time.js';
 import { loadDriver, type NatsConnectionLike } from './driver.js';
 import { NatsStoreError, translate, translateConnecting } from './errors.js';
-import { inTime } from '../shared/in-time.js';
 import { Link } from './link.js';
 import { Node } from './node.js';
 import { readSettings, type NatsJobStoreOptions, type Settings } from './options.js';
@@ -107,7 +107,7 @@ export class NatsJobStore extends LockingStore implements JobStore {
     else {
       const own = await driver.connect(source.config).catch((error: unknown) => { throw translateConnecting(error); });
       connection = own;
-      end = async () => inTime(context.clock, MOST_END_MS, own.close());
+      end = async () => overInTime(context.clock, MOST_END_MS, own.close());
     }
     const link = new Link(connection, driver, context.clock, timeoutMs);
     const close = async (): Promise<void> => {

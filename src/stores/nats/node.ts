@@ -1,6 +1,6 @@
 import type { JobDemand, JobPage, JobQuery, StoreContext, StoredJob } from '../../ports/job-store.js';
 import { parseJson } from '../../serializers/parse-object.js';
-import { inTime } from '../shared/in-time.js';
+import { overInTime } from '../../locks/in-time.js';
 import { Claims } from './claims.js';
 import type { NatsMessage, NatsSubscription } from './driver.js';
 import { Feed } from './feed.js';
@@ -88,7 +88,7 @@ export class Node {
   /** @param mostMs - how long what was still to be written is waited for. */
   async close(mostMs: number): Promise<void> {
     this.#listeners.clear();
-    await inTime(this.#context.clock, mostMs, this.#outbox.flush());
+    await overInTime(this.#context.clock, mostMs, this.#outbox.flush());
     this.#stop();
     await this.#end();
   }

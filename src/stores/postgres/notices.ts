@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock, TimerHandle } from '../../ports/clock.js';
 import type { Logger } from '../../ports/logger.js';
+import { overInTime } from '../../locks/in-time.js';
 import type { Database } from './database.js';
 import type { PostgresClient } from './driver.js';
 import { translate } from './errors.js';
-import { inTime } from '../shared/in-time.js';
 import { Throttle } from '../shared/throttle.js';
 
 /** Most often that others are told, and that others are listened to. */
@@ -88,7 +88,7 @@ export class Notices {
     this.#listeners.clear();
     this.#tell.flush();
     await this.#stopListening();
-    await inTime(this.#clock, MOST_END_MS, this.#telling);
+    await overInTime(this.#clock, MOST_END_MS, this.#telling);
   }
 
   async #stopListening(): Promise<void> {
@@ -98,7 +98,7 @@ export class Notices {
     this.#hear.stop();
     const client = this.#client;
     this.#client = undefined;
-    if (client !== undefined) await inTime(this.#clock, MOST_END_MS, client.end());
+    if (client !== undefined) await overInTime(this.#clock, MOST_END_MS, client.end());
   }
 
   async #notify(payload: string): Promise<unknown> {

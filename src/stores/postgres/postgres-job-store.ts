@@ -19,12 +19,12 @@ import type {
   StoredJob,
 } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
+import { overInTime } from '../../locks/in-time.js';
 import { Claims } from './claims.js';
 import { Database } from './database.js';
 import { clientsLike, loadDriver, type OwnPool, type PostgresClient, type PostgresPool } from './driver.js';
 import { PostgresStoreError, translate } from './errors.js';
 import { Housekeeping } from './housekeeping.js';
-import { inTime } from '../shared/in-time.js';
 import { JobList } from './job-list.js';
 import { JobTable } from './job-table.js';
 import { MOST_END_MS, Notices } from './notices.js';
@@ -235,5 +235,5 @@ async function connect({ source, timeoutMs }: Settings, { clock, logger }: Store
   const { Pool, Client } = await loadDriver();
   const pool: OwnPool = new Pool(source.config);
   pool.on('error', onError);
-  return { pool, makeClient: () => new Client(source.config), close: async () => inTime(clock, MOST_END_MS, pool.end()) };
+  return { pool, makeClient: () => new Client(source.config), close: async () => overInTime(clock, MOST_END_MS, pool.end()) };
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock, TimerHandle } from '../../ports/clock.js';
 import type { Logger } from '../../ports/logger.js';
-import { inTime } from '../shared/in-time.js';
+import { overInTime } from '../../locks/in-time.js';
 import { Throttle } from '../shared/throttle.js';
 import type { RedisConnection } from './driver.js';
 import { translate } from './errors.js';
@@ -97,7 +97,7 @@ export class Notices {
     this.#waiting.clear();
     this.#tell.flush();
     this.#stopListening();
-    await inTime(this.#clock, MOST_END_MS, this.#telling);
+    await overInTime(this.#clock, MOST_END_MS, this.#telling);
   }
 
   #stopListening(): void {

@@ -121,6 +121,23 @@ export const leaseCases: readonly JobStoreCase[] = [
     },
   },
   {
+    name: 'who watches a lease twice with one function is told until he has stopped both',
+    requires: [],
+    async run({ store }) {
+      if (store.leases.watch === undefined) return;
+      let told = 0;
+      const onRelease = (): void => { told += 1; };
+      const stopOne = await store.leases.watch('k', onRelease);
+      const stopOther = await store.leases.watch('k', onRelease);
+      await stopOne();
+      await store.leases.acquire(request('a', T0));
+      await store.leases.release('k', 'a');
+      for (let turn = 0; turn < 50_000 && told === 0; turn++) await new Promise((resolve) => setImmediate(resolve));
+      assert.ok(told > 0, 'no hint came of the release after one of two watches had ended');
+      await stopOther();
+    },
+  },
+  {
     name: 'leases are there after reopening',
     requires: ['reopen'],
     async run({ store, reopen }) {
