@@ -5,6 +5,7 @@ import type { FireRange, JobNotice } from '../model/notice.js';
 import type { ErrorInfo, RunningRun, RunRecord } from '../model/run.js';
 import { withEntry, type JobStats } from '../model/stats.js';
 import type { EpochMs } from '../ports/trigger.js';
+import { endWatch, watched } from './watch.js';
 
 /** What the planner wants done. Nothing of it has happened until the record is written. */
 export interface Decision {
@@ -34,6 +35,8 @@ export class Draft {
   fence: number;
   runCount: number;
   stats: JobStats;
+  /** Of the run that got its verdict last. */
+  lastError: ErrorInfo | null = null;
   #start: RunningRun[] | undefined;
   #ledger: LedgerEntry[] | undefined;
   #notices: JobNotice[] | undefined;
@@ -108,19 +111,27 @@ export class Draft {
   }
 
   #write(entry: LedgerEntry): void {
+    if (entry.error !== null) this.lastError = entry.error;
     this.stats = withEntry(this.stats, entry);
     if (this.#ledger === undefined) this.#ledger = [entry];
     else this.#ledger.push(entry);
   }
 
-  /** The decision that deletes the record. */
-  delete(): Decision {
+  /** Whether a run begins with this. */
+  get begins(): boolean {
+    return this.#start !== undefined;
+  }
+
+  /** The decision that deletes the record: it is complete, or `removed`. */
+  delete(status = this.record.state.status): Decision {
+    if (this.record.state.watch !== null) endWatch(this, status);
     return this.#decision(null);
   }
 
   /** The decision that writes the record with this state. */
   write(state: JobState, definition = this.record.definition): Decision {
-    return this.#decision({ id: this.record.id, definition, state });
+    const isWatched = state.watch !== null || definition.policy.expect != null;
+    return this.#decision({ id: this.record.id, definition, state: isWatched ? watched(this, state, definition) : state });
   }
 
   #decision(next: JobRecord | null): Decision {
@@ -147,6 +158,7 @@ export class Draft {
       firstFireTime: changes.firstFireTime === undefined ? state.firstFireTime : changes.firstFireTime,
       runs: this.runs.length === 0 ? NO_RUNS : this.runs,
       stats: this.stats,
+      watch: state.watch,
     };
   }
 }

@@ -1,4 +1,5 @@
 import type { JobDefinition, JobRecord } from '../model/job.js';
+import { isWatched } from '../model/alarm.js';
 import { NO_RUNS } from '../model/job.js';
 import type { SkipReason } from '../model/notice.js';
 import type { RunRecord, WaitingRun } from '../model/run.js';
@@ -28,6 +29,7 @@ export function newRecord(id: string, definition: JobDefinition, paused: boolean
       firstFireTime: first,
       runs: NO_RUNS,
       stats: NO_STATS,
+      watch: definition.policy.expect === null || paused || !isWatched('active', definition) ? null : { since: now, overdue: null },
     },
   };
 }
@@ -57,6 +59,7 @@ export function resumeJob(record: JobRecord, catchUp: boolean, context: ActConte
   const { state, definition, id } = record;
   if (state.status !== 'paused') return undefined;
   const draft = new Draft(record, context.now, context.node);
+  draft.stats = draft.stats.consecutiveFailures === 0 ? draft.stats : { ...draft.stats, consecutiveFailures: 0 };
   const active = { status: 'active', reason: null } as const;
   if (catchUp || state.nextDueAt === null || state.nextDueAt > context.now) return settle(draft, draft.state(active));
   const lastFireTime = skipOverdue(draft, 'paused');

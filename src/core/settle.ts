@@ -2,6 +2,7 @@ import type { JobDefinition, JobRecord, JobState } from '../model/job.js';
 import { Draft, type Decision } from './draft.js';
 import type { ActContext } from './finish.js';
 import { dueAt, fireAfterCompletion } from './fires.js';
+import { hasFailedTooOften, suspend } from './suspend.js';
 
 /**
  * The last step of every decision. A job that measures from completion gets its next fire time here, once nothing
@@ -10,7 +11,8 @@ import { dueAt, fireAfterCompletion } from './fires.js';
 export function settle(draft: Draft, state: JobState): Decision {
   const { record, now } = draft;
   const { definition, id } = record;
-  if (state.status === 'removed') return state.runs.length === 0 ? draft.delete() : draft.write(state);
+  if (state.status === 'removed') return state.runs.length === 0 ? draft.delete(state.status) : draft.write(state);
+  if (state.status === 'active' && hasFailedTooOften(draft) && goesOn(draft, state)) return settle(draft, suspend(draft, state));
   if (state.nextFireTime !== null || state.status === 'quarantined') return draft.write(state);
 
   const ended = hasEnded(definition.policy.maxRuns, state.runCount);
@@ -29,6 +31,12 @@ export function settle(draft: Draft, state: JobState): Decision {
   if (waits || state.runs.length > 0) return draft.write(state);
   draft.note({ type: 'jobCompleted', reason: ended ? 'max-runs' : 'exhausted', runCount: state.runCount });
   return draft.delete();
+}
+
+/** Whether anything is left that a pause would hold back. A job that is over completes, however it ended. */
+function goesOn({ record: { definition } }: Draft, { nextFireTime, runCount, runs }: JobState): boolean {
+  if (nextFireTime !== null || runs.some((run) => run.state === 'waiting' && !run.manual)) return true;
+  return !hasEnded(definition.policy.maxRuns, runCount) && (awaitsStart(definition) || definition.trigger.nextAfterCompletion !== undefined);
 }
 
 /** Whether its fire times are the starts of a scheduler, so that having none says nothing about the next. */

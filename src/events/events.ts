@@ -81,7 +81,8 @@ export type JobChangeEvent = JobEventBase &
   (
     | { readonly type: 'jobAdded'; readonly nextRunTime: EpochMs | null; readonly replaced: boolean }
     | { readonly type: 'jobModified'; readonly changed: readonly string[]; readonly nextRunTime: EpochMs | null }
-    | { readonly type: 'jobPaused'; readonly reason: string | null }
+    /** By a call. A job that failed too often is paused with the reason `max-consecutive-failures`, and more to say (`JobNotice`). */
+    | { readonly type: 'jobPaused'; readonly reason: null }
     | { readonly type: 'jobResumed'; readonly nextRunTime: EpochMs | null }
     /** By whom: a call, or because nothing is left of it. */
     | { readonly type: 'jobRemoved'; readonly reason: 'requested' | 'completed' }

@@ -16,6 +16,7 @@ export const EVENT_JOB_REMOVED = 2 ** 10;
 export const EVENT_JOB_MODIFIED = 2 ** 11;
 export const EVENT_JOB_EXECUTED = 2 ** 12;
 export const EVENT_JOB_ERROR = 2 ** 13;
+/** Also covers `jobOverdue` and `jobRecovered`. */
 export const EVENT_JOB_MISSED = 2 ** 14;
 export const EVENT_JOB_SUBMITTED = 2 ** 15;
 export const EVENT_JOB_MAX_INSTANCES = 2 ** 16;
@@ -58,6 +59,8 @@ export const EVENT_MASKS: Readonly<Record<SchedulerEventType, number>> = Object.
   jobExecuted: EVENT_JOB_EXECUTED,
   jobError: EVENT_JOB_ERROR,
   jobMissed: EVENT_JOB_MISSED,
+  jobOverdue: EVENT_JOB_MISSED,
+  jobRecovered: EVENT_JOB_MISSED,
   jobSubmitted: EVENT_JOB_SUBMITTED,
   jobMaxInstances: EVENT_JOB_MAX_INSTANCES,
   jobStarted: EVENT_JOB_STARTED,

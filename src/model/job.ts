@@ -1,6 +1,7 @@
 import type { EpochMs, Trigger } from '../ports/trigger.js';
 import type { RunRecord } from './run.js';
 import type { JobStats } from './stats.js';
+import type { ExpectPolicy, JobWatch } from './watch.js';
 
 /**
  * One document per job: what it is (`definition`) and where it stands (`state`). Immutable; every change is
@@ -80,6 +81,10 @@ export interface JobPolicy {
   readonly executor: string;
   /** How long a return value is kept in the ledger; `null`: it is not. */
   readonly resultTtlMs: number | null;
+  /** Failed runs in a row after which the job is paused; `null`: it never is. */
+  readonly maxConsecutiveFailures: number | null;
+  /** When the job is overdue; `null`: never. */
+  readonly expect: ExpectPolicy | null;
 }
 
 export type CoalesceMode = 'latest' | 'earliest' | 'all';
@@ -126,6 +131,8 @@ export interface JobState {
   readonly runs: readonly RunRecord[];
   /** What its ledger entries add up to, those included that were dropped since. */
   readonly stats: JobStats;
+  /** How it stands with what is expected of it; `null` where nothing is. */
+  readonly watch: JobWatch | null;
 }
 
 export const NO_RUNS: readonly RunRecord[] = Object.freeze([]);

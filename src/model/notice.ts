@@ -1,5 +1,6 @@
 import type { EpochMs } from '../ports/trigger.js';
 import type { ErrorInfo } from './run.js';
+import type { JobOverdue, OverdueReason } from './watch.js';
 
 /** One fire time or a contiguous range of them. */
 export interface FireRange {
@@ -49,7 +50,31 @@ export type JobNotice =
   /** The node that had the run died or lost its lease. `retried`: another attempt follows. */
   | ({ readonly type: 'jobAbandoned'; readonly owner: string; readonly retried: boolean } & RunRef)
   | { readonly type: 'jobQuarantined'; readonly reason: string }
+  /** So many runs in a row have failed that the job is paused: `maxConsecutiveFailures`. `error` is that of the last, if it had one. */
+  | { readonly type: 'jobPaused'; readonly reason: 'max-consecutive-failures'; readonly failures: number; readonly error: ErrorInfo | null }
+  /**
+   * What is expected of the job (`expect`) did not happen by `deadline`, `overdueMs` ago. `scheduledFor`: the first fire time of
+   * which no run has begun, if there is one. `running`: runs that go on, and may hang.
+   */
+  | ({
+      readonly type: 'jobOverdue';
+      readonly overdueMs: number;
+      readonly lastSuccessAt: EpochMs | null;
+      readonly scheduledFor: EpochMs | null;
+      readonly running: readonly BlockingRun[];
+    } & Pick<JobOverdue, 'why' | 'deadline'>)
+  /** A job that was overdue is so no longer, after `overdueMs`. */
+  | { readonly type: 'jobRecovered'; readonly why: OverdueReason; readonly overdueMs: number; readonly reason: RecoveryReason }
   /** No fire time is left and every run has its verdict; the job is deleted. */
   | { readonly type: 'jobCompleted'; readonly reason: 'exhausted' | 'max-runs'; readonly runCount: number };
+
+/** Why a job is paused that nobody has paused. */
+export const TOO_MANY_FAILURES = 'max-consecutive-failures' satisfies Extract<JobNotice, { type: 'jobPaused' }>['reason'];
+
+/**
+ * Why a job is no longer overdue. `met`: it has succeeded, or its run has begun. `paused`, `removed`: nothing is expected any more.
+ * `changed`: something else is expected (another policy, another schedule), or the fire times in question were given up.
+ */
+export type RecoveryReason = 'met' | 'paused' | 'removed' | 'changed';
 
 export type SkipReason = 'max-instances' | 'queue-full' | 'replaced' | 'paused' | 'rescheduled' | 'removed' | 'quarantined';

@@ -19,6 +19,9 @@ export interface JobStats {
   readonly lastVerdict: Verdict | null;
   readonly lastFinishedAt: EpochMs | null;
   readonly lastDurationMs: number | null;
+  /** Scheduled runs in a row that failed or were abandoned, up to the latest. 0 again after a success, and when the job is resumed. */
+  readonly consecutiveFailures: number;
+  readonly lastSuccessAt: EpochMs | null;
 }
 
 export const NO_STATS: JobStats = Object.freeze({
@@ -35,6 +38,8 @@ export const NO_STATS: JobStats = Object.freeze({
   lastVerdict: null,
   lastFinishedAt: null,
   lastDurationMs: null,
+  consecutiveFailures: 0,
+  lastSuccessAt: null,
 });
 
 /** The counters with one more entry. */
@@ -57,5 +62,14 @@ export function withEntry(stats: JobStats, entry: LedgerEntry): JobStats {
     lastVerdict: isRun ? verdict : stats.lastVerdict,
     lastFinishedAt: isRun ? at : stats.lastFinishedAt,
     lastDurationMs: isRun ? durationMs : stats.lastDurationMs,
+    consecutiveFailures: failuresAfter(stats.consecutiveFailures, entry),
+    lastSuccessAt: verdict === 'succeeded' ? at : stats.lastSuccessAt,
   };
+}
+
+/** Runs by hand are somebody's trials: that they fail or succeed says nothing of the schedule. */
+function failuresAfter(before: number, { manual, verdict }: LedgerEntry): number {
+  if (manual) return before;
+  if (verdict === 'succeeded') return 0;
+  return verdict === 'failed' || verdict === 'abandoned' ? before + 1 : before;
 }

@@ -96,6 +96,12 @@ export interface JobStore {
   demands?(): MaybePromise<readonly JobDemand[]>;
 
   /**
+   * How the store stands with what jobs are expected to do (`alarmAt`). Small, and asked by each node every ten seconds or so
+   * while there are such jobs. A store without it takes no jobs with `expect`.
+   */
+  alarms?(): MaybePromise<JobAlarms>;
+
+  /**
    * Does one small piece of housekeeping (drops old history, expired results), short enough not to hold up what is due.
    * Called from time to time while a scheduler runs. Answers whether there is more to do at once.
    */
@@ -136,6 +142,14 @@ export interface ClaimRequest extends ClaimScope {
   readonly reserveMs: number;
 }
 
+/** What there is to be said of jobs that are overdue. */
+export interface JobAlarms {
+  /** The earliest `alarmAt` of those of which it was not said yet; `null` where there is none. */
+  readonly nextAt: EpochMs | null;
+  /** Jobs of which it was said, and still holds: `alarmAt` is `RAISED`. */
+  readonly overdue: number;
+}
+
 /** What a node must have to serve some job. */
 export interface JobDemand {
   readonly task: string;
@@ -165,6 +179,10 @@ export interface JobQuery {
   readonly owner?: string | undefined;
   /** Has a run that some node holds. A durable store keeps an index on it: it is asked at each start. */
   readonly running?: true | undefined;
+  /** Is overdue, and that was said: `alarmAt` is `RAISED`. A store with `alarms` keeps an index on it. */
+  readonly overdue?: true | undefined;
+  /** Is overdue at this instant, and that was not said yet: `alarmAt` is no later, and not `RAISED`. A store with `alarms` keeps an index on it. */
+  readonly alarmBy?: EpochMs | undefined;
   /** Occurs in the id, the name or the task, whatever the case. */
   readonly text?: string | undefined;
   /** Ids after this one. */

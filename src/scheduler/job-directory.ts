@@ -21,6 +21,8 @@ export interface JobListQuery {
   /** The set of definitions it belongs to, as given to `sync`. */
   readonly owner?: string | undefined;
   readonly status?: Exclude<JobStatus, 'removed'> | readonly Exclude<JobStatus, 'removed'>[] | undefined;
+  /** Overdue jobs only (`expect`), as `jobOverdue` told of them. */
+  readonly overdue?: boolean | undefined;
   /** Occurs in the id, the name or the task, whatever the case. */
   readonly text?: string | undefined;
   /** Alias of the store. Default: all, one after another. */

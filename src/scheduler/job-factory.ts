@@ -38,7 +38,7 @@ const NO_ARGS: readonly unknown[] = Object.freeze([]);
 const NO_TAGS: readonly string[] = Object.freeze([]);
 
 /** What it depends on whether a job can be stored, and how. */
-export type StoreKind = Pick<JobStore, 'durable' | 'shared'>;
+export type StoreKind = Pick<JobStore, 'durable' | 'shared' | 'alarms'>;
 
 /** Turns what callers give into definitions. Nothing has been changed anywhere when it throws. */
 export class JobFactory {
@@ -57,7 +57,8 @@ export class JobFactory {
     this.#policy = options.policy;
   }
 
-  create(task: TaskInput, trigger: TriggerInput, options: JobOptions & { readonly args?: readonly unknown[] | undefined }, { durable, shared }: StoreKind, now: EpochMs): NewJob {
+  create(task: TaskInput, trigger: TriggerInput, options: JobOptions & { readonly args?: readonly unknown[] | undefined }, store: StoreKind, now: EpochMs): NewJob {
+    const { durable, shared } = store;
     checkKeys(options, ADD_KEYS);
     const id = options.id === undefined ? this.#newId(durable) : nonEmpty(options.id, 'id');
     const { name, fn, kind, version, policy: taskPolicy } = this.#resolveTask(task, durable);
@@ -65,6 +66,7 @@ export class JobFactory {
     if (durable) refuseRetryIf(id, name, options);
     const policy = this.#policyFor(taskPolicy, made, options);
     this.#executors.requireFor(policy.executor, name, kind);
+    requireAlarms(policy, store);
     return {
       id,
       definition: {
@@ -84,13 +86,15 @@ export class JobFactory {
   }
 
   /** The definition with some of it changed. Answers also the names of what was given. */
-  modify({ id, definition }: JobRecord, changes: JobChanges, { durable, shared }: StoreKind): { definition: JobDefinition; changed: string[] } {
+  modify({ id, definition }: JobRecord, changes: JobChanges, store: StoreKind): { definition: JobDefinition; changed: string[] } {
     requireObject(changes, 'changes');
     checkKeys(changes, MODIFY_KEYS);
+    const { durable, shared } = store;
     if (durable) refuseRetryIf(id, definition.task, changes);
     const policy = resolvePolicy(definition.policy, changes, this.#options.timezone);
     if (changes.executor === undefined) this.#executors.require(policy.executor);
     else this.#checkExecutor(policy.executor, definition);
+    requireAlarms(policy, store);
     const { args, name, tags, metadata } = changes;
     return {
       definition: {
@@ -175,6 +179,12 @@ export class JobFactory {
     const fromTrigger = trigger.jitter === undefined || trigger.jitter === 0 ? base : resolvePolicy(base, { jitter: trigger.jitter }, this.#options.timezone);
     return resolvePolicy(fromTrigger, options, this.#options.timezone);
   }
+}
+
+/** Where nobody could find out that a job is overdue, nobody is promised to hear of it. */
+function requireAlarms({ expect }: JobPolicy, { alarms }: StoreKind): void {
+  if (expect === null || alarms !== undefined) return;
+  throw new InvalidOptionError('expect', expect, 'null in this job store', 'It cannot tell which jobs are overdue: its class has no method `alarms`.');
 }
 
 function checkKeys(options: object, allowed: readonly string[]): void {

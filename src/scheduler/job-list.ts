@@ -3,7 +3,7 @@ import { refuseUnknownKeys } from '../errors/options.js';
 import type { StoreContext, StoredJob } from '../ports/job-store.js';
 import { VISIBLE, type JobDirectory, type JobListQuery } from './job-directory.js';
 import { checkTags } from './job-factory.js';
-import { nonEmpty, oneOf, whole } from './policy.js';
+import { flag, nonEmpty, oneOf, whole } from './policy.js';
 
 /** A job as it was read, and the alias of the store that has it. */
 export interface ListedJob {
@@ -11,7 +11,7 @@ export interface ListedJob {
   readonly stored: StoredJob;
 }
 
-const QUERY_KEYS: readonly (keyof JobListQuery)[] = ['tags', 'task', 'owner', 'status', 'text', 'jobStore', 'limit', 'cursor'];
+const QUERY_KEYS: readonly (keyof JobListQuery)[] = ['tags', 'task', 'owner', 'status', 'overdue', 'text', 'jobStore', 'limit', 'cursor'];
 const PAGE = 1_000;
 
 /** The jobs that match, in order of store and id, and where the next page begins. @throws InvalidOptionError, UnknownStoreError */
@@ -29,10 +29,13 @@ export async function listJobs(
   const task = query.task === undefined ? undefined : nonEmpty(query.task, 'task');
   const owner = query.owner === undefined ? undefined : nonEmpty(query.owner, 'owner');
   const text = query.text === undefined || query.text === '' ? undefined : nonEmpty(query.text, 'text');
+  const overdue = flag(query.overdue, 'overdue') ? true : undefined;
   const jobs: ListedJob[] = [];
   let reached = fromStore === undefined;
   for (const loop of query.jobStore === undefined ? directory.loops : [directory.require(query.jobStore)]) {
     const { alias } = loop.access;
+    // Of a store that cannot tell, nothing is expected.
+    if (overdue !== undefined && loop.access.store.alarms === undefined) continue;
     const isFirst = !reached && alias === fromStore;
     reached ||= isFirst;
     if (!reached) continue;
@@ -41,7 +44,7 @@ export async function listJobs(
     do {
       const room = Math.min(PAGE, limit - jobs.length);
       if (room === 0) return { jobs, nextCursor: cursorAfter(jobs) };
-      const page = await loop.access.list({ tags, task, owner, text, statuses, after, limit: room });
+      const page = await loop.access.list({ tags, task, owner, text, statuses, overdue, after, limit: room });
       for (const stored of page.jobs) jobs.push({ alias, stored });
       after = page.nextCursor ?? undefined;
     } while (after !== undefined);

@@ -58,6 +58,35 @@ export interface JobPolicyOptions {
   readonly executor?: string | undefined;
   /** How long the history keeps what the task returned. `null` or 0: not at all. Default: one day. */
   readonly resultTtl?: DurationInput | null | undefined;
+  /**
+   * Failed runs in a row after which the job is paused, with the reason `max-consecutive-failures` and the event `jobPaused`;
+   * `resumeJob` lets it go on, and counts anew. A run counts once, after its last attempt, also when it timed out or was
+   * abandoned; a success begins the count again. Cancelled runs, fire times without a run and runs by hand leave it as it
+   * is. Not for jobs that each node runs (`exclusive: false`). `null`, the default: the job goes on.
+   */
+  readonly maxConsecutiveFailures?: number | null | undefined;
+  /**
+   * When the job is overdue: then `jobOverdue` is published, once, by whichever node notices first, and `jobRecovered`
+   * when it is so no longer. `null`, the default: nothing is expected of it.
+   */
+  readonly expect?: ExpectOptions | null | undefined;
+}
+
+/**
+ * What is expected of a job besides that it fires. Nodes look after it that have nothing to do with the job, so it is told too
+ * when no node has its task, the executor is full, or a run hangs; within ten seconds or so. A paused job is never overdue.
+ *
+ * @example
+ * ```ts
+ * await scheduler.addJob('backup', '0 3 * * *', { id: 'backup', expect: { successWithin: { hours: 25 }, maxLateness: { minutes: 30 } } });
+ * scheduler.on('jobOverdue', ({ jobId, why, deadline }) => page(`${jobId}: ${why} since ${new Date(deadline)}`));
+ * ```
+ */
+export interface ExpectOptions {
+  /** Longest time without a success, runs by hand included. Counted from the last one, or from when the job was added or resumed. */
+  readonly successWithin?: DurationInput | null | undefined;
+  /** Longest time by which the first attempt of a fire time may begin late. Counted from when the job was resumed, at the earliest. */
+  readonly maxLateness?: DurationInput | null | undefined;
 }
 
 /** How a failed run is tried again. A retry keeps the run's id, and delays no fire time. */

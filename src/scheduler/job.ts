@@ -1,6 +1,7 @@
 import type { JobPolicy, JobStatus, TaskFunction } from '../model/job.js';
 import type { Verdict } from '../model/ledger.js';
 import type { JobStats } from '../model/stats.js';
+import type { OverdueReason } from '../model/watch.js';
 import type { Revision, StoredJob } from '../ports/job-store.js';
 import type { Trigger } from '../ports/trigger.js';
 import type { JobChanges } from './job-options.js';
@@ -60,12 +61,22 @@ export interface LiveRun {
 const RUN_VERDICTS: readonly Verdict[] = ['succeeded', 'failed', 'cancelled', 'abandoned'];
 
 /** What the history of a job adds up to. Fire times count once each; manual runs count too. */
-export interface JobStatistics extends Omit<JobStats, 'timedRuns' | 'totalDurationMs' | 'lastFinishedAt'> {
+export interface JobStatistics extends Omit<JobStats, 'timedRuns' | 'totalDurationMs' | 'lastFinishedAt' | 'lastSuccessAt'> {
   /** Runs that have their verdict. */
   readonly runs: number;
   /** In ms, from the start of the last attempt to the verdict, over all runs that began; `null` before the first. */
   readonly averageDurationMs: number | null;
   readonly lastFinishedAt: Date | null;
+  readonly lastSuccessAt: Date | null;
+}
+
+/** What a job should have done, and has not. */
+export interface OverdueJob {
+  readonly why: OverdueReason;
+  /** By when. */
+  readonly deadline: Date;
+  /** When a node noticed. */
+  readonly raisedAt: Date;
 }
 
 /**
@@ -153,13 +164,19 @@ export class Job {
   }
   /** What its history adds up to, entries included that were dropped since. */
   get stats(): JobStatistics {
-    const { timedRuns, totalDurationMs, lastFinishedAt, ...stats } = this.#stored.record.state.stats;
+    const { timedRuns, totalDurationMs, lastFinishedAt, lastSuccessAt, ...stats } = this.#stored.record.state.stats;
     return {
       ...stats,
       runs: stats.succeeded + stats.failed + stats.cancelled + stats.abandoned,
       averageDurationMs: timedRuns === 0 ? null : totalDurationMs / timedRuns,
       lastFinishedAt: lastFinishedAt === null ? null : new Date(lastFinishedAt),
+      lastSuccessAt: lastSuccessAt === null ? null : new Date(lastSuccessAt),
     };
+  }
+  /** Why and since when it is overdue (`expect`), as `jobOverdue` told; `null` while it is not. */
+  get overdue(): OverdueJob | null {
+    const overdue = this.#stored.record.state.watch?.overdue ?? null;
+    return overdue && { why: overdue.why, deadline: new Date(overdue.deadline), raisedAt: new Date(overdue.raisedAt) };
   }
   /** Runs without a verdict. */
   get runs(): readonly LiveRun[] {
@@ -215,7 +232,7 @@ export class Job {
 
   toJSON(): Record<string, unknown> {
     const { id, jobStore, task, name, args, tags, metadata, status, reason, runCount, runs, policy, trigger, owner } = this;
-    const { nextRunTime, lastFireTime, stats } = this;
-    return { id, jobStore, task, name, args, trigger: trigger.toJSON(), status, reason, nextRunTime, lastFireTime, runCount, stats, owner, tags, metadata, runs, policy };
+    const { nextRunTime, lastFireTime, stats, overdue } = this;
+    return { id, jobStore, task, name, args, trigger: trigger.toJSON(), status, reason, nextRunTime, lastFireTime, overdue, runCount, stats, owner, tags, metadata, runs, policy };
   }
 }

@@ -1,4 +1,5 @@
 import type { SchedulerEvent } from '../events/events.js';
+import { TOO_MANY_FAILURES } from '../model/notice.js';
 import type { LogFields, Logger } from '../ports/logger.js';
 
 /** A logger that takes the fields first, as pino does. */
@@ -55,6 +56,8 @@ const UNHEARD: Partial<Record<SchedulerEvent['type'], 'info' | 'warn' | 'error'>
   jobMaxInstances: 'warn',
   jobAbandoned: 'warn',
   jobQuarantined: 'error',
+  jobOverdue: 'error',
+  jobRecovered: 'info',
   leaseLost: 'warn',
   clockJump: 'warn',
   clockSkew: 'warn',
@@ -69,12 +72,19 @@ const UNHEARD: Partial<Record<SchedulerEvent['type'], 'info' | 'warn' | 'error'>
 
 /** Whether an event is worth a line in the log when nobody listens for it. */
 export function isLoggedUnheard(type: SchedulerEvent['type']): boolean {
-  return UNHEARD[type] !== undefined;
+  return UNHEARD[type] !== undefined || type === 'jobPaused';
+}
+
+function levelOf(event: SchedulerEvent): (typeof LEVELS)[number] | undefined {
+  if (event.type === 'eventLoopBlocked' && event.risksLeases) return 'warn';
+  // Nobody has asked for that.
+  if (event.type === 'jobPaused' && event.reason === TOO_MANY_FAILURES) return 'error';
+  return UNHEARD[event.type];
 }
 
 /** Writes an event that no listener heard, so that trouble never passes unseen. */
 export function logUnheard(logger: Logger, event: SchedulerEvent): void {
-  const level = event.type === 'eventLoopBlocked' && event.risksLeases ? 'warn' : UNHEARD[event.type];
+  const level = levelOf(event);
   if (level === undefined) return;
   try {
     const { type, ...fields } = event;

@@ -8,6 +8,7 @@ import type { HighAvailability } from './high-availability.js';
 import type { LagWatch } from './lag-watch.js';
 import type { ClockSkew, NodeCard } from './node-card.js';
 import type { ProcessIdentity } from './process-identity.js';
+import type { OnError } from './on-error.js';
 import type { Reporter } from './reporter.js';
 import type { RunSettled } from './runner.js';
 import type { StoreLoop } from './store-loop.js';
@@ -33,6 +34,8 @@ export interface LoopDeps {
   readonly maxSleepMs: number;
   readonly keepAlive: boolean;
   readonly settled: RunSettled;
+  /** Told of every failed attempt of this node. */
+  readonly onError: OnError | null;
   readonly lag: LagWatch;
   /** How often a node tells the others that it is there. */
   readonly heartbeatMs: number;

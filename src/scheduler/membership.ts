@@ -64,7 +64,7 @@ export class Membership {
     }
     this.#timer?.cancel();
     const { clock, node, heartbeatMs } = this.#deps;
-    const delay = heartbeatMs * (1 + SPREAD * hashFraction(`${node}/${this.#loop.access.alias}`, ++this.#beats));
+    const delay = Math.round(heartbeatMs * (1 + SPREAD * hashFraction(`${node}/${this.#loop.access.alias}`, ++this.#beats)));
     this.#timer = clock.setTimer(delay, () => { this.changed(); }, false);
     this.#busy = this.#beat().finally(() => {
       this.#busy = undefined;

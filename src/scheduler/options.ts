@@ -11,6 +11,7 @@ import { toMs, type DurationInput } from '../time/duration.js';
 import type { BindContext } from './active-run.js';
 import type { JobPolicyOptions } from './job-options.js';
 import { resolveHighAvailability, type HighAvailability, type HighAvailabilityOptions } from './high-availability.js';
+import { checkOnError, type OnError } from './on-error.js';
 import { isLogger, toLogger, type FieldsFirstLogger } from './logging.js';
 import { refuseUnknownKeys } from '../errors/options.js';
 import { resolveSignals } from './signals.js';
@@ -71,6 +72,11 @@ export interface SchedulerOptions<T extends TaskShapes = TaskMap> {
    * never more than a third of `leaseDuration`, so that one lost answer costs no lease.
    */
   readonly storeTimeout?: DurationInput | undefined;
+  /**
+   * Told of each attempt that failed on this node, of whatever task, after it was recorded: to report it to Sentry or the
+   * like. At most once: what is lost with the process, or throws, is not told again. `onError` of the task is called, too.
+   */
+  readonly onError?: OnError | null | undefined;
   /** Whether a started scheduler keeps the process running. Default `true`. */
   readonly keepAlive?: boolean | undefined;
   /** How several schedulers on one store divide the work. Default: all of them work. */
@@ -123,6 +129,7 @@ export interface ResolvedOptions {
   readonly maxSleepMs: number;
   readonly storeTimeoutMs: number;
   readonly keepAlive: boolean;
+  readonly onError: OnError | null;
   readonly ha: HighAvailability;
   readonly signals: readonly NodeJS.Signals[];
 }
@@ -146,6 +153,7 @@ const OPTIONS: readonly (keyof SchedulerOptions)[] = [
   'maxSleep',
   'storeTimeout',
   'keepAlive',
+  'onError',
   'signals',
   'ha',
 ];
@@ -197,6 +205,7 @@ export function resolveOptions(options: SchedulerOptions, wiring: Wiring): Resol
     maxSleepMs,
     storeTimeoutMs: toMs(options.storeTimeout ?? 15_000, 'storeTimeout', 1),
     keepAlive,
+    onError: checkOnError(options.onError, 'onError'),
     signals: resolveSignals(options.signals),
   };
 }

@@ -1,9 +1,10 @@
 import { InvalidOptionError } from '../errors/errors.js';
 import { refuseUnknownKeys } from '../errors/options.js';
 import type { CoalesceMode, JobPolicy, OverlapMode, RetryPolicy } from '../model/job.js';
+import type { ExpectPolicy } from '../model/watch.js';
 import { toMs } from '../time/duration.js';
 import { toInstant } from '../time/instant.js';
-import type { JobPolicyOptions, RetryOptions } from './job-options.js';
+import type { ExpectOptions, JobPolicyOptions, RetryOptions } from './job-options.js';
 
 /** What holds when nobody says otherwise. */
 export const BUILT_IN_POLICY: JobPolicy = Object.freeze({
@@ -25,6 +26,8 @@ export const BUILT_IN_POLICY: JobPolicy = Object.freeze({
   exclusive: true,
   executor: 'default',
   resultTtlMs: 86_400_000,
+  maxConsecutiveFailures: null,
+  expect: null,
 });
 
 /** Most fire times one catch-up may keep in a record, and most that may wait in one. */
@@ -55,6 +58,8 @@ const RULES = {
   exclusive: (v, path) => ({ exclusive: flag(v, path) }),
   executor: (v, path) => ({ executor: nonEmpty(v, path) }),
   resultTtl: (v, path) => ({ resultTtlMs: v === null ? null : toMs(v, path) || null }),
+  maxConsecutiveFailures: (v, path) => ({ maxConsecutiveFailures: v === null ? null : whole(v, path, 1) }),
+  expect: (v, path, _timezone, base) => ({ expect: expectPolicy(v, path, base.expect) }),
 } satisfies Record<keyof JobPolicyOptions, Rule>;
 
 export const POLICY_OPTIONS: readonly string[] = Object.keys(RULES);
@@ -115,6 +120,23 @@ function retryPolicy(value: unknown, path: string, base: RetryPolicy | null): Re
     jitter: jitter ?? defaults.jitter,
     retryIf: retryIf === undefined ? defaults.retryIf : retryIf,
   });
+}
+
+const EXPECT_KEYS: readonly (keyof ExpectOptions)[] = ['successWithin', 'maxLateness'];
+
+/** One of the two may come from the task or the defaults. */
+function expectPolicy(value: unknown, path: string, base: ExpectPolicy | null): ExpectPolicy | null {
+  if (value === null) return null;
+  const allowed = 'an object such as { successWithin: { hours: 25 }, maxLateness: { minutes: 10 } }, or null';
+  if (typeof value !== 'object') throw new InvalidOptionError(path, value, allowed);
+  refuseUnknownKeys(value, path, EXPECT_KEYS);
+  const { successWithin, maxLateness } = value as ExpectOptions;
+  if (successWithin === undefined && maxLateness === undefined) throw new InvalidOptionError(path, value, allowed);
+  const limit = (given: ExpectOptions[keyof ExpectOptions], key: string, otherwise: number | null | undefined): number | null =>
+    given === undefined ? (otherwise ?? null) : given === null ? null : toMs(given, `${path}.${key}`, 1);
+  const successWithinMs = limit(successWithin, 'successWithin', base?.successWithinMs);
+  const maxLatenessMs = limit(maxLateness, 'maxLateness', base?.maxLatenessMs);
+  return successWithinMs === null && maxLatenessMs === null ? null : Object.freeze({ successWithinMs, maxLatenessMs });
 }
 
 export function whole(value: unknown, option: string, min: number, max: number = Number.MAX_SAFE_INTEGER): number {

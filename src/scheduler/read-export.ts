@@ -58,7 +58,7 @@ const INSTANTS = ['nextFireTime', 'nextDueAt', 'lastFireTime', 'firstFireTime'] 
 /** What grows from the present instant must have room to. */
 const MAX_INSTANT = 8.64e15;
 const COUNTERS = ['runCount', 'fence', 'generation'] as const;
-const LAST = ['lastRunId', 'lastVerdict', 'lastFinishedAt', 'lastDurationMs'];
+const LAST = ['lastRunId', 'lastVerdict', 'lastFinishedAt', 'lastDurationMs', 'lastSuccessAt'];
 
 function checkState(state: JsonObject, path: string): void {
   oneOf(state['status'], `${path}.status`, VISIBLE);
@@ -70,6 +70,8 @@ function checkState(state: JsonObject, path: string): void {
   const stats = state['stats'];
   requireObject(stats, `${path}.stats`);
   for (const field of Object.keys(NO_STATS)) {
+    // It came later than the others.
+    if (field === 'consecutiveFailures' && (stats as JsonObject)[field] === undefined) continue;
     if (!LAST.includes(field)) checkCount((stats as JsonObject)[field], `${path}.stats.${field}`);
   }
 }
@@ -110,6 +112,11 @@ function checkDefinition(record: JobRecord, path: string): JobRecord {
   if (typeof retry === 'object' && retry !== null) {
     const { delayMs, maxDelayMs, ...rest } = retry as JsonObject;
     options['retry'] = { ...rest, delay: delayMs, maxDelay: maxDelayMs };
+  }
+  const { expect } = given;
+  if (typeof expect === 'object' && expect !== null) {
+    const { successWithinMs, maxLatenessMs, ...rest } = expect as JsonObject;
+    options['expect'] = { ...rest, successWithin: successWithinMs, maxLateness: maxLatenessMs };
   }
   return {
     ...record,

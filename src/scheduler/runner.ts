@@ -12,6 +12,7 @@ import type { HeldJob } from './held-job.js';
 import { isThenable } from './maybe-promise.js';
 import { toStoredResult } from './run-result.js';
 import { RunWriter } from './run-writer.js';
+import { ErrorCallbacks, retryTime } from './on-error.js';
 import { prepareArguments, takesAsStored } from './task-arguments.js';
 import type { Task } from './tasks.js';
 import type { LoopDeps } from './loop-deps.js';
@@ -38,6 +39,7 @@ export class Runner implements FinishWriteHost {
   readonly #leased: boolean;
   readonly #writer: RunWriter;
   readonly #heartbeat: Heartbeat;
+  readonly #callbacks: ErrorCallbacks;
   /** Jobs with active runs, by id. */
   readonly #held = new Map<string, HeldJob>();
   #size = 0;
@@ -50,6 +52,7 @@ export class Runner implements FinishWriteHost {
     this.#deps = deps;
     this.#alias = loop.access.alias;
     this.#leased = loop.access.leased;
+    this.#callbacks = new ErrorCallbacks(deps.logger, deps.node, loop.access.alias);
     this.#writer = new RunWriter(loop.access, deps.clock, loop.health, () => loop.now(), deps.batchSize);
     this.#heartbeat = new Heartbeat({
       clock: deps.clock,
@@ -69,6 +72,11 @@ export class Runner implements FinishWriteHost {
   /** Runs whose verdict is not recorded yet. */
   get size(): number {
     return this.#size;
+  }
+
+  /** Calls of `onError` that still go on. */
+  get callbacks(): number {
+    return this.#callbacks.size;
   }
 
   /** Whether this node executes that start of a job's run. */
@@ -201,10 +209,10 @@ export class Runner implements FinishWriteHost {
     }
   }
 
-  /** Resolves when every run's verdict is recorded. */
-  drain(): Promise<void> {
-    if (this.#size === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#drained.push(resolve));
+  /** Resolves when every run's verdict is recorded, and who asked to be told of errors has been. */
+  async drain(): Promise<void> {
+    if (this.#size > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
+    await this.#callbacks.settled();
   }
 
   /** Somebody may have asked for runs of this node to be stopped. */
@@ -270,6 +278,7 @@ export class Runner implements FinishWriteHost {
 
   recorded(active: ActiveRun, decision: Decision, conclusion: RunConclusion): void {
     active.phase = 'recorded';
+    this.#tellOfError(active, retryTime(active, decision), conclusion);
     this.#forget(active);
     this.#reportEnd(active, decision, conclusion);
     this.#loop.publish(decision.next ?? active.record, decision);
@@ -286,12 +295,12 @@ export class Runner implements FinishWriteHost {
    */
   async #explainRefusal(active: ActiveRun, current: JobRecord | undefined, conclusion: RunConclusion): Promise<void> {
     const { node, logger } = this.#deps;
-    const waits = current?.state.runs.some((run) => {
+    const waiting = current?.state.runs.find((run) => {
       if (run.state !== 'waiting' || run.id !== active.runId) return false;
       // For another attempt, or for the same one, which was refused before it began.
       return run.attempt === active.attempt ? run.cause === 'retry' : run.attempt === active.attempt - 1;
     });
-    let ours = waits === true;
+    let ours = waiting !== undefined;
     try {
       if (!ours) {
         const page = await this.#loop.access.listLedger({ jobId: active.jobId, runId: active.runId, limit: 10 });
@@ -305,8 +314,9 @@ export class Runner implements FinishWriteHost {
       return;
     }
     active.phase = 'recorded';
+    this.#tellOfError(active, waiting?.state === 'waiting' ? waiting.readyAt : null, conclusion);
     this.#forget(active);
-    if (!waits) this.#reportEnd(active, { next: current ?? null, start: [], ledger: [], notices: [] }, conclusion);
+    if (waiting === undefined) this.#reportEnd(active, { next: current ?? null, start: [], ledger: [], notices: [] }, conclusion);
     this.#loop.runEnded(current ?? null);
   }
 
@@ -374,6 +384,15 @@ export class Runner implements FinishWriteHost {
       reporter.run(active.record, this.#alias, active.run, 'jobError', { durationMs, error: outcome.error, cause: value });
       settled(active.runId, { verdict: 'failed', error: value });
     }
+  }
+
+  /** Once for each attempt that failed and was recorded here. Before a shutdown is told that nothing goes on any more. */
+  #tellOfError(active: ActiveRun, retryAt: number | null, conclusion: RunConclusion): void {
+    if (conclusion.kind === 'released' || !isFailure(conclusion.outcome, active)) return;
+    const { tasks, onError } = this.#deps;
+    const { value: error, durationMs } = conclusion;
+    const failure = { error, durationMs, timedOut: active.timedOut, retryAt };
+    this.#callbacks.tell([tasks.of(active.record.definition)?.onError, onError], active, failure);
   }
 
   #isRetryable(active: ActiveRun, error: unknown): boolean {

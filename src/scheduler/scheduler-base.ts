@@ -61,6 +61,8 @@ export interface StoreHealthReport {
   readonly claims: { readonly won: number; readonly lost: number };
   /** What active jobs ask for and no live node has, as it was found within the last minutes. These jobs wait. */
   readonly unserved: readonly JobDemand[];
+  /** Jobs that are overdue (`expect`), as of this node's last look within the last half a minute, or so. */
+  readonly overdue: number;
 }
 
 /** @throws InvalidOptionError */
@@ -183,7 +185,10 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     }
     this.lifecycle.to(paused ? 'paused' : 'running');
     this.#startedAt = this.options.clock.now();
-    for (const { membership } of this.directory.loops) membership.start();
+    for (const { membership, alarms } of this.directory.loops) {
+      membership.start();
+      alarms.start();
+    }
     if (paused) this.#stayAlive();
     this.reporter.scheduler({ type: 'schedulerStarted' });
     if (!paused) await this.#startLoops();
@@ -263,7 +268,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     const { state } = this.lifecycle;
     const jobStores: Record<string, StoreHealthReport> = {};
     for (const { access, health, all, membership, claims, role } of this.directory.loops) {
-      jobStores[access.alias] = { ok: health.ok, role, activeRuns: all.reduce((sum, { runner }) => sum + runner.size, 0), claims, unserved: membership.unserved };
+      jobStores[access.alias] = { ok: health.ok, role, activeRuns: all.reduce((sum, { runner }) => sum + runner.size, 0), claims, unserved: membership.unserved, overdue: all.reduce((sum, { alarms }) => sum + alarms.overdue, 0) };
     }
     const alive = state === 'running' || state === 'paused';
     return { ok: alive && Object.values(jobStores).every((store) => store.ok), state, node: this.node, jobStores };
@@ -309,7 +314,10 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     this.reporter.scheduler({ type: 'jobStoreAdded', jobStore: alias });
     loop.announceStart(this.context());
     const { state } = this.lifecycle;
-    if (state === 'running' || state === 'paused') loop.membership.start();
+    if (state === 'running' || state === 'paused') {
+      loop.membership.start();
+      loop.alarms.start();
+    }
     if (state === 'running') await loop.start();
   }
 
@@ -345,7 +353,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   // ── inside ──
 
   #newLoop(alias: string, store: JobStore): StoreLoop {
-    const { clock, logger, node, process, leaseMs, batchSize, maxSleepMs, keepAlive, storeTimeoutMs, maxResultSize, heartbeatMs, ha } = this.options;
+    const { clock, logger, node, process, leaseMs, batchSize, maxSleepMs, keepAlive, storeTimeoutMs, maxResultSize, heartbeatMs, ha, onError } = this.options;
     const deps: LoopDeps = {
       clock,
       clockWatch: this.#clockWatch,
@@ -363,6 +371,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
       tasks: this.tasks,
       executors: this.executors,
       bindContext: this.#bindContext,
+      onError,
       heartbeatMs,
       lag: this.#lag,
       describe: (skew) => describeNode(this.lifecycle.state, this.#startedAt, this.tasks.versions, this.executors, skew),

@@ -72,7 +72,9 @@ export async function windDown(loops: readonly StoreLoop[], clock: Clock, time: 
   const handedBack = loops.reduce((sum, loop) => sum + loop.runner.release('shutdown'), 0);
   if (!(await settledWithin(drained, WRITE_MS, clock))) {
     const runs = loops.reduce((sum, loop) => sum + loop.runner.size, 0);
+    const callbacks = loops.reduce((sum, loop) => sum + loop.runner.callbacks, 0);
     if (runs > 0) logger.warn('the results of some runs could not be written before the shutdown; other nodes take them over', { runs });
+    if (callbacks > 0) logger.warn('onError was still being waited for when the time of the shutdown was up', { callbacks });
   }
   return done(handedBack);
 

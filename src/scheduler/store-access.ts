@@ -4,7 +4,7 @@ import { StoreFailedError } from '../errors/scheduler-errors.js';
 import type { JobRecord } from '../model/job.js';
 import type { LedgerQuery } from '../model/ledger.js';
 import type { Clock } from '../ports/clock.js';
-import type { AnnounceRequest, ClaimRequest, ClaimScope, JobChange, JobDemand, JobPage, JobQuery, JobStore, JobWriter, Lease, LeaseRequest, LedgerPage, LedgerPageRequest, MaybePromise, Member, Revision, StoreContext, StoredJob } from '../ports/job-store.js';
+import type { AnnounceRequest, ClaimRequest, ClaimScope, JobAlarms, JobChange, JobDemand, JobPage, JobQuery, JobStore, JobWriter, Lease, LeaseRequest, LedgerPage, LedgerPageRequest, MaybePromise, Member, Revision, StoreContext, StoredJob } from '../ports/job-store.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { isThenable } from './maybe-promise.js';
 
@@ -17,6 +17,8 @@ export class StoreAccess {
   readonly alias: string;
   readonly store: JobStore;
   readonly #clock: Clock;
+  /** Told of each record that is about to be written and of which something is expected. */
+  onExpecting: (record: JobRecord) => void = () => undefined;
   /** How long an answer is waited for. */
   readonly timeoutMs: number;
   #opened: Promise<void> | undefined;
@@ -70,6 +72,7 @@ export class StoreAccess {
   }
 
   insert(records: readonly JobRecord[]): MaybePromise<readonly (StoredJob | undefined)[]> {
+    for (const record of records) if (record.definition.policy.expect != null) this.onExpecting(record);
     return this.#call('insert', () => this.store.insert(records));
   }
 
@@ -101,6 +104,7 @@ export class StoreAccess {
   }
 
   commit(changes: readonly JobChange[]): MaybePromise<readonly (Revision | undefined)[]> {
+    for (const { next } of changes) if (next?.definition.policy.expect != null) this.onExpecting(next);
     return this.#call('commit', () => this.store.commit(changes));
   }
 
@@ -142,6 +146,11 @@ export class StoreAccess {
   /** What stored jobs ask of a node, as far as the store can tell. */
   demands(): MaybePromise<readonly JobDemand[]> {
     return this.#call('list what jobs need', () => this.store.demands?.() ?? []);
+  }
+
+  /** How it stands with what jobs are expected to do. To be asked only of a store that can tell. */
+  alarms(): MaybePromise<JobAlarms> {
+    return this.#call('look for overdue jobs', () => this.store.alarms?.() ?? { nextAt: null, overdue: 0 });
   }
 
   announce(request: AnnounceRequest): MaybePromise<void> {

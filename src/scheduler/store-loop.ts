@@ -6,6 +6,7 @@ import type { RunningRun } from '../model/run.js';
 import type { TimerHandle } from '../ports/clock.js';
 import type { ClaimScope, JobChange, StoreContext, StoredJob } from '../ports/job-store.js';
 import type { EpochMs } from '../ports/trigger.js';
+import { AlarmWatch } from './alarm-watch.js';
 import { AbortNotes } from './abort-notes.js';
 import { BatchSize } from './batch-size.js';
 import type { HighAvailability } from './high-availability.js';
@@ -48,6 +49,7 @@ export class StoreLoop {
   readonly health: StoreHealth;
   readonly runner: Runner;
   readonly membership: Membership;
+  readonly alarms: AlarmWatch;
   readonly #deps: LoopDeps;
   #won = 0;
   #lost = 0;
@@ -89,6 +91,7 @@ export class StoreLoop {
     this.#chores = new StoreChores(this, deps);
     this.#aborts = new AbortNotes(this, deps);
     this.membership = new Membership(this, deps);
+    this.alarms = new AlarmWatch(this, deps);
     this.#watch = new StoreWatch(access, deps.logger, () => {
       this.wake();
       this.#aborts.look();
@@ -155,6 +158,7 @@ export class StoreLoop {
     this.leadership?.stand();
     this.#unwatchClock ??= this.#deps.clock.onJump?.(this.#wakeUp);
     this.nodeJobs?.start();
+    this.alarms.start();
     await this.#watch.open();
     this.wake();
   }
@@ -194,6 +198,7 @@ export class StoreLoop {
       'what was claimed': this.pause(),
       leadership: this.leadership?.stepDown() ?? Promise.resolve(),
       'jobs of each node': this.nodeJobs?.close(withinMs) ?? Promise.resolve(),
+      'look-out for overdue jobs': this.alarms.close(),
       'place among the nodes': this.membership.close(),
       'watch for changes': this.#watch.close(),
     };
@@ -434,7 +439,7 @@ export class StoreLoop {
       reporter.job(record, this.access.alias, notice);
       if (notice.type === 'jobCompleted') {
         reporter.job(record, this.access.alias, { type: 'jobRemoved', reason: 'completed' });
-      }
+      } else if (notice.type === 'jobOverdue' || notice.type === 'jobRecovered') this.alarms.told();
     }
     for (const entry of decision.ledger) {
       if (entry.runId !== null && entry.verdict !== 'succeeded' && entry.verdict !== 'failed') {

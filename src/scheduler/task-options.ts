@@ -3,6 +3,7 @@ import { refuseUnknownKeys } from '../errors/options.js';
 import type { StandardSchemaV1 } from '../ports/standard-schema.js';
 import type { JobPolicyOptions } from './job-options.js';
 import type { ArgumentRules } from './task-arguments.js';
+import type { OnError } from './on-error.js';
 import { POLICY_OPTIONS, whole } from './policy.js';
 
 /** A schema of the arguments of a task, all of them in one array: `z.tuple([z.string(), z.number()])` for instance. */
@@ -40,9 +41,22 @@ export interface TaskOptions extends JobPolicyOptions {
    * a version without a step goes into quarantine, as does one whose step throws.
    */
   readonly upgrades?: Readonly<Record<number, TaskUpgrade>> | undefined;
+  /**
+   * Told of each attempt at a run of the task that failed, on the node that ran it, after it was recorded. At most once. The
+   * scheduler's own `onError` is called after it. A shutdown waits for what it answers.
+   *
+   * @example
+   * ```ts
+   * scheduler.defineTask('import', run, {
+   *   retry: 3,
+   *   onError: (error, { jobId, attempt, willRetry }) => { if (!willRetry) Sentry.captureException(error, { tags: { jobId }, extra: { attempt } }); },
+   * });
+   * ```
+   */
+  readonly onError?: OnError | null | undefined;
 }
 
-const TASK_OPTIONS: readonly string[] = ['args', 'version', 'upgrades', ...POLICY_OPTIONS];
+const TASK_OPTIONS: readonly string[] = ['args', 'version', 'upgrades', 'onError', ...POLICY_OPTIONS];
 const NO_UPGRADES: ReadonlyMap<number, TaskUpgrade> = new Map();
 
 /** What holds for the arguments of a task. @throws InvalidOptionError, also for a key that is no option of a task. */

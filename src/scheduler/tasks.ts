@@ -5,6 +5,7 @@ import { refuseUnknownKeys } from '../errors/options.js';
 import type { JobDefinition, JobPolicy, TaskFunction, TaskModule } from '../model/job.js';
 import type { MaybePromise } from '../ports/job-store.js';
 import type { TaskKind } from './executor-pool.js';
+import { checkOnError, type OnError } from './on-error.js';
 import { nonEmpty, resolvePolicy } from './policy.js';
 import type { RemoteTask } from './remote-task.js';
 import { checkArguments, type ArgumentRules } from './task-arguments.js';
@@ -36,6 +37,7 @@ export interface Task extends ArgumentRules {
   readonly module: TaskModule | null;
   /** The policy of its jobs that say nothing. */
   readonly policy: JobPolicy;
+  readonly onError: OnError | null;
 }
 
 /** The tasks this scheduler can run. */
@@ -65,7 +67,7 @@ export class TaskRegistry {
     }
     const rules = argumentRules(valid, options);
     const policy = resolvePolicy(this.#defaults, options, this.#timezone, 'defaults.');
-    const task: Task = { ...rules, fn, kind, module, policy };
+    const task: Task = { ...rules, fn, kind, module, policy, onError: checkOnError(options.onError, 'onError') };
     this.#tasks.set(valid, task);
     this.#versions.set(valid, task.version);
     return task;

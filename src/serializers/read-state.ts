@@ -2,6 +2,7 @@ import { JobUnstorableError } from '../errors/job-errors.js';
 import { NO_RUNS, type JobState } from '../model/job.js';
 import type { RunRecord } from '../model/run.js';
 import { NO_STATS, type JobStats } from '../model/stats.js';
+import type { JobOverdue, JobWatch } from '../model/watch.js';
 import type { JsonObject } from '../ports/job-codec.js';
 
 type Check = (value: unknown) => boolean;
@@ -24,9 +25,13 @@ const STATE: Readonly<Record<keyof JobState, Check>> = {
   firstFireTime: isInstant,
   runs: (value) => Array.isArray(value) && value.every(isRun),
   stats: isStats,
+  watch: isWatch,
 };
 
-const COUNTERS = Object.keys(NO_STATS).filter((field) => !field.startsWith('last'));
+/** What every record has. `consecutiveFailures` came later. */
+const COUNTERS = Object.keys(NO_STATS).filter((field) => !field.startsWith('last') && field !== 'consecutiveFailures');
+/** Not in every record: as many fields fewer than there are may be there. */
+const OPTIONAL = 1;
 
 const NONE: JobState = Object.freeze({
   status: 'quarantined',
@@ -40,6 +45,7 @@ const NONE: JobState = Object.freeze({
   firstFireTime: null,
   runs: NO_RUNS,
   stats: NO_STATS,
+  watch: null,
 });
 
 const FIELDS = Object.keys(STATE) as (keyof JobState)[];
@@ -51,13 +57,22 @@ export function readState(json: JsonObject): JobState {
   }
   const state = json as unknown as JobState;
   const runs = state.runs.length === 0 ? NO_RUNS : Object.freeze([...state.runs]);
-  if (Object.keys(json).length > FIELDS.length + 1) {
+  const stats = wholeStats(state.stats);
+  const watch = (state as Partial<JobState>).watch ?? null;
+  if (Object.keys(json).length > FIELDS.length + 1 - (json['watch'] === undefined ? OPTIONAL : 0)) {
     const { v: _version, ...others } = json;
-    return { ...(others as unknown as JobState), runs };
+    return { ...(others as unknown as JobState), runs, stats, watch };
   }
   // Field by field, since this is the hot path.
-  const { status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, stats } = state;
-  return { status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats };
+  const { status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime } = state;
+  return { status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats, watch };
+}
+
+/** The counts of an earlier release, with what it did not count. */
+function wholeStats(stats: JobStats): JobStats {
+  const { consecutiveFailures, lastSuccessAt } = stats as Partial<JobStats>;
+  if (typeof consecutiveFailures === 'number' && lastSuccessAt !== undefined) return stats;
+  return { ...stats, consecutiveFailures: consecutiveFailures ?? 0, lastSuccessAt: stats.lastVerdict === 'succeeded' ? stats.lastFinishedAt : null };
 }
 
 /** As much of a state as can be read, in quarantine where that is not all of it. */
@@ -83,4 +98,14 @@ function isRun(value: unknown): boolean {
 function isStats(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   return value === NO_STATS || COUNTERS.every((field) => isNumber((value as Record<keyof JobStats, unknown>)[field as keyof JobStats]));
+}
+
+function isWatch(value: unknown): boolean {
+  if (value === undefined || value === null) return true;
+  if (typeof value !== 'object') return false;
+  const { since, overdue } = value as Record<keyof JobWatch, unknown>;
+  if (!isNumber(since) || overdue === undefined) return false;
+  if (overdue === null) return true;
+  const { why, deadline, raisedAt } = overdue as Record<keyof JobOverdue, unknown>;
+  return (why === 'no-success' || why === 'not-started') && isNumber(deadline) && isNumber(raisedAt);
 }

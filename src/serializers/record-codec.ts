@@ -132,8 +132,8 @@ function hasOwnArguments(runs: readonly RunRecord[]): boolean {
 
 /** Field by field, and always in this order: this is the hot path. */
 function versioned(state: JobState): JsonObject {
-  const { status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats } = state;
-  const json: Readonly<Record<'v' | keyof JobState, unknown>> = {
+  const { status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats, watch } = state;
+  const json: Readonly<Record<'v' | Exclude<keyof JobState, 'watch'>, unknown>> = {
     v: VERSION,
     status,
     reason,
@@ -147,7 +147,7 @@ function versioned(state: JobState): JsonObject {
     runs,
     stats,
   };
-  return json;
+  return watch === null ? json : { ...json, watch };
 }
 
 const ALLOWED =
@@ -181,6 +181,8 @@ const NO_POLICY: JobPolicy = Object.freeze({
   exclusive: true,
   executor: 'default',
   resultTtlMs: null,
+  maxConsecutiveFailures: null,
+  expect: null,
 });
 
 /** As much of a record as can be read. Its trigger fails when asked, or it is in quarantine already. */
@@ -218,12 +220,15 @@ function readPolicy(json: unknown): JobPolicy {
 /** `retryIf` belongs to the task, which is looked up when a run fails. */
 function encodePolicy(policy: JobPolicy): JsonObject {
   const { retry } = policy;
-  // The default takes no room in every record, and is not there in those from before there was a choice.
-  return { ...policy, exclusive: policy.exclusive ? undefined : false, retry: retry === null ? null : { ...retry, retryIf: null } };
+  // These defaults take no room in every record, and are not there in those from before there was a choice.
+  const { exclusive, maxConsecutiveFailures, expect } = policy;
+  const chosen = { exclusive: exclusive ? undefined : false, maxConsecutiveFailures: maxConsecutiveFailures ?? undefined, expect: expect ?? undefined };
+  return { ...policy, ...chosen, retry: retry === null ? null : { ...retry, retryIf: null } };
 }
 
 function decodePolicy(json: JobPolicy): JobPolicy {
-  return { ...json, exclusive: (json as Partial<JobPolicy>).exclusive ?? true, retry: json.retry === null ? null : ({ ...json.retry } satisfies RetryPolicy) };
+  const { exclusive = true, maxConsecutiveFailures = null, expect = null } = json as Partial<JobPolicy>;
+  return { ...json, exclusive, maxConsecutiveFailures, expect, retry: json.retry === null ? null : ({ ...json.retry } satisfies RetryPolicy) };
 }
 
 /** Plain objects and arrays, all the way down. A Date, a Map or a Set cannot be frozen. */

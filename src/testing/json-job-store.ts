@@ -7,6 +7,7 @@ import type { EncodedJob, JobCodec } from '../ports/job-codec.js';
 import type {
   ClaimRequest,
   ClaimScope,
+  JobAlarms,
   JobChange,
   JobDemand,
   JobPage,
@@ -117,6 +118,10 @@ export class JsonJobStore extends LockingStore implements JobStore {
   async tasks(): Promise<readonly string[]> {
     const { jobs } = this.#memory.list({ limit: Number.MAX_SAFE_INTEGER });
     return [...new Set(jobs.map(({ record }) => record.definition.task))];
+  }
+
+  async alarms(): Promise<JobAlarms> {
+    return this.#memory.alarms();
   }
 
   async demands(): Promise<readonly JobDemand[]> {

@@ -34,7 +34,8 @@ interface Timer extends HeapItem {
  * ```
  */
 export class VirtualClock implements Clock {
-  #now: EpochMs;
+  /** Wall time minus elapsed time. Kept in place of the wall time, which parts of milliseconds added one by one would make inexact. */
+  #offset: number;
   #monotonic = 0;
   #sequence = 0;
   readonly #timers = new Heap<Timer>((a, b) => a.at < b.at || (a.at === b.at && a.sequence < b.sequence));
@@ -44,11 +45,11 @@ export class VirtualClock implements Clock {
 
   /** @param start - the wall time it begins with. Default 2026-01-01T00:00:00Z. @throws InvalidOptionError */
   constructor(start: InstantInput = '2026-01-01T00:00:00Z') {
-    this.#now = toInstant(start, 'start', 'UTC');
+    this.#offset = toInstant(start, 'start', 'UTC');
   }
 
   now(): EpochMs {
-    return this.#now;
+    return this.#offset + this.#monotonic;
   }
 
   monotonic(): number {
@@ -118,15 +119,15 @@ export class VirtualClock implements Clock {
   /** Lets both clocks run on until the wall clock shows `instant`. @throws InvalidOptionError when that has passed. */
   async advanceTo(instant: InstantInput): Promise<void> {
     const at = toInstant(instant, 'instant', 'UTC');
-    if (at < this.#now) {
-      throw new InvalidOptionError('instant', instant, `an instant not before ${new Date(this.#now).toISOString()}`, 'jump() sets the wall clock back.');
+    if (at < this.now()) {
+      throw new InvalidOptionError('instant', instant, `an instant not before ${new Date(this.now()).toISOString()}`, 'jump() sets the wall clock back.');
     }
-    await this.#run(this.#monotonic + (at - this.#now));
+    await this.#run(at - this.#offset);
   }
 
   /** Sets the wall clock forwards or back by `ms`, as an operator or NTP would; elapsed time does not change. */
   jump(ms: number): void {
-    this.#now += ms;
+    this.#offset += ms;
     for (const callback of this.#jumpListeners) callback();
   }
 
@@ -168,8 +169,6 @@ export class VirtualClock implements Clock {
   }
 
   #moveTo(monotonic: number): void {
-    const step = Math.max(0, monotonic - this.#monotonic);
-    this.#monotonic += step;
-    this.#now += step;
+    this.#monotonic = Math.max(this.#monotonic, monotonic);
   }
 }

@@ -2,6 +2,7 @@ import {
   MemoryJobStore,
   type ClaimRequest,
   type ClaimScope,
+  type JobAlarms,
   type JobChange,
   type JobPage,
   type JobQuery,
@@ -26,6 +27,23 @@ export const brokenStores: Readonly<Record<string, () => MemoryJobStore>> = {
         return super.commit(changes.map((change) => ({ ...change, expected: this.get(change.id)?.revision ?? change.expected })));
       }
     })({ shared: true }),
+
+  'an alarm stays where it was when the job was added': () =>
+    new (class extends MemoryJobStore {
+      #first: JobAlarms | undefined;
+      override alarms(): JobAlarms {
+        const alarms = super.alarms();
+        return (this.#first ??= alarms.nextAt === null ? undefined : alarms) ?? alarms;
+      }
+    })(),
+
+  'what is overdue is answered whether it was said or not': () =>
+    new (class extends MemoryJobStore {
+      override list(query: JobQuery): JobPage {
+        const { overdue, ...rest } = query;
+        return overdue === true && query.alarmBy === undefined ? super.list({ ...rest, alarmBy: Number.MAX_SAFE_INTEGER }) : super.list(query);
+      }
+    })(),
 
   'a gap between reading the revision and writing': () =>
     new (class extends MemoryJobStore {

@@ -112,6 +112,7 @@ describe('the statistics of a job', () => {
     expect(job.stats).toEqual({
       runs: 0, succeeded: 0, failed: 0, cancelled: 0, abandoned: 0, missed: 0, coalesced: 0, skipped: 0,
       averageDurationMs: null, lastRunId: null, lastVerdict: null, lastFinishedAt: null, lastDurationMs: null,
+      consecutiveFailures: 0, lastSuccessAt: null,
     });
     await scheduler.start();
     await clock.advance({ seconds: 15 });

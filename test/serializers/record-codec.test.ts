@@ -68,3 +68,34 @@ describe('a stored record that cannot be read', () => {
     expect(codec.decode(encoded, record.definition).definition).toBe(record.definition);
   });
 });
+
+describe('what is expected of a job', () => {
+  it('is nothing in a record from before there was a choice, and takes no room in one of which nothing is', () => {
+    const { consecutiveFailures: _failures, lastSuccessAt: _at, ...stats } = NO_STATS;
+    const record = codec.decode({ id: 'a', definition: DEFINITION, state: { ...STATE, stats: { ...stats, succeeded: 1, lastVerdict: 'succeeded', lastFinishedAt: 900 } } });
+    expect(record.definition.policy).toMatchObject({ expect: null, maxConsecutiveFailures: null });
+    expect(record.state).toMatchObject({ watch: null, stats: { succeeded: 1, consecutiveFailures: 0, lastSuccessAt: 900 } });
+    const written = JSON.parse(JSON.stringify(codec.encode(record))) as EncodedJob;
+    expect(Object.keys(written.definition['policy'] as object)).toEqual(Object.keys(DEFINITION.policy));
+    expect(Object.keys(written.state)).toEqual(Object.keys(STATE));
+  });
+
+  it('comes back as it was written', () => {
+    const policy = { ...DEFINITION.policy, expect: { successWithinMs: 5, maxLatenessMs: null }, maxConsecutiveFailures: 3 };
+    const watch = { since: 1, overdue: { why: 'no-success', deadline: 6, raisedAt: 7 } };
+    const encoded = { id: 'a', definition: { ...DEFINITION, policy }, state: { ...STATE, watch } };
+    const record = codec.decode(encoded);
+    expect(record.definition.policy).toMatchObject({ expect: policy.expect, maxConsecutiveFailures: 3 });
+    expect(record.state.watch).toEqual(watch);
+    expect(codec.encode(record)).toEqual(encoded);
+    expect(codec.decode({ ...encoded, state: { ...encoded.state, later: 1 } }).state).toMatchObject({ watch, later: 1 });
+  });
+
+  it.each([5, {}, { since: 1 }, { since: 'x', overdue: null }, { since: 1, overdue: {} }, { since: 1, overdue: { why: 'other', deadline: 1, raisedAt: 1 } }])('of another shape, it is kept, and the job goes into quarantine: %j', (watch) => {
+    const encoded = { id: 'a', definition: DEFINITION, state: { ...STATE, watch } };
+    const record = codec.decode(encoded);
+    const { next } = decide(record, { now: 5_000, node: 'n', leaseUntil: null, process: null, slots: 1, executes: () => false });
+    expect(next?.state.status).toBe('quarantined');
+    expect(codec.encode(next!).state['watch']).toEqual(watch);
+  });
+});

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { NO_STATS } from '../../src/model/stats.js';
 import { parseObject } from '../../src/serializers/parse-object.js';
+import { readState as readWhole } from '../../src/serializers/read-state.js';
 import { readState, writeState } from '../../src/stores/shared/state-text.js';
 
 const instant = fc.option(fc.oneof(fc.integer({ min: -8.64e15, max: 8.64e15 }), fc.constantFrom(0, 0.5)), { nil: null });
@@ -9,15 +10,16 @@ const text = fc.option(fc.string({ unit: 'binary' }), { nil: null });
 const count = fc.nat();
 const JOB = 'a "job"@#';
 const lastFireTime = 1_763_740_800_000;
+const at = fc.oneof(instant, fc.constant(lastFireTime));
 const stats = fc.oneof(
   fc.constant(NO_STATS),
   fc.record({
     succeeded: count, failed: count, cancelled: count, abandoned: count, missed: count, coalesced: count, skipped: count,
     timedRuns: count, totalDurationMs: fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }),
-    lastRunId: fc.oneof(text, fc.constant(`${JOB}@${lastFireTime}`)), lastVerdict: text, lastFinishedAt: instant, lastDurationMs: instant,
+    lastRunId: fc.oneof(text, fc.constant(`${JOB}@${lastFireTime}`)), lastVerdict: text, lastFinishedAt: at, lastDurationMs: instant,
+    consecutiveFailures: count, lastSuccessAt: at.filter((value) => value !== 0),
   }),
 );
-const at = fc.oneof(instant, fc.constant(lastFireTime));
 const running = fc.record({
   state: fc.constant('running'), id: fc.oneof(fc.string({ unit: 'binary' }), fc.constant(`${JOB}@${lastFireTime}`)), scheduledFor: at, attempt: count,
   manual: fc.boolean(), catchUp: fc.boolean(), crashes: count, args: fc.oneof(fc.constant(null), fc.constant([1])), owner: fc.string(),
@@ -34,9 +36,14 @@ const state = fc.record({
   nextFireTime: at, nextDueAt: at, lastFireTime: at, runCount: count, fence: fc.oneof(count, fc.constantFrom(0, 7)), generation: count, firstFireTime: instant,
   runs: fc.array(run, { maxLength: 3 }), stats, v: fc.constant(1),
 });
+const watch = fc.record({
+  since: at.filter((value) => value !== null),
+  overdue: fc.option(fc.record({ why: fc.constantFrom('no-success', 'not-started'), deadline: fc.integer(), raisedAt: fc.integer() }), { nil: null }),
+});
+const watched = fc.oneof(state, fc.record({ state, watch }).map((given) => ({ ...given.state, watch: given.watch })));
 
 it('a state comes back as it was written', () => {
-  fc.assert(fc.property(state, (json) => {
+  fc.assert(fc.property(watched, (json) => {
     const written = writeState(JOB, json);
     // 0 stands for what is the same as another field, and is rarely anything else.
     expect(written.startsWith('[') || (json.nextDueAt === 0 && json.nextFireTime !== 0)).toBe(true);
@@ -81,9 +88,9 @@ it('a state of another shape keeps its names', () => {
 });
 
 it('a state whose parts are of another shape comes back as it was written', () => {
-  const parts = fc.record({ runs: fc.jsonValue(), stats: fc.jsonValue(), lastRunId: fc.jsonValue() });
-  fc.assert(fc.property(state, parts, (json, { runs, stats: others, lastRunId }) => {
-    for (const broken of [{ ...json, runs }, { ...json, stats: others }, { ...json, stats: { ...json.stats, lastRunId } }]) {
+  const parts = fc.record({ runs: fc.jsonValue(), stats: fc.jsonValue(), lastRunId: fc.jsonValue(), watch: fc.jsonValue() });
+  fc.assert(fc.property(watched, parts, (json, { runs, stats: others, lastRunId, watch: other }) => {
+    for (const broken of [{ ...json, runs }, { ...json, watch: other }, { ...json, watch: { since: 1, overdue: other } }, { ...json, stats: others }, { ...json, stats: { ...json.stats, lastRunId } }]) {
       const plain = JSON.parse(JSON.stringify(broken)) as Record<string, unknown>;
       expect(readState(JOB, writeState(JOB, plain))).toEqual(plain);
     }
@@ -93,4 +100,19 @@ it('a state whose parts are of another shape comes back as it was written', () =
 it.each(['', '{', 'null', '5', '"x"'])('what is no state is handed on as it is: %s', (damaged) => {
   expect(readState(JOB, damaged)).toEqual({ unreadable: damaged });
   expect(parseObject(damaged)).toEqual({ unreadable: damaged });
+});
+
+it('what an earlier release wrote is read: without a watch, and with fewer counts', () => {
+  const counts = [4, 1, 0, 0, 0, 0, 0, 5, 50, 0, 'succeeded', lastFireTime + 9, 10];
+  const text = JSON.stringify([1, 'active', null, 5, 5, lastFireTime, 5, 7, 1, 1, 0, counts]);
+  const json = readState(JOB, text);
+  expect(json['watch']).toBeUndefined();
+  expect(json['stats']).toMatchObject({ succeeded: 4, failed: 1, lastRunId: `${JOB}@${lastFireTime}`, lastFinishedAt: lastFireTime + 9, lastDurationMs: 10 });
+  // The codec fills in what was not counted then.
+  expect(readWhole(json)).toMatchObject({ watch: null, stats: { consecutiveFailures: 0, lastSuccessAt: lastFireTime + 9 } });
+});
+
+it('a success at the beginning of time is not taken for that of the last run', () => {
+  const json = { v: 1, status: 'active', reason: null, nextFireTime: null, nextDueAt: null, lastFireTime, runCount: 1, fence: 7, generation: 1, firstFireTime: null, runs: [], stats: { ...NO_STATS, lastFinishedAt: 5, lastSuccessAt: 0 } };
+  expect(readState(JOB, writeState(JOB, json))).toEqual(json);
 });

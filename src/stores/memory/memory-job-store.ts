@@ -3,10 +3,12 @@ import { refuseUnknownKeys } from '../../errors/options.js';
 import { StoreInUseError } from '../../errors/scheduler-errors.js';
 import { LockingStore } from '../../locks/locking-store.js';
 import { StoreLocks } from '../../locks/store-locks.js';
+import { alarmAt } from '../../model/alarm.js';
 import { runningCount, wakeAt, type JobRecord } from '../../model/job.js';
 import type {
   ClaimRequest,
   ClaimScope,
+  JobAlarms,
   JobChange,
   JobPage,
   JobQuery,
@@ -22,6 +24,7 @@ import type { EpochMs } from '../../ports/trigger.js';
 import { MemoryLeases } from './memory-leases.js';
 import { MemoryLedger, type History } from './memory-ledger.js';
 import { MemoryMembers } from './memory-members.js';
+import { AlarmIndex } from '../shared/alarm-index.js';
 import { WakeIndex, type WakeEntry } from '../shared/wake-index.js';
 
 export interface MemoryJobStoreOptions {
@@ -58,6 +61,7 @@ export class MemoryJobStore extends LockingStore implements JobStore {
   readonly shared: boolean;
   readonly #entries = new Map<string, Entry>();
   readonly #index = new WakeIndex<Entry>(wakeAt);
+  readonly #alarms = new AlarmIndex();
   readonly #ledger: MemoryLedger;
   readonly leases: Leases = new MemoryLeases();
   readonly members: Members = new MemoryMembers();
@@ -109,6 +113,7 @@ export class MemoryJobStore extends LockingStore implements JobStore {
       const entry: Entry = { record, revision, history: null, at: 0, place: 'never', lane: null, stamp: 0, position: 0 };
       this.#entries.set(record.id, entry);
       this.#index.add(entry);
+      this.#alarms.set(record.id, alarmAt(record));
       this.#ledger.jobAdded(record.id, entry);
       return { record, revision };
     });
@@ -136,6 +141,8 @@ export class MemoryJobStore extends LockingStore implements JobStore {
 
   /** What is asked of few jobs, at each start, must not cost the sorting of all. */
   #idsInOrder(query: JobQuery): readonly string[] {
+    const overdue = this.#alarms.find(query);
+    if (overdue !== undefined) return overdue;
     if (this.#sortedIds === null && (query.triggerKind ?? query.running) !== undefined) {
       return [...this.#entries.values()].flatMap(({ record }) => (matches(record, query) ? record.id : [])).sort();
     }
@@ -154,12 +161,14 @@ export class MemoryJobStore extends LockingStore implements JobStore {
       for (const line of ledger) this.#ledger.append(entry, line);
       if (next === null) {
         this.#index.remove(entry);
+        this.#alarms.set(id, null);
         this.#entries.delete(id);
         this.#sortedIds = null;
         this.#ledger.jobRemoved(id, entry);
       } else {
         entry.revision = revision;
         this.#index.replace(entry, next);
+        this.#alarms.set(id, alarmAt(next));
       }
       return revision;
     });
@@ -169,6 +178,10 @@ export class MemoryJobStore extends LockingStore implements JobStore {
 
   nextWakeAt(scope: ClaimScope): EpochMs | null {
     return this.#index.nextWakeAt(scope);
+  }
+
+  alarms(): JobAlarms {
+    return this.#alarms.alarms();
   }
 
   watch(onChange: () => void): () => void {

@@ -1,4 +1,5 @@
 import type { JobRecord, JobStatus } from '../../model/job.js';
+import { alarmAt } from '../../model/alarm.js';
 import { runningCount, wakeAt } from '../../model/job.js';
 import type { EpochMs } from '../../ports/trigger.js';
 import type { Service } from '../shared/wake-index.js';
@@ -22,6 +23,7 @@ export interface Outline {
   readonly isBoxed: boolean;
   /** The greatest fire time of all ledger entries of the job; `null` while there are none. */
   readonly high: EpochMs | null;
+  readonly alarmAt: EpochMs | null;
 }
 
 export const JOB = 'Punctual-Job';
@@ -37,8 +39,8 @@ export function aboutText({ definition }: JobRecord): string {
 
 /** What other nodes index, so that they need neither be sent whole records nor read them. */
 export function headersOf(about: string, outline: Omit<Outline, 'definition'>): Headers {
-  const { wakeAt: at, status, isRunning, isBoxed, high } = outline;
-  return { [JOB]: about, [STATE]: `${at ?? '-'} ${status} ${isRunning ? 1 : 0} ${isBoxed ? 1 : 0} ${high ?? '-'}` };
+  const { wakeAt: at, status, isRunning, isBoxed, high, alarmAt: alarm } = outline;
+  return { [JOB]: about, [STATE]: `${at ?? '-'} ${status} ${isRunning ? 1 : 0} ${isBoxed ? 1 : 0} ${high ?? '-'}${alarm === null ? '' : ` ${alarm}`}` };
 }
 
 export function tombstoneHeaders(isBoxed: boolean, high: EpochMs | null): Headers {
@@ -47,7 +49,7 @@ export function tombstoneHeaders(isBoxed: boolean, high: EpochMs | null): Header
 
 export function stateOutline(record: JobRecord, isBoxed: boolean, high: EpochMs | null): Omit<Outline, 'definition'> {
   const { status, runs } = record.state;
-  return { wakeAt: wakeAt(record), status, isRunning: runningCount(runs) > 0, isBoxed, high };
+  return { wakeAt: wakeAt(record), status, isRunning: runningCount(runs) > 0, isBoxed, high, alarmAt: alarmAt(record) };
 }
 
 const SHARED = 5_000;
@@ -75,9 +77,9 @@ export class OutlineReader {
 }
 
 export function readStateHeader(text: string | undefined): Omit<Outline, 'definition'> | undefined {
-  const [at, status, running, boxed, high] = text?.split(' ') ?? [];
+  const [at, status, running, boxed, high, alarm = '-'] = text?.split(' ') ?? [];
   if (at === undefined || status === undefined || running === undefined || boxed === undefined || high === undefined) return undefined;
-  return { wakeAt: numberOf(at), status: status as JobStatus, isRunning: running === '1', isBoxed: boxed === '1', high: numberOf(high) };
+  return { wakeAt: numberOf(at), status: status as JobStatus, isRunning: running === '1', isBoxed: boxed === '1', high: numberOf(high), alarmAt: numberOf(alarm) };
 }
 
 function numberOf(text: string): number | null {

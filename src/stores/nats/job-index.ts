@@ -1,5 +1,7 @@
+import { RAISED } from '../../model/alarm.js';
 import type { ClaimScope, JobQuery } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
+import { AlarmIndex } from '../shared/alarm-index.js';
 import { WakeIndex, type WakeEntry } from '../shared/wake-index.js';
 import type { Outline } from './job-form.js';
 
@@ -22,6 +24,7 @@ export interface Boxed {
  */
 export class JobIndex {
   readonly wakes = new WakeIndex<JobEntry>((outline) => outline.wakeAt);
+  readonly alarms = new AlarmIndex();
   /** By id: records, tombstones included, with entries that may not be in the ledger. */
   readonly boxed = new Map<string, Boxed>();
   readonly #entries = new Map<string, JobEntry>();
@@ -65,6 +68,7 @@ export class JobIndex {
         this.#count(task, -1);
       }
     }
+    this.alarms.set(id, record.alarmAt);
     this.#box(id, revision, record.isBoxed);
     return true;
   }
@@ -99,7 +103,7 @@ export class JobIndex {
 
   /** Entries that match, in order of id by UTF-16 code unit. */
   *find(query: JobQuery): Iterable<JobEntry> {
-    const ids = this.#idsInOrder();
+    const ids = this.alarms.find(query) ?? this.#idsInOrder();
     for (let at = query.after === undefined ? 0 : firstAfter(ids, query.after); at < ids.length; at++) {
       const entry = this.#entries.get(ids[at]!);
       if (entry !== undefined && matches(entry, query)) yield entry;
@@ -118,6 +122,7 @@ export class JobIndex {
   #remove(entry: JobEntry): void {
     const { id, record } = entry;
     this.wakes.remove(entry);
+    this.alarms.set(id, null);
     this.#entries.delete(id);
     this.#count(record.definition.task, -1);
     if (!this.#added.delete(id)) this.#dropped.add(id);
@@ -165,12 +170,14 @@ function firstAfter(ids: readonly string[], after: string): number {
 }
 
 export function matches({ id, record }: { readonly id: string; readonly record: Outline }, query: JobQuery): boolean {
-  const { definition, status, isRunning } = record;
+  const { definition, status, isRunning, alarmAt } = record;
   if (query.task !== undefined && definition.task !== query.task) return false;
   if (query.triggerKind !== undefined && definition.kind !== query.triggerKind) return false;
   if (query.statuses !== undefined && !query.statuses.includes(status)) return false;
   if (query.owner !== undefined && definition.owner !== query.owner) return false;
   if (query.running && !isRunning) return false;
+  if (query.overdue && alarmAt !== RAISED) return false;
+  if (query.alarmBy !== undefined && (alarmAt === null || alarmAt === RAISED || alarmAt > query.alarmBy)) return false;
   if (query.tags?.every((tag) => definition.tags.includes(tag)) === false) return false;
   if (query.text === undefined) return true;
   const text = query.text.toLowerCase();

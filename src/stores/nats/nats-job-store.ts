@@ -5,6 +5,7 @@ import type { JobRecord } from '../../model/job.js';
 import type {
   ClaimRequest,
   ClaimScope,
+  JobAlarms,
   JobChange,
   JobDemand,
   JobPage,
@@ -168,6 +169,10 @@ export class NatsJobStore extends LockingStore implements JobStore {
 
   async demands(): Promise<readonly JobDemand[]> {
     return this.#open.demands();
+  }
+
+  async alarms(): Promise<JobAlarms> {
+    return this.#open.alarms();
   }
 
   async maintain(): Promise<boolean> {

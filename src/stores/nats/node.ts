@@ -1,4 +1,4 @@
-import type { JobDemand, JobPage, JobQuery, StoreContext, StoredJob } from '../../ports/job-store.js';
+import type { JobAlarms, JobDemand, JobPage, JobQuery, StoreContext, StoredJob } from '../../ports/job-store.js';
 import { parseJson } from '../../serializers/parse-object.js';
 import { overInTime } from '../../locks/in-time.js';
 import { Claims } from './claims.js';
@@ -147,6 +147,11 @@ export class Node {
       if (wakeAt !== null && wakeAt < (demands.get(key)?.wakeAt ?? Number.POSITIVE_INFINITY)) demands.set(key, { task, taskVersion, executor, wakeAt });
     }
     return [...demands.values()];
+  }
+
+  async alarms(): Promise<JobAlarms> {
+    await this.#catchUp();
+    return this.index.alarms.alarms();
   }
 
   watch(onChange: () => void): () => void {

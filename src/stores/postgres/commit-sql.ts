@@ -1,7 +1,7 @@
 /** What of a row comes from the definition. */
 export const DEFINITION_COLUMNS =
   'body text, lane text, executor text, task text, task_version float8, priority float8, owner text, trigger_kind text, tags text[], name text';
-export const STATE_COLUMNS = 'state text, wake_at float8, status text, running int';
+export const STATE_COLUMNS = 'state text, wake_at float8, status text, running int, alarm_at float8';
 
 export const INSERT = `
   WITH given AS MATERIALIZED (
@@ -9,8 +9,8 @@ export const INSERT = `
     FROM json_to_recordset($1::json) AS r (i int, id text, ${STATE_COLUMNS}, ${DEFINITION_COLUMNS})
     ORDER BY r.id COLLATE "C", r.i
   ), added AS (
-    INSERT INTO {jobs} (id, revision, definition, state, wake_at, status, running, lane)
-    SELECT id, revision, revision, state, wake_at, status, running, lane
+    INSERT INTO {jobs} (id, revision, definition, state, wake_at, status, running, alarm_at, lane)
+    SELECT id, revision, revision, state, wake_at, status, running, alarm_at, lane
     FROM given
     ON CONFLICT (id) DO NOTHING
     RETURNING id, revision
@@ -44,7 +44,7 @@ function statement(given: string, held: string, writes: readonly string[], won: 
 const UPDATE_STATES = `updated AS (
     UPDATE {jobs} j SET
       revision = nextval('{revisions}'), claimed_until = NULL, lines = j.lines + h.lines,
-      state = h.state, wake_at = h.wake_at, status = h.status, running = h.running
+      state = h.state, wake_at = h.wake_at, status = h.status, running = h.running, alarm_at = h.alarm_at
     FROM held h WHERE j.id = h.id AND h.state IS NOT NULL
     RETURNING h.i, j.id, j.revision, j.lines
   )`;
@@ -71,8 +71,8 @@ export interface CommitParts {
 export function statesSql({ updates, deletes, ledger, locking }: CommitParts): string {
   const names = [...(updates ? ['updated'] : []), ...(deletes ? ['deleted'] : [])];
   return statement(
-    `SELECT * FROM unnest($1::int[], $2::text[], $3::bigint[], $4::bigint[], $5::int[], $6::text[], $7::float8[], $8::text[], $9::int[])
-      AS c (i, id, expected, known, lines, state, wake_at, status, running)`,
+    `SELECT * FROM unnest($1::int[], $2::text[], $3::bigint[], $4::bigint[], $5::int[], $6::text[], $7::float8[], $8::text[], $9::int[], $10::float8[])
+      AS c (i, id, expected, known, lines, state, wake_at, status, running, alarm_at)`,
     `SELECT c.* FROM {jobs} j JOIN given c ON c.id = j.id WHERE j.revision = c.expected AND (c.known IS NULL OR j.definition = c.known)`,
     [...(updates ? [UPDATE_STATES] : []), ...(deletes ? [DELETE] : [])],
     names,
@@ -81,7 +81,7 @@ export function statesSql({ updates, deletes, ledger, locking }: CommitParts): s
   );
 }
 /** How many parameters `statesSql` has; those of the ledger come after. */
-export const STATES_PARAMETERS = 9;
+export const STATES_PARAMETERS = 10;
 
 /** Whole records. A definition of the same text leaves its columns alone: somebody may have written it who could not read it. */
 export function wholeSql(ledger: string, locking: Locking): string {
@@ -93,7 +93,7 @@ export function wholeSql(ledger: string, locking: Locking): string {
       `updated AS (
     UPDATE {jobs} j SET
       revision = h.revision, claimed_until = NULL, lines = j.lines + h.lines,
-      state = h.state, wake_at = h.wake_at, status = h.status, running = h.running,
+      state = h.state, wake_at = h.wake_at, status = h.status, running = h.running, alarm_at = h.alarm_at,
       definition = CASE WHEN h.redefines THEN h.revision ELSE j.definition END,
       lane = CASE WHEN h.redefines THEN h.lane ELSE j.lane END
     FROM held h WHERE j.id = h.id

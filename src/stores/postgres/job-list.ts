@@ -1,4 +1,5 @@
-import type { JobPage, JobQuery, StoredJob } from '../../ports/job-store.js';
+import { RAISED } from '../../model/alarm.js';
+import type { JobAlarms, JobPage, JobQuery, StoredJob } from '../../ports/job-store.js';
 import type { Database, Row } from './database.js';
 import { RECORD, RECORDS, type JobTable } from './job-table.js';
 import { storable } from './texts.js';
@@ -27,6 +28,16 @@ export class JobList {
        ) SELECT task FROM tasks`,
     );
     return rows.map(([task]) => task!);
+  }
+
+  /** Two probes of the index; what is overdue is counted along it. */
+  async alarms(): Promise<JobAlarms> {
+    const [row] = await this.#database.query(
+      `SELECT (SELECT alarm_at FROM {jobs} WHERE alarm_at > $1 ORDER BY alarm_at LIMIT 1), (SELECT count(*) FROM {jobs} WHERE alarm_at = $1)`,
+      [RAISED],
+    );
+    const [nextAt, overdue] = row ?? [];
+    return { nextAt: nextAt == null ? null : Number(nextAt), overdue: Number(overdue) };
   }
 
   async list(query: JobQuery): Promise<JobPage> {
@@ -58,7 +69,7 @@ function hasText(row: Row, text: string): boolean {
 }
 
 /** What an index is made for is said in the words of that index. */
-function conditions({ tags = [], task, triggerKind, statuses, owner, running, text }: JobQuery, after: string | undefined): { where: string; values: unknown[] } {
+function conditions({ tags = [], task, triggerKind, statuses, owner, running, overdue, alarmBy, text }: JobQuery, after: string | undefined): { where: string; values: unknown[] } {
   const parts: string[] = [];
   const values: unknown[] = [];
   const add = (condition: string, value: unknown): void => {
@@ -78,6 +89,11 @@ function conditions({ tags = [], task, triggerKind, statuses, owner, running, te
   }
   if (owner !== undefined) add('owner = ?', storable(owner));
   if (running === true) parts.push('running > 0');
+  if (overdue === true) add('alarm_at = ?', RAISED);
+  if (alarmBy !== undefined) {
+    add('alarm_at > ?', RAISED);
+    add('alarm_at <= ?', alarmBy);
+  }
   // Lower case is JavaScript's affair, but where the text is of A to Z, the server sorts out most.
   if (text !== undefined && /^[\x20-\x7e]*$/.test(text) && !/[ki]/i.test(text)) {
     add(`position(? IN lower((j.id || chr(10) || coalesce(name, '') || chr(10) || task) COLLATE "C")) > 0`, text.toLowerCase());

@@ -1,3 +1,4 @@
+import { alarmAt } from '../../model/alarm.js';
 import { runningCount, wakeAt, type JobDefinition, type JobRecord } from '../../model/job.js';
 import type { JobCodec, JsonObject } from '../../ports/job-codec.js';
 import type { JobChange, Revision, StoredJob } from '../../ports/job-store.js';
@@ -38,9 +39,10 @@ interface StateColumns {
   readonly wake_at: number | null;
   readonly status: string | null;
   readonly running: number | null;
+  readonly alarm_at: number | null;
 }
 /** Of a job that goes. */
-const NO_STATE: StateColumns = { state: null, wake_at: null, status: null, running: null };
+const NO_STATE: StateColumns = { state: null, wake_at: null, status: null, running: null, alarm_at: null };
 
 /** A change that leaves the definition alone, or deletes the job. */
 interface StateChange {
@@ -232,6 +234,7 @@ export class JobTable {
       states.map(({ columns }) => columns.wake_at),
       states.map(({ columns }) => columns.status),
       states.map(({ columns }) => columns.running),
+      states.map(({ columns }) => columns.alarm_at),
       ...ledger.values,
     ]);
   }
@@ -256,7 +259,7 @@ export class JobTable {
   #stateColumns(record: JobRecord): StateColumns {
     const { status, runs } = record.state;
     const at = wakeAt(record);
-    return { state: writeState(record.id, this.#codec.encodeState(record)), wake_at: at, status, running: runningCount(runs) };
+    return { state: writeState(record.id, this.#codec.encodeState(record)), wake_at: at, status, running: runningCount(runs), alarm_at: alarmAt(record) };
   }
 
   #definitionColumns(record: JobRecord): DefinitionColumns {

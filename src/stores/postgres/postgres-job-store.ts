@@ -5,6 +5,7 @@ import type { JobRecord } from '../../model/job.js';
 import type {
   ClaimRequest,
   ClaimScope,
+  JobAlarms,
   JobChange,
   JobDemand,
   JobPage,
@@ -208,6 +209,10 @@ export class PostgresJobStore extends LockingStore implements JobStore {
 
   async demands(): Promise<readonly JobDemand[]> {
     return this.#open.claims.demands();
+  }
+
+  async alarms(): Promise<JobAlarms> {
+    return this.#open.list.alarms();
   }
 
   async maintain(now: EpochMs): Promise<boolean> {

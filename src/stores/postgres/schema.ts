@@ -93,6 +93,11 @@ export const SCHEMA: readonly (readonly string[])[] = [
     // By which a connection of the user's is told to lead here, and not to a schema of the same name elsewhere.
     `INSERT INTO {meta} VALUES ('id', gen_random_uuid())`,
   ],
+  [
+    // When a job of which something is expected is overdue; before all time once that was said.
+    `ALTER TABLE {jobs} ADD COLUMN alarm_at double precision`,
+    `CREATE INDEX jobs_alarm ON {jobs} (alarm_at) WHERE alarm_at IS NOT NULL`,
+  ],
 ];
 
 const OLDEST_SERVER = 130_000;

@@ -12,6 +12,7 @@ import { script } from './link.js';
  *   lanes      set: what a node must have to serve a job, with the job's priority
  *   due:<lane> zset: the jobs of a lane by when they wake, or when what hides them ends
  *   hidden     zset: claimed jobs by when that ends
+ *   alarms     zset: jobs of which something is expected, by when they are overdue; before all time once that was said
  *   log        stream: the ledger;  of:<job> list: the numbers of its entries there;  trouble zset: those that did not succeed
  *   result     hash: return values by number;  results zset: by when they run out
  *   pruned     hash, by job: how far its history is no longer complete
@@ -65,27 +66,27 @@ local function prune(job, through)
 end
 `;
 
-/** nonce, count; of each job: id, wake-up, flags, state, definition, lane, number of look-ups, look-ups. Answers 1 for each that was added. */
+/** nonce, count; of each job: id, wake-up, flags, alarm, state, definition, lane, number of look-ups, look-ups. Answers 1 for each that was added. */
 export const INSERT = script(`${COMMON}
 local nonce, n, p = ARGV[1], tonumber(ARGV[2]), 3
 local ids, at = {}, {}
 for i = 1, n do
   ids[i], at[i] = ARGV[p], p
-  p = p + 7 + tonumber(ARGV[p + 6])
+  p = p + 8 + tonumber(ARGV[p + 7])
 end
 local known, answers, seen = fetch(B .. 'head', ids), {}, {}
-local heads, states, defs, looks, names, idx, due = {}, {}, {}, {}, {}, {}, {}
+local heads, states, defs, looks, names, idx, due, alarms = {}, {}, {}, {}, {}, {}, {}, {}
 for i = 1, n do
   local id = ids[i]
   if known[i] or seen[id] then answers[i] = 0 else
     answers[i], seen[id] = 1, true
     local q = at[i]
-    local wakeAt, flags, lane, rev, look = ARGV[q + 1], ARGV[q + 2], ARGV[q + 5], nonce .. '.' .. i, {}
+    local wakeAt, flags, alarm, lane, rev, look = ARGV[q + 1], ARGV[q + 2], ARGV[q + 3], ARGV[q + 6], nonce .. '.' .. i, {}
     add(heads, id); add(heads, rev .. ' ' .. rev .. ' ' .. flags .. ' ' .. wakeAt .. ' ' .. lane)
-    add(states, id); add(states, ARGV[q + 3])
-    add(defs, id); add(defs, ARGV[q + 4])
-    for k = 1, tonumber(ARGV[q + 6]) do
-      look[k] = ARGV[q + 6 + k]
+    add(states, id); add(states, ARGV[q + 4])
+    add(defs, id); add(defs, ARGV[q + 5])
+    for k = 1, tonumber(ARGV[q + 7]) do
+      look[k] = ARGV[q + 7 + k]
       add(idx, 0); add(idx, look[k] .. id)
     end
     local status, running = string.sub(flags, 1, 1), string.sub(flags, 2)
@@ -94,6 +95,7 @@ for i = 1, n do
     add(looks, id); add(looks, cmsgpack.pack(look))
     add(names, 0); add(names, id)
     if wakeAt ~= '-' then push(due, lane, wakeAt, id) end
+    if alarm ~= '' and alarm ~= '-' then add(alarms, alarm); add(alarms, id) end
   end
 end
 many('HSET', B .. 'head', heads)
@@ -102,6 +104,7 @@ many('HSET', B .. 'def', defs)
 many('HSET', B .. 'look', looks)
 many('ZADD', B .. 'ids', names)
 many('ZADD', B .. 'idx', idx)
+many('ZADD', B .. 'alarms', alarms)
 wake(due, nonce)
 return answers
 `);
@@ -114,9 +117,12 @@ return { fetch(B .. 'head', ARGV), fetch(B .. 'state', ARGV), fetch(B .. 'def', 
 /**
  * nonce, whether history is kept, count; of each change: id, expected revision, kind, number of ledger entries, then
  *   kind `d` (delete): nothing
- *   kind `s`: wake-up, flags, state, the revision the definition must have
- *   kind `b`: wake-up, flags, state, definition, lane, number of look-ups, look-ups
+ *   kind `s`: wake-up, flags, alarm, state, the revision the definition must have
+ *   kind `b`: wake-up, flags, alarm, state, definition, lane, number of look-ups, look-ups
  * and of each ledger entry: run, verdict, from, to, manual, at, the rest, when the result runs out, result.
+ *
+ * An alarm is an instant, `-` for none, and empty for none where nothing is expected of the job: then there was none before,
+ * unless the definition is another one.
  *
  * A definition that is the same text as before leaves its columns alone: somebody may have written it who could not read
  * it. Answers for each change 0 when somebody else was first, else 1 and the number of the job's ledger entries.
@@ -129,13 +135,13 @@ for i = 1, n do
   ids[i], at[i] = ARGV[p], p
   local kind, lines = ARGV[p + 2], tonumber(ARGV[p + 3])
   if kind == 'd' then p = p + 4
-  elseif kind == 's' then p = p + 8
-  else p = p + 10 + tonumber(ARGV[p + 9]) end
+  elseif kind == 's' then p = p + 9
+  else p = p + 11 + tonumber(ARGV[p + 10]) end
   p = p + lines * WIDTH
 end
 local known, answers = fetch(B .. 'head', ids), {}
 local heads, states, defs, looks, idx, due = {}, {}, {}, {}, {}, {}
-local gone, unlisted, asleep, won, entries = {}, {}, {}, {}, {}
+local gone, unlisted, asleep, won, entries, alarms, silent = {}, {}, {}, {}, {}, {}, {}
 local function unlook(id)
   local look = call('HGET', B .. 'look', id)
   if look then for _, prefix in ipairs(cmsgpack.unpack(look)) do add(unlisted, prefix .. id) end end
@@ -145,38 +151,40 @@ for i = 1, n do
   local rev, def, status, running, wakeAt, lane = parse(known[i])
   local kind, lines = ARGV[q + 2], tonumber(ARGV[q + 3])
   answers[i] = 0
-  if rev and rev == ARGV[q + 1] and not (kind == 's' and def ~= ARGV[q + 7]) then
+  if rev and rev == ARGV[q + 1] and not (kind == 's' and def ~= ARGV[q + 8]) then
     answers[i] = 1
     add(won, id)
     local after
     if kind == 'd' then
       after = q + 4
-      add(gone, id)
+      add(gone, id); add(silent, id)
       unlook(id)
       if status ~= 'a' then add(unlisted, 's:' .. status .. id) end
       if running ~= '0' then add(unlisted, 'r:' .. id) end
       if wakeAt ~= '-' then push(asleep, lane, id) end
     else
-      local newWake, flags, newLane, newDef = ARGV[q + 4], ARGV[q + 5], lane, def
+      local newWake, flags, alarm, newLane, newDef = ARGV[q + 4], ARGV[q + 5], ARGV[q + 6], lane, def
       rev = nonce .. '.' .. i
-      after = q + 8
+      after = q + 9
       if kind == 'b' then
-        local count = tonumber(ARGV[q + 9])
-        after = q + 10 + count
-        if call('HGET', B .. 'def', id) ~= ARGV[q + 7] then
-          newDef, newLane = rev, ARGV[q + 8]
+        local count = tonumber(ARGV[q + 10])
+        after = q + 11 + count
+        if call('HGET', B .. 'def', id) ~= ARGV[q + 8] then
+          newDef, newLane = rev, ARGV[q + 9]
           local look = {}
           unlook(id)
           for k = 1, count do
-            look[k] = ARGV[q + 9 + k]
+            look[k] = ARGV[q + 10 + k]
             add(idx, 0); add(idx, look[k] .. id)
           end
           add(looks, id); add(looks, cmsgpack.pack(look))
-          add(defs, id); add(defs, ARGV[q + 7])
+          add(defs, id); add(defs, ARGV[q + 8])
         end
       end
+      if alarm ~= '' and alarm ~= '-' then add(alarms, alarm); add(alarms, id)
+      elseif alarm == '-' or kind == 'b' then add(silent, id) end
       add(heads, id); add(heads, rev .. ' ' .. newDef .. ' ' .. flags .. ' ' .. newWake .. ' ' .. newLane)
-      add(states, id); add(states, ARGV[q + 6])
+      add(states, id); add(states, ARGV[q + 7])
       local newStatus, newRunning = string.sub(flags, 1, 1), string.sub(flags, 2)
       if newStatus ~= status then
         if status ~= 'a' then add(unlisted, 's:' .. status .. id) end
@@ -201,6 +209,8 @@ many('ZREM', B .. 'ids', gone)
 many('ZREM', B .. 'hidden', won)
 many('ZREM', B .. 'idx', unlisted)
 many('ZADD', B .. 'idx', idx)
+many('ZREM', B .. 'alarms', silent)
+many('ZADD', B .. 'alarms', alarms)
 for lane, list in pairs(asleep) do many('ZREM', B .. 'due:' .. lane, list) end
 wake(due, nonce)
 local total = #entries / 2

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { JobUnstorableError } from '../../errors/job-errors.js';
+import { alarmAt } from '../../model/alarm.js';
 import { runningCount, wakeAt, type JobRecord } from '../../model/job.js';
 import type { JobCodec, JsonObject } from '../../ports/job-codec.js';
 import type { JobChange, Revision, StoredJob } from '../../ports/job-store.js';
@@ -138,11 +139,13 @@ export class JobTable {
     return `${this.#calls.toString(36)}.${this.#self}`;
   }
 
-  /** Wake-up, flags, state. */
+  /** Wake-up, flags, alarm, state. */
   #stateArgs(record: JobRecord): string[] {
     const { status, runs } = record.state;
     const at = wakeAt(record);
-    return [at === null ? '-' : String(at), `${status[0]!}${runs.length > 0 && runningCount(runs) > 0 ? 1 : 0}`, writeState(record.id, this.#codec.encodeState(record))];
+    const flags = `${status[0]!}${runs.length > 0 && runningCount(runs) > 0 ? 1 : 0}`;
+    const alarm = record.definition.policy.expect == null ? '' : String(alarmAt(record) ?? '-');
+    return [at === null ? '-' : String(at), flags, alarm, writeState(record.id, this.#codec.encodeState(record))];
   }
 
   /** Definition, lane, number of look-ups, look-ups. */

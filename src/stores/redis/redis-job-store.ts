@@ -5,6 +5,7 @@ import type { JobRecord } from '../../model/job.js';
 import type {
   ClaimRequest,
   ClaimScope,
+  JobAlarms,
   JobChange,
   JobDemand,
   JobPage,
@@ -18,6 +19,7 @@ import type {
   StoredJob,
 } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
+import { Alarms } from './alarms.js';
 import { Claims } from './claims.js';
 import { connectLike, connectTo, type Reply } from './driver.js';
 import { RedisStoreError } from './errors.js';
@@ -39,6 +41,7 @@ interface Parts {
   readonly link: Link;
   readonly jobs: JobTable;
   readonly list: JobList;
+  readonly alarms: Alarms;
   readonly claims: Claims;
   readonly ledger: RedisLedger;
   readonly leases: RedisLeases;
@@ -140,6 +143,7 @@ export class RedisJobStore extends LockingStore implements JobStore {
       link,
       jobs,
       list: new JobList(link, jobs),
+      alarms: new Alarms(link, jobs),
       claims: new Claims(link, jobs),
       ledger,
       leases: new RedisLeases(link, notices),
@@ -166,7 +170,8 @@ export class RedisJobStore extends LockingStore implements JobStore {
   }
 
   async list(query: JobQuery): Promise<JobPage> {
-    return this.#open.list.list(query);
+    const { list, alarms } = this.#open;
+    return (query.overdue ?? query.alarmBy) === undefined ? list.list(query) : alarms.list(query);
   }
 
   async claimDue(request: ClaimRequest): Promise<readonly StoredJob[]> {
@@ -193,6 +198,10 @@ export class RedisJobStore extends LockingStore implements JobStore {
 
   async demands(): Promise<readonly JobDemand[]> {
     return this.#open.claims.demands();
+  }
+
+  async alarms(): Promise<JobAlarms> {
+    return this.#open.alarms.alarms();
   }
 
   async maintain(now: EpochMs): Promise<boolean> {

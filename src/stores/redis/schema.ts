@@ -30,7 +30,7 @@ local commands = {
   { 'HSET', 'h', 'a', 1 }, { 'HINCRBY', 'h', 'a', 1 }, { 'HGET', 'h', 'a' }, { 'HMGET', 'h', 'a' }, { 'HGETALL', 'h' }, { 'HEXISTS', 'h', 'a' },
   { 'HSCAN', 'h', 0 }, { 'HDEL', 'h', 'a' }, { 'ZADD', 'z', 0, 'a' }, { 'ZSCORE', 'z', 'a' }, { 'ZMSCORE', 'z', 'a' }, { 'ZRANGE', 'z', 0, 0 },
   { 'ZRANGEBYSCORE', 'z', 0, 0 }, { 'ZREVRANGEBYSCORE', 'z', 0, 0 }, { 'ZRANGEBYLEX', 'z', '-', '+' }, { 'ZREMRANGEBYSCORE', 'z', 1, 2 },
-  { 'ZSCAN', 'z', 0 }, { 'ZREM', 'z', 'a' }, { 'SADD', 's', 'a' }, { 'SMEMBERS', 's' }, { 'SREM', 's', 'a' }, { 'RPUSH', 'l', 'a' },
+  { 'ZCOUNT', 'z', 0, 0 }, { 'ZSCAN', 'z', 0 }, { 'ZREM', 'z', 'a' }, { 'SADD', 's', 'a' }, { 'SMEMBERS', 's' }, { 'SREM', 's', 'a' }, { 'RPUSH', 'l', 'a' },
   { 'LLEN', 'l' }, { 'LINDEX', 'l', 0 }, { 'LRANGE', 'l', 0, 0 }, { 'LREM', 'l', 1, 'b' }, { 'LPOP', 'l', 1 },
   { 'XADD', 'x', '1-0', 'a', 'b' }, { 'XRANGE', 'x', '-', '+' }, { 'XREVRANGE', 'x', '+', '-' }, { 'XDEL', 'x', '1-0' },
 }
@@ -56,6 +56,7 @@ const KEYS: Readonly<Record<string, string>> = {
   idx: 'zset',
   lanes: 'set',
   hidden: 'zset',
+  alarms: 'zset',
   log: 'stream',
   trouble: 'zset',
   result: 'hash',

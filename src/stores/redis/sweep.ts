@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from '../../ports/logger.js';
 import type { EpochMs } from '../../ports/trigger.js';
+import { MEND_ALARMS } from './alarms.js';
 import type { Reply } from './driver.js';
 import type { Link, Script } from './link.js';
 import { DROP_RELEASED } from './redis-leases.js';
@@ -67,6 +68,7 @@ export class Sweep {
       { script: MEND_RECORDS, args: [nonce] },
       { script: MEND_IDS, args: [] },
       { script: MEND_LOOKS, args: [] },
+      { script: MEND_ALARMS, args: [] },
       { script: DROP_RELEASED, args: [] },
       { script: MERGE_NOTES, args: [String(now - MERGED_AFTER_MS)] },
     ];

@@ -1,5 +1,6 @@
 import type { RunningRun } from '../../model/run.js';
 import { NO_STATS, type JobStats } from '../../model/stats.js';
+import type { JobOverdue, JobWatch } from '../../model/watch.js';
 import type { JsonObject } from '../../ports/job-codec.js';
 import { parseJson, parseObject } from '../../serializers/parse-object.js';
 
@@ -19,7 +20,11 @@ type StateList = [
   runs: unknown,
   /** 0 stands for no counts. */
   stats: unknown,
+  watch?: WatchList | 0,
 ];
+
+/** Of an alarm that holds, also why, since when, and when it was raised. */
+type WatchList = [since: unknown, why?: unknown, deadline?: unknown, raisedAt?: unknown];
 const STATE_FIELDS = 12;
 
 /** A run that goes on, as a list: 0 stands for the id that a run for its fire time has (see also `writeState`). One of another shape keeps its names. */
@@ -42,29 +47,31 @@ const CATCH_UP = 2;
 
 const COUNTS = Object.keys(NO_STATS) as (keyof JobStats)[];
 const LAST_RUN = COUNTS.indexOf('lastRunId');
+const LAST_SUCCESS = COUNTS.indexOf('lastSuccessAt');
 
 /**
  * A state as text, without the names of its fields: it is written twice a run, and how long it is decides how many pages
  * of the database a batch changes. 0 stands for what is the same as another field: the due time of a fire time without
- * jitter, the fire time of the run for the last one, the token of the last start. A state of another shape, which only a
+ * jitter, the fire time of the run for the last one, the token of the last start, the last success for the last end. A state of another shape, which only a
  * record that cannot be read has, keeps its names.
  */
 export function writeState(jobId: string, json: JsonObject): string {
-  const { v, status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats } = json;
+  const { v, status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats, watch } = json;
   const isWhole =
     v !== undefined && status !== undefined && reason !== undefined && nextFireTime !== undefined && nextDueAt !== undefined &&
     lastFireTime !== undefined && runCount !== undefined && fence !== undefined && generation !== undefined && firstFireTime !== undefined;
-  if (!isWhole || fieldsOf(json) !== STATE_FIELDS || !isList(runs) || !runs.every(isObject) || !isObject(stats)) return JSON.stringify(json);
+  if (!isWhole || fieldsOf(json) !== (watch === undefined ? STATE_FIELDS : STATE_FIELDS + 1) || !isList(runs) || !runs.every(isObject) || !isObject(stats)) return JSON.stringify(json);
   if (nextDueAt === 0 && nextFireTime !== 0) return JSON.stringify(json);
   const last = toText(lastFireTime);
   const counts = stats === NO_STATS ? '0' : statsText(jobId, last, stats);
-  if (counts === undefined) return JSON.stringify(json);
+  const watching = watch === undefined ? '' : watchText(watch);
+  if (counts === undefined || watching === undefined) return JSON.stringify(json);
   const going = runs.length === 0 ? '0' : runsText(jobId, runs, lastFireTime, last, fence);
   const next = toText(nextFireTime);
   const due = nextDueAt === nextFireTime && nextDueAt !== null ? '0' : toText(nextDueAt);
   return (
     `[${toText(v)},${toText(status)},${toText(reason)},${next},${due},${last},${toText(runCount)},${toText(fence)},` +
-    `${toText(generation)},${toText(firstFireTime)},${going},${counts}]`
+    `${toText(generation)},${toText(firstFireTime)},${going},${counts}${watching}]`
   );
 }
 
@@ -108,22 +115,37 @@ function runText(jobId: string, run: Partial<RunningRun>, lastFire: unknown, las
   );
 }
 
+/** `undefined` for what is no watch. */
+function watchText(watch: unknown): string | undefined {
+  if (!isObject(watch) || Object.keys(watch).length !== 2) return undefined;
+  const { since, overdue } = watch as Partial<JobWatch>;
+  if (since === undefined) return undefined;
+  if (overdue === null) return `,[${toText(since)}]`;
+  if (!isObject(overdue) || Object.keys(overdue).length !== 3) return undefined;
+  const { why, deadline, raisedAt } = overdue as Partial<JobOverdue>;
+  if (why === undefined || deadline === undefined || raisedAt === undefined) return undefined;
+  return `,[${toText(since)},${toText(why)},${toText(deadline)},${toText(raisedAt)}]`;
+}
+
 /** `undefined` for what are no counts. */
 function statsText(jobId: string, last: string, stats: Partial<JobStats>): string | undefined {
   const { succeeded, failed, cancelled, abandoned, missed, coalesced, skipped, timedRuns, totalDurationMs, lastRunId, lastVerdict, lastFinishedAt, lastDurationMs } = stats;
+  const { consecutiveFailures, lastSuccessAt } = stats;
   const isWhole =
     succeeded !== undefined && failed !== undefined && cancelled !== undefined && abandoned !== undefined && missed !== undefined &&
     coalesced !== undefined && skipped !== undefined && timedRuns !== undefined && totalDurationMs !== undefined &&
-    (lastRunId === null || typeof lastRunId === 'string') && lastVerdict !== undefined && lastFinishedAt !== undefined && lastDurationMs !== undefined;
-  if (!isWhole || fieldsOf(stats) !== COUNTS.length) return undefined;
+    (lastRunId === null || typeof lastRunId === 'string') && lastVerdict !== undefined && lastFinishedAt !== undefined && lastDurationMs !== undefined &&
+    consecutiveFailures !== undefined && lastSuccessAt !== undefined;
+  if (!isWhole || fieldsOf(stats) !== COUNTS.length || (lastSuccessAt === 0 && lastFinishedAt !== 0)) return undefined;
   const run = lastRunId !== null && isRunIdOf(lastRunId, jobId, last) ? '0' : toText(lastRunId);
   const troubles =
     failed === 0 && cancelled === 0 && abandoned === 0 && missed === 0 && coalesced === 0 && skipped === 0
       ? '0,0,0,0,0,0'
       : `${toText(failed)},${toText(cancelled)},${toText(abandoned)},${toText(missed)},${toText(coalesced)},${toText(skipped)}`;
+  const success = lastSuccessAt === lastFinishedAt && lastSuccessAt !== null ? '0' : toText(lastSuccessAt);
   return (
     `[${toText(succeeded)},${troubles},${toText(timedRuns)},${toText(totalDurationMs)},${run},${toText(lastVerdict)},` +
-    `${toText(lastFinishedAt)},${toText(lastDurationMs)}]`
+    `${toText(lastFinishedAt)},${toText(lastDurationMs)},${toText(consecutiveFailures)},${success}]`
   );
 }
 
@@ -159,8 +181,8 @@ function nameText(name: unknown): string {
 export function readState(jobId: string, text: string): JsonObject {
   const value = parseJson(text);
   if (!Array.isArray(value)) return parseObject(text);
-  const [v, status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats] = value as StateList;
-  return {
+  const [v, status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats, watch] = value as StateList;
+  const state = {
     v,
     status,
     reason,
@@ -174,6 +196,11 @@ export function readState(jobId: string, text: string): JsonObject {
     runs: runs === 0 ? [] : readRuns(jobId, runs, lastFireTime, fence),
     stats: stats === 0 ? NO_STATS : countsOf(jobId, lastFireTime, stats),
   };
+  return Array.isArray(watch) ? { ...state, watch: watchOf(watch) } : state;
+}
+
+function watchOf([since, why, deadline, raisedAt]: WatchList): unknown {
+  return { since, overdue: why === undefined ? null : { why, deadline, raisedAt } };
 }
 
 function readRuns(jobId: string, runs: unknown, lastFire: unknown, fence: unknown): unknown {
@@ -207,5 +234,6 @@ function countsOf(jobId: string, lastFireTime: unknown, values: unknown): unknow
   const counts: Record<string, unknown> = {};
   for (let index = 0; index < COUNTS.length; index++) counts[COUNTS[index]!] = (values as readonly unknown[])[index];
   if (values[LAST_RUN] === 0) counts['lastRunId'] = runIdOf(jobId, lastFireTime);
+  if (values[LAST_SUCCESS] === 0) counts['lastSuccessAt'] = counts['lastFinishedAt'];
   return counts;
 }

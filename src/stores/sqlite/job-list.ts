@@ -1,4 +1,5 @@
-import type { JobDemand, JobPage, JobQuery, StoredJob } from '../../ports/job-store.js';
+import { RAISED } from '../../model/alarm.js';
+import type { JobAlarms, JobDemand, JobPage, JobQuery, StoredJob } from '../../ports/job-store.js';
 import type { Connection } from './connection.js';
 import type { SQLiteStatement } from './driver.js';
 import type { JobTable } from './job-table.js';
@@ -16,6 +17,7 @@ export class JobList {
   readonly #lanesOf: SQLiteStatement;
   readonly #taskNames: SQLiteStatement;
   readonly #demands: SQLiteStatement;
+  readonly #alarms: SQLiteStatement;
 
   constructor(connection: Connection, jobs: JobTable) {
     this.#connection = connection;
@@ -23,6 +25,11 @@ export class JobList {
     this.#lanesOf = connection.prepareRows('SELECT id FROM {lanes} WHERE task = ?');
     this.#taskNames = connection.prepareRows(
       'SELECT DISTINCT task FROM {lanes} WHERE EXISTS (SELECT 1 FROM {jobs} WHERE lane = {lanes}.id) ORDER BY task',
+    );
+    // Two probes of the index; what is overdue is counted along it.
+    this.#alarms = connection.prepareRows(
+      `SELECT (SELECT alarm_at FROM {jobs} INDEXED BY {jobs_alarm} WHERE alarm_at > ? ORDER BY alarm_at LIMIT 1),
+         (SELECT count(*) FROM {jobs} INDEXED BY {jobs_alarm} WHERE alarm_at = ?)`,
     );
     this.#demands = connection.prepareRows(
       `SELECT task, task_version, executor, min(wake_at) FROM (
@@ -41,6 +48,11 @@ export class JobList {
   demands(): JobDemand[] {
     const rows = this.#connection.read(() => this.#demands.all()) as [string, number, string, number][];
     return rows.map(([task, taskVersion, executor, wakeAt]) => ({ task, taskVersion, executor, wakeAt }));
+  }
+
+  alarms(): JobAlarms {
+    const [nextAt, overdue] = this.#connection.read(() => this.#alarms.get(RAISED, RAISED)) as [number | null, number];
+    return { nextAt, overdue };
   }
 
   list(query: JobQuery): JobPage {
@@ -80,7 +92,7 @@ function collect(rows: Iterable<Row>, { text, limit }: JobQuery): Row[] {
  * knows nothing of the contents, would rather walk along a million ids than sort three rows.
  */
 function select(query: JobQuery, lanes: readonly number[]): { sql: string; values: unknown[] } {
-  const { tags = [], triggerKind, statuses, owner, running, text, after } = query;
+  const { tags = [], triggerKind, statuses, owner, running, overdue, alarmBy, text, after } = query;
   const conditions: string[] = [];
   const values: unknown[] = [];
   const add = (condition: string, ...given: unknown[]): void => {
@@ -91,7 +103,11 @@ function select(query: JobQuery, lanes: readonly number[]): { sql: string; value
   let from = '{jobs} j LEFT JOIN {definitions} d ON d.job = j.seq';
   const leadBy = (index: string): void => { from = from.replace('{jobs} j', `{jobs} j INDEXED BY {${index}}`); };
   let id = 'j.id';
-  if (running === true) {
+  if (overdue === true || alarmBy !== undefined) {
+    leadBy('jobs_alarm');
+    if (overdue === true) add('j.alarm_at = ?', RAISED);
+    if (alarmBy !== undefined) add('j.alarm_at > ? AND j.alarm_at <= ?', RAISED, alarmBy);
+  } else if (running === true) {
     leadBy('jobs_running');
     add('j.running > 0');
   } else if (triggerKind === 'startup') {
@@ -107,6 +123,7 @@ function select(query: JobQuery, lanes: readonly number[]): { sql: string; value
     leadBy('jobs_at_rest');
     add(`j.status <> 'active'`);
   }
+  if (running === true && (overdue === true || alarmBy !== undefined)) add('j.running > 0');
   if (id === 't.id') add('t.tag = ?', firstTag);
   for (const tag of id === 't.id' ? moreTags : tags) add('EXISTS (SELECT 1 FROM {tags} WHERE tag = ? AND id = j.id)', tag);
   if (triggerKind !== undefined && triggerKind !== 'startup') add('d.trigger_kind = ?', triggerKind);

@@ -1,4 +1,5 @@
 import { JobUnstorableError } from '../../errors/job-errors.js';
+import { alarmAt } from '../../model/alarm.js';
 import { runningCount, wakeAt, type JobDefinition, type JobRecord, type JobStatus } from '../../model/job.js';
 import type { JobCodec, JsonObject } from '../../ports/job-codec.js';
 import type { JobChange, Revision, StoredJob } from '../../ports/job-store.js';
@@ -17,12 +18,14 @@ const CACHED_RECORDS = 10_000;
 const WAKE = 1;
 const STATUS = 2;
 const RUNNING = 4;
+/** Always, where something is expected of the job: it is hardly ever the same. */
+const ALARM = 8;
 
 /**
  * What a state comes to while a run goes on, but for the name of the node. States are written with as many blanks as it takes
  * to come to this: a row that keeps its length is overwritten where it is, and one that grows makes SQLite divide its page.
  */
-const STATE_ROOM = 205;
+const STATE_ROOM = 209;
 /** Longer ones, with arguments of runs that somebody asked for, would keep for good what they needed once. */
 const LONGEST_ROOM = 512;
 /** What a state grows by: counts have more digits from time to time. */
@@ -36,6 +39,7 @@ interface Draft {
   readonly state: string;
   readonly wakeAt: number | null;
   readonly running: number;
+  readonly alarmAt: number | null;
   /** The definition as text; `null` where it is the one that is stored. */
   readonly definition: string | null;
 }
@@ -112,8 +116,8 @@ export class JobTable {
       if (entry !== undefined) entry.lines = lines;
     };
     this.#insertJob = connection.prepare(
-      `INSERT INTO {jobs} (id, revision, lane, wake_at, status, running, definition, tags, lines, state)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT (id) DO NOTHING`,
+      `INSERT INTO {jobs} (id, revision, lane, wake_at, status, running, alarm_at, definition, tags, lines, state)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT (id) DO NOTHING`,
     );
     this.#insertDefinition = connection.prepare('INSERT INTO {definitions} (job, owner, trigger_kind, name, body) VALUES (?, ?, ?, ?, ?)');
     this.#insertTag = connection.prepare('INSERT INTO {tags} (tag, id) VALUES (?, ?) ON CONFLICT DO NOTHING');
@@ -123,14 +127,14 @@ export class JobTable {
     this.#readRow = connection.prepareRows(`SELECT ${WHOLE} FROM {jobs} WHERE seq = ?`);
     this.#readWhole = connection.prepareRows(`SELECT ${WHOLE}, (SELECT body FROM {definitions} WHERE job = seq) FROM {jobs} WHERE seq = ?`);
     this.#readDefinition = connection.prepareRows('SELECT body FROM {definitions} WHERE job = ?');
-    this.#updates = Array.from({ length: WAKE + STATUS + RUNNING + 1 }, (_, mask) =>
+    this.#updates = Array.from({ length: WAKE + STATUS + RUNNING + ALARM + 1 }, (_, mask) =>
       connection.prepare(
-        `UPDATE {jobs} SET revision = ?, lines = lines + ?, state = ?${mask & WAKE ? ', wake_at = ?' : ''}${mask & STATUS ? ', status = ?' : ''}${mask & RUNNING ? ', running = ?' : ''}
+        `UPDATE {jobs} SET revision = ?, lines = lines + ?, state = ?${mask & WAKE ? ', wake_at = ?' : ''}${mask & STATUS ? ', status = ?' : ''}${mask & RUNNING ? ', running = ?' : ''}${mask & ALARM ? ', alarm_at = ?' : ''}
          WHERE seq = ? AND revision = ?`,
       ),
     );
     this.#updateWhole = connection.prepare(
-      `UPDATE {jobs} SET revision = ?, lines = lines + ?, state = ?, wake_at = ?, status = ?, running = ?, lane = ?, definition = ?, tags = ?
+      `UPDATE {jobs} SET revision = ?, lines = lines + ?, state = ?, wake_at = ?, status = ?, running = ?, alarm_at = ?, lane = ?, definition = ?, tags = ?
        WHERE seq = ? AND revision = ?`,
     );
     this.#updateDefinition = connection.prepare('UPDATE {definitions} SET owner = ?, trigger_kind = ?, name = ?, body = ? WHERE job = ?');
@@ -172,7 +176,7 @@ export class JobTable {
     const { status, runs } = record.state;
     const wakes = wakeOf(record);
     const running = runningCount(runs);
-    const added = this.#insertJob.run(id, revision, lane, wakes, status, running, definitionRevision, tags.length, state);
+    const added = this.#insertJob.run(id, revision, lane, wakes, status, running, alarmAt(record), definitionRevision, tags.length, state);
     if (added.changes === 0) return undefined;
     const seq = Number(added.lastInsertRowid);
     this.#insertDefinition.run(seq, definition.owner, definition.trigger.kind, definition.name, body);
@@ -303,7 +307,7 @@ export class JobTable {
     const { id, expected, next } = change;
     const cached = this.#cache.get(id);
     const entry = cached?.revision === expected ? cached : undefined;
-    if (next === null) return { change, entry, state: '', wakeAt: null, running: 0, definition: null };
+    if (next === null) return { change, entry, state: '', wakeAt: null, running: 0, alarmAt: null, definition: null };
     const isSame = entry?.stored.record.definition === next.definition;
     return {
       change,
@@ -311,6 +315,7 @@ export class JobTable {
       state: this.#stateText(next, entry?.room ?? this.#room),
       wakeAt: wakeOf(next),
       running: next.state.runs.length === 0 ? 0 : runningCount(next.state.runs),
+      alarmAt: alarmAt(next),
       definition: isSame ? null : JSON.stringify(this.#codec.encodeDefinition(next)),
     };
   }
@@ -328,7 +333,7 @@ export class JobTable {
     const { entry, state, definition } = draft;
     if (entry === undefined || definition !== null) return this.#replaceWhole(draft, next, revision, lines, definition ?? '');
     const { status } = next.state;
-    const mask = (draft.wakeAt === entry.wakeAt ? 0 : WAKE) | (status === entry.status ? 0 : STATUS) | (draft.running === entry.running ? 0 : RUNNING);
+    const mask = (draft.wakeAt === entry.wakeAt ? 0 : WAKE) | (status === entry.status ? 0 : STATUS) | (draft.running === entry.running ? 0 : RUNNING) | (next.definition.policy.expect == null ? 0 : ALARM);
     const update = this.#updates[mask]!;
     let changes: number;
     // A run that starts or ends, without a list to put the values in.
@@ -338,6 +343,7 @@ export class JobTable {
       if (mask & WAKE) values.push(draft.wakeAt);
       if (mask & STATUS) values.push(status);
       if (mask & RUNNING) values.push(draft.running);
+      if (mask & ALARM) values.push(draft.alarmAt);
       ({ changes } = update.run(...values, entry.seq, entry.revision));
     }
     if (changes === 0) return 'lost';
@@ -353,14 +359,14 @@ export class JobTable {
     const stored = parseObject(this.#bodyOf(seq));
     if (JSON.stringify(stored) === body) {
       // Also what cannot be read, and is to keep its place: it may be read by another release, or be mended.
-      this.#updates[WAKE | STATUS | RUNNING]!.run(revision, lines, draft.state, draft.wakeAt, next.state.status, draft.running, seq, expected);
+      this.#updates[WAKE | STATUS | RUNNING | ALARM]!.run(revision, lines, draft.state, draft.wakeAt, next.state.status, draft.running, draft.alarmAt, seq, expected);
       return 'written';
     }
     const before = tagsIn(stored);
     const { definition } = next;
     const after = tagsOf(definition);
     const lane = this.#lanes.of(definition);
-    this.#updateWhole.run(revision, lines, draft.state, draft.wakeAt, next.state.status satisfies JobStatus, draft.running, lane, revision, after.length, seq, expected);
+    this.#updateWhole.run(revision, lines, draft.state, draft.wakeAt, next.state.status satisfies JobStatus, draft.running, draft.alarmAt, lane, revision, after.length, seq, expected);
     this.#updateDefinition.run(definition.owner, definition.trigger.kind, definition.name, body, seq);
     for (const tag of before) if (!after.includes(tag)) this.#deleteTag.run(tag, id);
     for (const tag of after) if (!before.includes(tag)) this.#insertTag.run(tag, id);

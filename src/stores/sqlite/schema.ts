@@ -117,6 +117,11 @@ export const SCHEMA: readonly string[] = [
     expires_at REAL NOT NULL
   ) STRICT;
   `,
+  `
+  -- When a job of which something is expected is overdue; before all time once that was said.
+  ALTER TABLE {jobs} ADD COLUMN alarm_at REAL;
+  CREATE INDEX {jobs_alarm} ON {jobs} (alarm_at) WHERE alarm_at IS NOT NULL;
+  `,
 ];
 
 /**

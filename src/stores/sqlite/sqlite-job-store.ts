@@ -5,6 +5,7 @@ import type { JobRecord } from '../../model/job.js';
 import type {
   ClaimRequest,
   ClaimScope,
+  JobAlarms,
   JobChange,
   JobDemand,
   JobPage,
@@ -216,6 +217,10 @@ export class SQLiteJobStore extends LockingStore implements JobStore {
 
   demands(): readonly JobDemand[] {
     return this.#open.list.demands();
+  }
+
+  alarms(): JobAlarms {
+    return this.#open.list.alarms();
   }
 
   maintain(now: EpochMs): boolean {

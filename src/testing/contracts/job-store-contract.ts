@@ -1,3 +1,4 @@
+import { alarmCases } from './job-store/alarm-cases.js';
 import { claimCases } from './job-store/claim-cases.js';
 import { commitCases, ledgerCases } from './job-store/commit-cases.js';
 import { leaseCases } from './job-store/lease-cases.js';
@@ -33,4 +34,5 @@ export const jobStoreContract: readonly JobStoreCase[] = [
   ...ledgerCases,
   ...leaseCases,
   ...memberCases,
+  ...alarmCases,
 ];

@@ -2,6 +2,7 @@ import type { JobRecord } from '../../model/job.js';
 import type {
   ClaimRequest,
   ClaimScope,
+  JobAlarms,
   JobChange,
   JobPage,
   JobQuery,
@@ -130,6 +131,10 @@ export class Connection implements JobStore {
 
   nextWakeAt(scope: ClaimScope): MaybePromise<EpochMs | null> {
     return this.#call(() => this.#parts.server.memory.nextWakeAt(scope));
+  }
+
+  alarms(): MaybePromise<JobAlarms> {
+    return this.#call(() => this.#parts.server.memory.alarms());
   }
 
   watch(onChange: () => void): () => void {

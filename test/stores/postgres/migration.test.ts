@@ -1,3 +1,4 @@
+import type { StoredJob } from 'punctual';
 import { PostgresJobStore } from 'punctual/postgres';
 import { storeContext } from 'punctual/testing';
 import { expect, it } from 'vitest';
@@ -32,7 +33,11 @@ describePostgres('tables of an earlier version', (server) => {
     expect(await versionOf(server(), schema)).toEqual(latest);
     expect((await store.get('old'))?.record).toEqual(jobRecord('old', T0));
     await store.members.announce({ node: 'n', about: '', now: T0, ttlMs: 1 });
-    expect(await store.claimDue(claim(T0))).toHaveLength(1);
+    expect(await store.alarms()).toEqual({ nextAt: null, overdue: 0 });
+    const [{ record, revision }] = (await store.claimDue(claim(T0))) as [StoredJob];
+    const expecting = { ...record, definition: { ...record.definition, policy: { ...record.definition.policy, expect: { successWithinMs: 7, maxLatenessMs: null } } } };
+    await store.commit([{ id: 'old', expected: revision, next: { ...expecting, state: { ...record.state, watch: { since: T0, overdue: null } } }, ledger: [] }]);
+    expect(await store.alarms()).toEqual({ nextAt: T0 + 7, overdue: 0 });
   });
 
   it('are brought there once by several that start together', async () => {

@@ -8,7 +8,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { Connection } from '../../../src/stores/sqlite/connection.js';
 import { errorFromLoading, errorFromOpening } from '../../../src/stores/sqlite/errors.js';
 import { migrate, SCHEMA } from '../../../src/stores/sqlite/schema.js';
-import { claim, jobRecord, T0 } from '../../../src/testing/contracts/job-store/records.js';
+import { claim, jobRecord, runningRun, T0 } from '../../../src/testing/contracts/job-store/records.js';
 import { openStore, temporaryFile, temporaryFolder } from './support.js';
 
 type Target = ConstructorParameters<typeof SQLiteJobStore>[0];
@@ -259,16 +259,30 @@ describe('versions of the tables', () => {
     }
   });
 
-  it('a file of the release before this one keeps its jobs, and learns to keep its nodes', async () => {
-    const path = temporaryFile();
+  it.each(SCHEMA.slice(1).map((_, i) => i + 1))('a file of version %i keeps its jobs, and learns what came later', async (version) => {
+    const [path, model] = [temporaryFile(), temporaryFile()];
     const before = new Database(path);
-    migrate(new Connection(before, 'punctual_'), SCHEMA.slice(0, 1));
+    migrate(new Connection(before, 'punctual_'), SCHEMA.slice(0, version));
+    (await openStore(model)).insert([jobRecord('old'), jobRecord('tagged', T0, { definition: { tags: ['x'] }, state: { runs: [runningRun('tagged', T0 + 5)] } })]);
+    // As a process of that release would have written them.
+    before.exec(`ATTACH '${model}' AS model`);
+    for (const table of ['counters', 'lanes', 'jobs', 'definitions', 'tags']) {
+      const columns = (before.prepare(`SELECT name FROM pragma_table_info('punctual_${table}')`).all() as { name: string }[]).map(({ name }) => name).join(', ');
+      before.exec(`INSERT OR REPLACE INTO punctual_${table} (${columns}) SELECT ${columns} FROM model.punctual_${table}`);
+    }
     before.close();
+
     const store = await openStore(path);
-    store.insert([jobRecord('job')]);
+    expect(store.get('old')?.record).toEqual(jobRecord('old'));
+    expect(store.list({ tags: ['x'], limit: 5 }).jobs.map(({ record }) => record.id)).toEqual(['tagged']);
     await store.members!.announce({ node: 'n', about: '', now: T0, ttlMs: 1 });
     expect(store.members!.list(T0)).toHaveLength(1);
-    expect(store.get('job')).toBeDefined();
+    expect(store.alarms()).toEqual({ nextAt: null, overdue: 0 });
+    const { record, revision } = store.get('old')!;
+    const expecting = { ...record, definition: { ...record.definition, policy: { ...record.definition.policy, expect: { successWithinMs: 7, maxLatenessMs: null } } } };
+    store.commit([{ id: 'old', expected: revision, next: { ...expecting, state: { ...record.state, watch: { since: T0, overdue: null } } }, ledger: [] }]);
+    expect(store.alarms()).toEqual({ nextAt: T0 + 7, overdue: 0 });
+    expect(store.claimDue(claim(T0))).toHaveLength(2);
   });
 
   it('a step that fails leaves the version before it', () => {

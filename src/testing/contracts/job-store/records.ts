@@ -29,6 +29,8 @@ const POLICY: JobPolicy = Object.freeze({
   exclusive: true,
   executor: 'default',
   resultTtlMs: null,
+  maxConsecutiveFailures: null,
+  expect: null,
 });
 
 export interface RecordParts {
@@ -67,6 +69,7 @@ export function jobRecord(id: string, at: EpochMs | null = T0, { definition, pol
       firstFireTime: at,
       runs: NO_RUNS,
       stats: NO_STATS,
+      watch: null,
       ...state,
     },
   };

@@ -16,7 +16,7 @@ export interface JobStoreSubject {
 }
 
 /** What a store may lack, so that a case does not apply to it. */
-export type JobStoreTrait = 'connect' | 'reopen' | 'watch' | 'now' | 'members';
+export type JobStoreTrait = 'connect' | 'reopen' | 'watch' | 'now' | 'members' | 'alarms';
 
 /** One obligation of the `JobStore` port. */
 export interface JobStoreCase {
@@ -35,6 +35,7 @@ export function missingTraits(subject: JobStoreSubject, required: readonly JobSt
     watch: subject.store.watch !== undefined,
     now: subject.store.now !== undefined,
     members: subject.store.members !== undefined,
+    alarms: subject.store.alarms !== undefined,
   };
   return required.filter((trait) => !has[trait]);
 }
