@@ -5,6 +5,7 @@ import type { EpochMs } from '../ports/trigger.js';
 import { Draft, type Decision } from './draft.js';
 import { dueFires, type DueFires } from './due-fires.js';
 import { dueAt } from './fires.js';
+import { holdFires, putOffRuns, writeMissed } from './hold.js';
 import { placeFire, startWaiting, type Berth } from './overlap.js';
 import { hasEnded, quarantine, settle } from './settle.js';
 
@@ -18,6 +19,8 @@ export interface PlanContext {
   readonly process: string | null;
   /** Runs the job's executor still takes on this node. */
   readonly slots: number;
+  /** Where a limit leaves room for so many `slots`: until when the rest is put off. */
+  readonly holdUntil?: EpochMs | undefined;
   /** Whether this node still executes a run whose lease has run out, so that it renews rather than abandons it. */
   readonly executes: (jobId: string, run: RunningRun) => boolean;
 }
@@ -33,12 +36,17 @@ export function decide(record: JobRecord, context: PlanContext): Decision {
   if (draft.runs.length > 0) {
     reviewLeases(draft, context, (run) => run.leaseUntil !== null && run.leaseUntil <= context.now);
     startWaiting(draft, berth, (run) => mayStart(record, run));
+    if (context.holdUntil !== undefined && berth.slots <= 0) putOffRuns(draft, context.holdUntil);
   }
   if (state.status !== 'active') return settle(draft, draft.state());
   if (definition.trigger.unreadable !== undefined) return quarantine(draft, definition.trigger.unreadable);
 
   const due = dueFires(record.id, definition, state, context.now);
   if (due === null) return settle(draft, draft.state());
+  if (context.holdUntil !== undefined && berth.slots <= 0 && due.chosen.length > 0 && draft.running < slotLimit(definition.policy)) {
+    const held = holdFires(draft, due, context.holdUntil);
+    if (held !== undefined) return settle(draft, held);
+  }
   let nextDueAt = due.next;
   let { failure } = due;
   try {
@@ -48,6 +56,7 @@ export function decide(record: JobRecord, context: PlanContext): Decision {
   }
 
   const lastFireTime = applyDue(draft, berth, due);
+  if (context.holdUntil !== undefined && berth.slots <= 0) putOffRuns(draft, context.holdUntil);
   const ended = hasEnded(definition.policy.maxRuns, draft.runCount);
   const decided = draft.state({
     nextFireTime: ended ? null : due.next,
@@ -109,11 +118,7 @@ export function toWaiting(run: RunningRun, readyAt: EpochMs): WaitingRun {
 /** Answers the last fire time it gave a place or a verdict: with `maxRuns` reached, the later ones are none of the job's. */
 function applyDue(draft: Draft, berth: Berth, due: DueFires): EpochMs {
   const { policy } = draft.record.definition;
-  if (due.missed !== null) {
-    draft.writeRange('missed', 'misfire-grace', due.missed);
-    const latenessMs = draft.now - due.missed.scheduledFor;
-    draft.note({ type: 'jobMissed', reason: 'misfire-grace', latenessMs, ...due.missed });
-  }
+  if (due.missed !== null) writeMissed(draft, due.missed);
   if (due.overflow !== null) {
     draft.writeRange('missed', 'catch-up-limit', due.overflow);
     const latenessMs = draft.now - due.overflow.scheduledFor;

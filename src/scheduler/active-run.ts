@@ -4,6 +4,7 @@ import type { TimerHandle } from '../ports/clock.js';
 import type { RunContext, RunPolicy, RunRequest } from '../ports/executor.js';
 import type { Logger } from '../ports/logger.js';
 import type { HeldJob } from './held-job.js';
+import type { Permit } from './limits/permit.js';
 import { childLogger } from './logging.js';
 
 /** A function that will run in the asynchronous context in which it is bound, whoever calls it. */
@@ -30,6 +31,8 @@ export class ActiveRun implements RunRequest, RunContext {
   /** Monotonic. When the function was called. */
   readonly startedMonotonic: number;
   module: TaskModule | null = null;
+  /** What it has of the limits it is under, if it is under any. */
+  permit: Permit | undefined;
   phase: ActiveRunPhase = 'running';
   timedOut = false;
   timeoutTimer: TimerHandle | undefined;

@@ -6,6 +6,8 @@ import type { ClockWatch } from './clock-watch.js';
 import type { ExecutorPool } from './executor-pool.js';
 import type { HighAvailability } from './high-availability.js';
 import type { LagWatch } from './lag-watch.js';
+import type { LimitRules } from './limits/limit-rules.js';
+import type { StoreLimits } from './limits/store-limits.js';
 import type { ClockSkew, NodeCard } from './node-card.js';
 import type { ProcessIdentity } from './process-identity.js';
 import type { OnError } from './on-error.js';
@@ -41,6 +43,9 @@ export interface LoopDeps {
   readonly heartbeatMs: number;
   readonly describe: (skew: ClockSkew | null) => Omit<NodeCard, 'role'>;
   readonly bindContext: BindContext;
+  readonly limits: LimitRules;
+  /** Those of the shared store, where the loop is for the jobs that each node runs: they count with all others. */
+  readonly sharedLimits: StoreLimits | undefined;
   /** A loop for the jobs that each node runs, in a store of this node's; `undefined` for such a loop. */
   readonly nodeLoop: ((shared: StoreLoop) => StoreLoop) | undefined;
 }

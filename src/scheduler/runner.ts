@@ -9,6 +9,7 @@ import { toErrorInfo } from './error-info.js';
 import { FinishWrite, type FinishWriteHost, type RunConclusion } from './finish-write.js';
 import { Heartbeat } from './heartbeat.js';
 import type { HeldJob } from './held-job.js';
+import type { Permit } from './limits/permit.js';
 import { isThenable } from './maybe-promise.js';
 import { toStoredResult } from './run-result.js';
 import { RunWriter } from './run-writer.js';
@@ -85,16 +86,21 @@ export class Runner implements FinishWriteHost {
   }
 
   /** @param task - what `fn` was defined as; `undefined` for a bare function. */
-  start(record: JobRecord, run: RunningRun, fn: TaskFunction, task: Task | undefined, revision: Revision, askedAt: number): void {
+  start(record: JobRecord, run: RunningRun, fn: TaskFunction, task: Task | undefined, revision: Revision, askedAt: number, permit?: Permit): void {
     const { reporter } = this.#deps;
     const { policy } = record.definition;
     if (this.#leased && this.#deps.clock.monotonic() >= this.#heartbeat.trustedUntil(askedAt)) {
       // The store's answer took as long as the lease: somebody else may have the run already.
       reporter.run(record, this.#alias, run, 'leaseLost', {});
+      permit?.release();
       return;
     }
     const active = this.#hold(record, run, fn, revision, this.#heartbeat.trustedUntil(askedAt));
     active.module = task?.module ?? null;
+if (permit !== undefined) {
+      active.permit = permit;
+      permit.begin(() => { this.#lose(active); });
+    }
     if (this.#refuses !== null) {
       this.#release(active, this.#refuses);
       return;
@@ -255,6 +261,7 @@ export class Runner implements FinishWriteHost {
     active.phase = 'ended';
     active.timeoutTimer?.cancel();
     active.onEarlyAbort?.();
+    active.permit?.release();
     this.#writer.push(new FinishWrite(this, active, { kind: 'released', reason }));
   }
 
@@ -357,6 +364,7 @@ export class Runner implements FinishWriteHost {
 
   #end(active: ActiveRun, outcome: RunOutcome, value: unknown): void {
     active.timeoutTimer?.cancel();
+    active.permit?.release();
     // Now, not once it is recorded: that may take as long as its store is away, and other stores share the executor.
     this.#deps.executors.roomMade();
     if (active.phase !== 'running') {
@@ -427,6 +435,7 @@ export class Runner implements FinishWriteHost {
     if (active.phase === 'lost' || active.phase === 'recorded') return;
     active.phase = 'lost';
     active.timeoutTimer?.cancel();
+    active.permit?.forsake();
     active.abort(new LeaseLostError(active.runId));
     this.#deps.reporter.run(active.record, this.#alias, active.run, 'leaseLost', {});
     this.#forget(active);

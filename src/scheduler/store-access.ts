@@ -177,6 +177,10 @@ export class StoreAccess {
     return this.#call('take a lease', () => this.store.leases.acquire(request));
   }
 
+  releaseLease(key: string, holder: string): MaybePromise<void> {
+    return this.#call('give back a lease', () => this.store.leases.release(key, holder));
+  }
+
   /** The store's own time. To be asked only of a store that has one. */
   now(): MaybePromise<EpochMs> {
     return this.#call('tell the time', () => this.store.now?.() ?? this.#clock.now());
