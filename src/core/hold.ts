@@ -34,6 +34,11 @@ export function putOffRuns(draft: Draft, until: EpochMs): void {
   draft.runs = withReadyAt(draft.runs, (run) => run.readyAt <= draft.now && mayStart(draft.record, run), until);
 }
 
+/** Whether something of it was put off until then. */
+export function isHeldUntil({ state }: JobRecord, until: EpochMs): boolean {
+  return state.nextDueAt === until || state.runs.some((run) => run.state === 'waiting' && run.readyAt === until);
+}
+
 /** The record as if it had not been put off until `until`. */
 export function takeUp(record: JobRecord, until: EpochMs, now: EpochMs): JobRecord {
   const { state } = record;

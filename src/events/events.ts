@@ -73,6 +73,19 @@ export type SchedulerLifecycleEvent = EventBase &
     | { readonly type: 'leaderElected'; readonly jobStore: string; readonly token: number }
     /** It does no more: because it was stopped or paused, or because the lease was lost. */
     | { readonly type: 'leaderLost'; readonly jobStore: string; readonly token: number; readonly reason: 'stopped' | 'lost' }
+    /**
+     * Something that is due waits for a limit, where nothing did before. `freeAt`: when there is room for one, if that is known:
+     * with a rate it is, with concurrency it depends on when a run ends. Told by each node that finds it.
+     */
+    | {
+        readonly type: 'limitReached';
+        readonly jobStore: string;
+        readonly subject: 'task' | 'tag';
+        /** Of the task, or the tag. */
+        readonly name: string;
+        readonly kind: 'concurrency' | 'rate';
+        readonly freeAt: EpochMs | null;
+      }
     | { readonly type: 'storeRecovered'; readonly jobStore: string; readonly downMs: number }
   );
 

@@ -19,6 +19,7 @@ export const EVENT_JOB_ERROR = 2 ** 13;
 /** Also covers `jobOverdue` and `jobRecovered`. */
 export const EVENT_JOB_MISSED = 2 ** 14;
 export const EVENT_JOB_SUBMITTED = 2 ** 15;
+/** Also covers `limitReached`. */
 export const EVENT_JOB_MAX_INSTANCES = 2 ** 16;
 export const EVENT_JOB_STARTED = 2 ** 17;
 export const EVENT_JOB_COALESCED = 2 ** 18;
@@ -82,4 +83,5 @@ export const EVENT_MASKS: Readonly<Record<SchedulerEventType, number>> = Object.
   leaderElected: EVENT_LEADER,
   leaderLost: EVENT_LEADER,
   jobsUnserved: EVENT_TASKS_UNKNOWN,
+  limitReached: EVENT_JOB_MAX_INSTANCES,
 });

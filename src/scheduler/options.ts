@@ -11,6 +11,7 @@ import { toMs, type DurationInput } from '../time/duration.js';
 import type { BindContext } from './active-run.js';
 import type { JobPolicyOptions } from './job-options.js';
 import { resolveHighAvailability, type HighAvailability, type HighAvailabilityOptions } from './high-availability.js';
+import { readLimits, type LimitsOptions } from './limits/limit-options.js';
 import { checkOnError, type OnError } from './on-error.js';
 import { isLogger, toLogger, type FieldsFirstLogger } from './logging.js';
 import { refuseUnknownKeys } from '../errors/options.js';
@@ -30,6 +31,11 @@ export interface SchedulerOptions<T extends TaskShapes = TaskMap> {
   readonly tasks?: T | undefined;
   /** Policies of jobs that say nothing, and whose task says nothing. */
   readonly jobDefaults?: JobPolicyOptions | undefined;
+  /**
+   * How much may go on at one time, and how often something may start, by task and by tag: over all nodes that share a job
+   * store, and for each store on its own. Nodes should have the same ones; while they do not, the most generous holds.
+   */
+  readonly limits?: LimitsOptions | undefined;
   /** Reads stored triggers; a `TriggerRegistry` that knows your own kinds. Default: punctual's own kinds. */
   readonly triggers?: TriggerReader | undefined;
   /**
@@ -113,6 +119,7 @@ export interface ResolvedOptions {
   readonly executors: ReadonlyMap<string, Executor>;
   readonly tasks: TaskMap;
   readonly policy: JobPolicy;
+  readonly limits: ReturnType<typeof readLimits>;
   readonly triggers: TriggerReader | undefined;
   readonly serializer: Serializer | undefined;
   readonly maxResultSize: number;
@@ -139,6 +146,7 @@ const OPTIONS: readonly (keyof SchedulerOptions)[] = [
   'executors',
   'tasks',
   'jobDefaults',
+  'limits',
   'triggers',
   'serializer',
   'maxResultSize',
@@ -189,6 +197,7 @@ export function resolveOptions(options: SchedulerOptions, wiring: Wiring): Resol
     executors,
     tasks: options.tasks ?? {},
     policy: resolvePolicy(BUILT_IN_POLICY, jobDefaults, timezone, 'jobDefaults.'),
+    limits: readLimits(options.limits ?? {}),
     triggers: options.triggers,
     serializer: options.serializer === undefined ? undefined : checkSerializer(options.serializer),
     maxResultSize: whole(options.maxResultSize ?? 16_384, 'maxResultSize', 0),

@@ -97,7 +97,7 @@ export class Runner implements FinishWriteHost {
     }
     const active = this.#hold(record, run, fn, revision, this.#heartbeat.trustedUntil(askedAt));
     active.module = task?.module ?? null;
-if (permit !== undefined) {
+    if (permit !== undefined) {
       active.permit = permit;
       permit.begin(() => { this.#lose(active); });
     }

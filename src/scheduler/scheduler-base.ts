@@ -17,6 +17,8 @@ import { LagWatch } from './lag-watch.js';
 import { describeNode } from './node-card.js';
 import { checkExecutor, checkStore, resolveOptions, type ResolvedOptions, type SchedulerOptions, type Wiring } from './options.js';
 import { refuseUnknownKeys } from '../errors/options.js';
+import type { LimitReport } from './limits/admission.js';
+import { LimitRules } from './limits/limit-rules.js';
 import type { LockHolder } from '../locks/lock-options.js';
 import type { NodeRole } from './leadership.js';
 import { flag, nonEmpty } from './policy.js';
@@ -63,6 +65,8 @@ export interface StoreHealthReport {
   readonly unserved: readonly JobDemand[];
   /** Jobs that are overdue (`expect`), as of this node's last look within the last half a minute, or so. */
   readonly overdue: number;
+  /** The limits that hold in it, as far as they are in use or of a task: why something that is due does not start. */
+  readonly limits: readonly LimitReport[];
 }
 
 /** @throws InvalidOptionError */
@@ -90,6 +94,8 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   protected readonly lifecycle = new Lifecycle();
   /** @internal */
   protected readonly tasks: TaskRegistry;
+  /** @internal */
+  protected readonly limits: LimitRules;
   /** @internal */
   protected readonly executors = new ExecutorPool();
   /** @internal */
@@ -129,7 +135,8 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
       this.reporter.scheduler({ type: 'clockJump', byMs });
     });
     this.#lag = new LagWatch(resolved.clock, this.#clockWatch, resolved.blockedAfterMs, resolved.leaseMs, this.reporter, loops);
-    this.tasks = new TaskRegistry(resolved.policy, resolved.timezone, wiring.loadTask);
+    this.limits = new LimitRules(resolved.limits.tasks, resolved.limits.tags);
+    this.tasks = new TaskRegistry(resolved.policy, resolved.timezone, wiring.loadTask, this.limits);
     for (const [name, fn] of Object.entries(resolved.tasks)) this.tasks.define(name, fn, undefined, `tasks.${name}`);
     for (const [alias, executor] of resolved.executors) this.executors.add(alias, executor);
     this.executors.require(resolved.policy.executor);
@@ -267,8 +274,8 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   health(): SchedulerHealth {
     const { state } = this.lifecycle;
     const jobStores: Record<string, StoreHealthReport> = {};
-    for (const { access, health, all, membership, claims, role } of this.directory.loops) {
-      jobStores[access.alias] = { ok: health.ok, role, activeRuns: all.reduce((sum, { runner }) => sum + runner.size, 0), claims, unserved: membership.unserved, overdue: all.reduce((sum, { alarms }) => sum + alarms.overdue, 0) };
+    for (const { access, health, all, admission, membership, claims, role } of this.directory.loops) {
+      jobStores[access.alias] = { ok: health.ok, role, activeRuns: all.reduce((sum, { runner }) => sum + runner.size, 0), claims, unserved: membership.unserved, limits: admission.report(), overdue: all.reduce((sum, { alarms }) => sum + alarms.overdue, 0) };
     }
     const alive = state === 'running' || state === 'paused';
     return { ok: alive && Object.values(jobStores).every((store) => store.ok), state, node: this.node, jobStores };
@@ -373,6 +380,8 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
       bindContext: this.#bindContext,
       onError,
       heartbeatMs,
+      limits: this.limits,
+      sharedLimits: undefined,
       lag: this.#lag,
       describe: (skew) => describeNode(this.lifecycle.state, this.#startedAt, this.tasks.versions, this.executors, skew),
       settled: (runId, end) => { this.handles.settle(runId, end); },
@@ -380,7 +389,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
         const own = this.#createJobStore();
         // The same instants on all nodes, whatever their machines say.
         if (store.now !== undefined) own.now = () => shared.now();
-        return new StoreLoop(new StoreAccess(alias, own, clock, storeTimeoutMs, leaseMs, store.durable), { ...deps, nodeLoop: undefined });
+        return new StoreLoop(new StoreAccess(alias, own, clock, storeTimeoutMs, leaseMs, store.durable), { ...deps, nodeLoop: undefined, sharedLimits: shared.limits });
       },
     };
     return new StoreLoop(new StoreAccess(alias, store, clock, storeTimeoutMs, leaseMs), deps);

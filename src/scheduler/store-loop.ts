@@ -1,16 +1,20 @@
-import { decide, type PlanContext } from '../core/decide.js';
+import type { PlanContext } from '../core/decide.js';
 import type { Decision } from '../core/draft.js';
-import { quarantineRecord } from '../core/settle.js';
 import { wakeAt, type JobRecord } from '../model/job.js';
 import type { RunningRun } from '../model/run.js';
 import type { TimerHandle } from '../ports/clock.js';
-import type { ClaimScope, JobChange, StoreContext, StoredJob } from '../ports/job-store.js';
+import type { ClaimScope, MaybePromise, StoreContext, StoredJob } from '../ports/job-store.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { AlarmWatch } from './alarm-watch.js';
 import { AbortNotes } from './abort-notes.js';
 import { BatchSize } from './batch-size.js';
+import { ClaimWriter } from './claim-writer.js';
 import type { HighAvailability } from './high-availability.js';
 import { Leadership, type NodeRole } from './leadership.js';
+import type { Admission } from './limits/admission.js';
+import type { Permit } from './limits/permit.js';
+import type { StoreLimits } from './limits/store-limits.js';
+import { admissionOf, limitsOf } from './limits/wiring.js';
 import type { LoopDeps } from './loop-deps.js';
 import { isThenable } from './maybe-promise.js';
 import { Membership } from './membership.js';
@@ -51,8 +55,10 @@ export class StoreLoop {
   readonly membership: Membership;
   readonly alarms: AlarmWatch;
   readonly #deps: LoopDeps;
-  #won = 0;
-  #lost = 0;
+  /** Of the jobs in the store. */
+  readonly limits: StoreLimits;
+  readonly admission: Admission;
+  readonly #writer: ClaimWriter;
   /** Jumps of the clock that the store's clock knows of. */
   #jumps = 0;
   readonly #executes: PlanContext['executes'];
@@ -87,6 +93,9 @@ export class StoreLoop {
     this.#deps = deps;
     this.health = new StoreHealth(access.alias, deps.clock, deps.reporter);
     this.#storeClock = new StoreClock(access, deps.clock, deps.leaseMs);
+    this.limits = deps.sharedLimits ?? limitsOf(this, deps);
+    this.admission = admissionOf(this, deps);
+    this.#writer = new ClaimWriter(this, deps, this.admission);
     this.runner = new Runner(this, deps);
     this.#chores = new StoreChores(this, deps);
     this.#aborts = new AbortNotes(this, deps);
@@ -136,9 +145,9 @@ export class StoreLoop {
     }
   }
 
-  /** Jobs that were claimed here since the loop was made, and how many of them another node had changed by then. */
-  get claims(): { readonly won: number; readonly lost: number } {
-    return { won: this.#won, lost: this.#lost };
+  /** See {@link ClaimWriter.claims}. */
+  get claims(): ClaimWriter['claims'] {
+    return this.#writer.claims;
   }
 
   /** The store's time: its own clock where it has one, else this machine's. */
@@ -201,6 +210,7 @@ export class StoreLoop {
       'look-out for overdue jobs': this.alarms.close(),
       'place among the nodes': this.membership.close(),
       'watch for changes': this.#watch.close(),
+      limits: this.#deps.sharedLimits === undefined ? this.limits.close() : Promise.resolve(),
     };
     await leaveStore(this.access, leaving, withinMs, clock, logger);
   }
@@ -284,27 +294,24 @@ export class StoreLoop {
       await this.#storeClock.sync();
       const takingOver = this.#chores.takeOver();
       if (takingOver !== undefined) await takingOver;
+      const { admission } = this;
+      if (!admission.isOff && this.#isClaiming()) await this.#takeUp();
       let scope = this.#scope();
       let claimed = 0;
       // A poll mostly finds nothing, and one question has to do then.
-      const polled = isPoll ? await this.access.nextWakeAt(scope) : undefined;
+      const polled = isPoll && admission.isIdle(scope) ? await this.access.nextWakeAt(scope) : undefined;
       const isQuiet = polled !== undefined && (polled === null || polled > this.now());
       while (!isQuiet && this.#isClaiming()) {
         const begunAt = this.#deps.clock.monotonic();
-        const answer = this.access.claimDue({
-          ...scope,
-          now: this.now(),
-          limit: this.#batch.size,
-          reserveMs: Math.min(RESERVE_MS, this.#deps.leaseMs),
-        });
+        const answer = admission.isOff ? this.#claim(scope, this.#batch.size) : admission.claim(scope, this.#batch.size, this.#claim);
         const due = isThenable(answer) ? await answer : answer;
         if (due.length === 0) break;
         if (!this.#isClaiming()) {
-          await this.#leave(due);
+          await this.#writer.leave(due);
           break;
         }
         claimed += due.length;
-        const acted = this.#act(due);
+        const acted = this.#writer.act(due);
         const won = isThenable(acted) ? await acted : acted;
         if (won === 0) {
           this.health.succeeded();
@@ -320,18 +327,29 @@ export class StoreLoop {
       const doing = this.#chores.run();
       const goesOn = isThenable(doing) ? await doing : doing;
       const looking = isQuiet ? polled : null;
-      const wake = !isQuiet && this.#isClaiming() ? this.access.nextWakeAt(scope) : looking;
+      const looksOn = !isQuiet && this.#isClaiming();
+      const wake = looksOn ? this.access.nextWakeAt(admission.isOff ? scope : admission.awake(scope)) : looking;
       const next = isThenable(wake) ? await wake : wake;
+      const room = looksOn && !admission.isOff ? await admission.lookAgainAt(scope, (of) => this.access.nextWakeAt(of)) : Number.POSITIVE_INFINITY;
       this.health.succeeded();
       const chores = goesOn ? this.now() + CHORES_PAUSE_MS : Number.POSITIVE_INFINITY;
       const unsure = this.#mode === 'claiming' && !this.#isClaiming() ? this.now() + UNSURE_PAUSE_MS : Number.POSITIVE_INFINITY;
-      const at = Math.min(this.#wakeTime(next, claimed), chores, unsure);
+      const at = Math.min(this.#wakeTime(next, claimed), room, chores, unsure);
       // Something came up while this tick was going on. No timer: a clock in a test may stand still.
       if (at <= this.now()) this.#wakeAgain = true;
       else this.#sleepUntil(at);
     } catch (error) {
       this.#sleepUntil(this.now() + this.health.failed('tick', error));
     }
+  }
+
+  readonly #claim = (scope: ClaimScope, limit: number): MaybePromise<readonly StoredJob[]> =>
+    this.access.claimDue({ ...scope, now: this.now(), limit, reserveMs: Math.min(RESERVE_MS, this.#deps.leaseMs) });
+
+  /** Jobs that were put off, and that a limit has room for by now. */
+  async #takeUp(): Promise<void> {
+    const due = await this.admission.takeUp(this.#batch.size, (id) => this.access.get(id));
+    if (due.length > 0) await this.#writer.act(due);
   }
 
   /**
@@ -346,80 +364,8 @@ export class StoreLoop {
     return now + Math.min(LONGEST_OVERLOOKED_PAUSE_MS, 2 ** Math.min(this.#overlooked, 10));
   }
 
-  /** Decides on what was claimed, commits it, and starts what was won. Answers how many commits won. */
-  #act(due: readonly StoredJob[]): number | Promise<number> {
-    const { clock, node, process, leaseMs, executors } = this.#deps;
-    const askedAt = clock.monotonic();
-    const now = this.now();
-    const contexts = new Map<string, { slots: number; starts: number } & PlanContext>();
-    const decisions: Decision[] = [];
-    const changes: JobChange[] = [];
-    for (const { record, revision } of due) {
-      const { executor } = record.definition.policy;
-      let context = contexts.get(executor);
-      if (context === undefined) {
-        const leaseUntil = this.access.leased ? now + leaseMs : null;
-        context = { now, node, leaseUntil, process: process?.id ?? null, slots: executors.free(executor), starts: 0, executes: this.#executes };
-        contexts.set(executor, context);
-      }
-      const decision = this.#decide(record, context);
-      context.slots -= decision.start.length;
-      context.starts += decision.start.length;
-      decisions.push(decision);
-      changes.push({ id: record.id, expected: revision, next: decision.next, ledger: decision.ledger });
-    }
-    const answer = this.access.commit(changes);
-    const finish = (revisions: Awaited<typeof answer>): number => {
-      let won = 0;
-      due.forEach(({ record }, index) => {
-        const revision = revisions[index];
-        const decision = decisions[index];
-        if (revision === undefined || decision === undefined) return;
-        won += 1;
-        this.apply(record, decision, revision, askedAt);
-      });
-      this.#won += won;
-      this.#lost += due.length - won;
-      return won;
-    };
-    if (!isThenable(answer)) return finish(answer);
-    for (const [executor, { starts }] of contexts) executors.promise(executor, starts);
-    const keepPromises = (): void => {
-      for (const [executor, { starts }] of contexts) executors.promise(executor, -starts);
-    };
-    return answer.then(
-      (revisions) => {
-        keepPromises();
-        return finish(revisions);
-      },
-      (error: unknown) => {
-        keepPromises();
-        throw error;
-      },
-    );
-  }
-
-  /** It was told to stop while it claimed: what it was answered is shown to others again at once, by writing it as it is. */
-  async #leave(due: readonly StoredJob[]): Promise<void> {
-    try {
-      await this.access.commit(due.map(({ record, revision }) => ({ id: record.id, expected: revision, next: record, ledger: [] })));
-    } catch (error) {
-      this.#deps.logger.debug('what was claimed could not be given back; it reappears in some seconds', { error, jobStore: this.access.alias });
-    }
-  }
-
-  /** One record that nothing can be decided about, whatever the reason, must not hold up the others of its store. */
-  #decide(record: JobRecord, context: PlanContext): Decision {
-    try {
-      return decide(record, context);
-    } catch (error) {
-      this.#deps.logger.error('a job could not be dealt with; it goes into quarantine', { error, jobId: record.id, jobStore: this.access.alias });
-      return quarantineRecord(record, error, context);
-    }
-  }
-
   /** Carries out a decision whose record has been written: events, aborts, starts. */
-  apply(before: JobRecord, decision: Decision, revision: StoredJob['revision'], askedAt: number): void {
+  apply(before: JobRecord, decision: Decision, revision: StoredJob['revision'], askedAt: number, permits?: readonly Permit[]): void {
     const { next, start } = decision;
     const record = next ?? before;
     this.publish(record, decision);
@@ -428,7 +374,7 @@ export class StoreLoop {
         this.runner.noteRecord(before, next, revision, askedAt);
         if (this.access.store.shared) this.#aborts.leave(before, next);
       }
-      for (const run of start) this.#launch(next, run, revision, askedAt);
+      start.forEach((run, index) => { this.#launch(next, run, revision, askedAt, permits?.[index]); });
     }
   }
 
@@ -448,12 +394,12 @@ export class StoreLoop {
     }
   }
 
-  #launch(record: JobRecord, run: RunningRun, revision: StoredJob['revision'], askedAt: number): void {
+  #launch(record: JobRecord, run: RunningRun, revision: StoredJob['revision'], askedAt: number, permit: Permit | undefined): void {
     const task = this.#deps.tasks.of(record.definition);
     const fn = record.definition.fn ?? task?.fn;
     // The claim asked for known tasks only; a task is never undefined again.
     if (fn === undefined) throw new Error(`task "${record.definition.task}" was claimed without being defined here`);
-    this.runner.start(record, run, fn, task, revision, askedAt);
+    this.runner.start(record, run, fn, task, revision, askedAt, permit);
   }
 
   /** A run has ended or was recorded: there may be room, and the record may want attention. */

@@ -1,5 +1,9 @@
+import { InvalidOptionError } from '../errors/errors.js';
+import { refuseUnknownKeys } from '../errors/options.js';
 import type { TaskKind } from './executor-pool.js';
+import { LIMIT_OPTIONS, readLimit, type LimitOptions } from './limits/limit-options.js';
 import { NodeFace } from './node-face.js';
+import { nonEmpty } from './policy.js';
 import type { RemoteTask } from './remote-task.js';
 import type { TaskModuleInput } from './task-module.js';
 import type { ArgumentsSchema, SchemaInput, SchemaOutput, TaskOptions } from './task-options.js';
@@ -59,6 +63,32 @@ export abstract class TaskFace extends NodeFace {
     const task = this.tasks.define(name, given, options);
     this.grown();
     return { name: task.name };
+  }
+
+  /**
+   * Sets the limit of a task or a tag, in place of the one it has, while the scheduler runs or before; `null` takes it away.
+   * It counts from the next start on, on this node: nodes that share a store have to be told the same. What was started and
+   * counted before goes on counting.
+   *
+   * @param of - `{ task: name }`, or `{ tag: name }`, where a name that ends in `*` stands for each tag that begins so.
+   * @throws InvalidOptionError
+   * @example
+   * ```ts
+   * scheduler.setLimit({ tag: 'api:acme' }, { concurrency: 4, rateLimit: { max: 100, per: { seconds: 1 } } });
+   * scheduler.setLimit({ task: 'thumbs' }, null);
+   * ```
+   */
+  setLimit(of: { readonly task: string } | { readonly tag: string }, limit: LimitOptions | null): void {
+    refuseUnknownKeys(of, 'of', ['task', 'tag']);
+    const names = Object.entries(of);
+    const [[subject, name] = ['', '']] = names;
+    if (names.length !== 1 || (subject !== 'task' && subject !== 'tag')) throw new InvalidOptionError('of', of, '{ task: name } or { tag: name }');
+    nonEmpty(name, `of.${subject}`);
+    if (limit !== null) refuseUnknownKeys(limit, 'limit', LIMIT_OPTIONS);
+    const spec = limit === null ? undefined : readLimit(limit, '');
+    if (limit !== null && spec === undefined) throw new InvalidOptionError('limit', limit, 'concurrency, rateLimit or both, or null for no limit');
+    this.limits.set(subject, name, spec);
+    this.grown();
   }
 }
 

@@ -3,6 +3,7 @@ import { refuseUnknownKeys } from '../errors/options.js';
 import type { StandardSchemaV1 } from '../ports/standard-schema.js';
 import type { JobPolicyOptions } from './job-options.js';
 import type { ArgumentRules } from './task-arguments.js';
+import { LIMIT_OPTIONS, type LimitOptions } from './limits/limit-options.js';
 import type { OnError } from './on-error.js';
 import { POLICY_OPTIONS, whole } from './policy.js';
 
@@ -18,8 +19,11 @@ export type SchemaOutput<S extends ArgumentsSchema> = [...NonNullable<S['~standa
 /** Makes arguments for the next version of a task of those for one version. */
 export type TaskUpgrade = (args: unknown[]) => readonly unknown[] | Promise<readonly unknown[]>;
 
-/** Options of `defineTask`: the policies of its jobs that say nothing themselves, and what goes for their arguments. */
-export interface TaskOptions extends JobPolicyOptions {
+/**
+ * Options of `defineTask`: the policies of its jobs that say nothing themselves, what goes for their arguments, and how much
+ * of the task may go on over all of its jobs.
+ */
+export interface TaskOptions extends JobPolicyOptions, LimitOptions {
   /**
    * What the arguments have to be: a schema of the whole array, from any library that implements
    * [Standard Schema](https://standardschema.dev), such as `z.tuple([z.email(), z.coerce.date()])` of Zod.
@@ -56,7 +60,7 @@ export interface TaskOptions extends JobPolicyOptions {
   readonly onError?: OnError | null | undefined;
 }
 
-const TASK_OPTIONS: readonly string[] = ['args', 'version', 'upgrades', 'onError', ...POLICY_OPTIONS];
+const TASK_OPTIONS: readonly string[] = ['args', 'version', 'upgrades', 'onError', ...LIMIT_OPTIONS, ...POLICY_OPTIONS];
 const NO_UPGRADES: ReadonlyMap<number, TaskUpgrade> = new Map();
 
 /** What holds for the arguments of a task. @throws InvalidOptionError, also for a key that is no option of a task. */

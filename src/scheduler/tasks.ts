@@ -5,6 +5,8 @@ import { refuseUnknownKeys } from '../errors/options.js';
 import type { JobDefinition, JobPolicy, TaskFunction, TaskModule } from '../model/job.js';
 import type { MaybePromise } from '../ports/job-store.js';
 import type { TaskKind } from './executor-pool.js';
+import { readLimit } from './limits/limit-options.js';
+import type { LimitRules } from './limits/limit-rules.js';
 import { checkOnError, type OnError } from './on-error.js';
 import { nonEmpty, resolvePolicy } from './policy.js';
 import type { RemoteTask } from './remote-task.js';
@@ -47,8 +49,10 @@ export class TaskRegistry {
   readonly #defaults: JobPolicy;
   readonly #timezone: string;
   readonly #load: LoadTask;
+  readonly #limits: LimitRules;
 
-  constructor(defaults: JobPolicy, timezone: string, load: LoadTask) {
+  constructor(defaults: JobPolicy, timezone: string, load: LoadTask, limits: LimitRules) {
+    this.#limits = limits;
     this.#defaults = defaults;
     this.#timezone = timezone;
     this.#load = load;
@@ -67,7 +71,9 @@ export class TaskRegistry {
     }
     const rules = argumentRules(valid, options);
     const policy = resolvePolicy(this.#defaults, options, this.#timezone, 'defaults.');
+    const limit = readLimit(options, 'defaults');
     const task: Task = { ...rules, fn, kind, module, policy, onError: checkOnError(options.onError, 'onError') };
+    if (limit !== undefined) this.#limits.set('task', valid, limit);
     this.#tasks.set(valid, task);
     this.#versions.set(valid, task.version);
     return task;

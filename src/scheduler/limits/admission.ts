@@ -1,3 +1,4 @@
+import { isHeldUntil, takeUp } from '../../core/hold.js';
 import type { JobRecord } from '../../model/job.js';
 import type { ClaimScope, MaybePromise, StoredJob } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
@@ -65,12 +66,11 @@ export class Admission {
   readonly #reached = new Set<Meter>();
   #hasShut = false;
   #openFirst = true;
-  readonly #stop: () => void;
 
   constructor(deps: AdmissionDeps) {
     this.#limits = deps.limits;
     this.#deps = deps;
-    this.#stop = deps.limits.onRoom(() => { if (this.#held.size > 0 || this.#hasShut) deps.wake(); });
+    deps.limits.onRoom(() => { if (this.#held.size > 0 || this.#hasShut) deps.wake(); });
   }
 
   /** There is nothing to see to. */
@@ -78,8 +78,9 @@ export class Admission {
     return this.#limits.rules.isEmpty && this.#held.size === 0;
   }
 
-  close(): void {
-    this.#stop();
+  /** As far as is known nothing waits, and nothing of the scope is held back. */
+  isIdle(scope: ClaimScope): boolean {
+    return this.isOff || (this.#held.size === 0 && this.awake(scope) === scope);
   }
 
   // ── what to claim ──
@@ -141,7 +142,7 @@ export class Admission {
   // ── what waits ──
 
   /** Before anything is claimed: asks for slots that other nodes had, as far as something waits for them. */
-  async probe(): Promise<void> {
+  async #probe(): Promise<void> {
     this.#limits.update();
     for (const meter of new Set([...this.#held.meters, ...this.#demanded()])) {
       if (meter.isUnsure && meter.room(1) === 0) await meter.probe(this.#demanded().includes(meter) ? PROBES : Math.min(PROBES, this.#held.count(meter)));
@@ -152,26 +153,41 @@ export class Admission {
     return [...this.#demand].flatMap((task) => this.#limits.ofTask(task));
   }
 
-  /** Jobs put off for which there seems to be room by now. */
-  ready(most: number): readonly Waiting[] {
+  /**
+   * Jobs that were put off, and for which there seems to be room by now, as if they had not been. They are no longer kept in
+   * mind: one that finds no room after all is put off again.
+   */
+  async takeUp(most: number, get: (id: string) => MaybePromise<StoredJob | undefined>): Promise<readonly StoredJob[]> {
+    await this.#probe();
     const ready: Waiting[] = [];
     for (const meter of this.#held.meters) {
       const left = most - ready.length;
-      if (left <= 0) break;
-      ready.push(...this.#held.first(meter, meter.isCurrent ? meter.room(left) : left));
+      if (left > 0) ready.push(...this.#held.first(meter, meter.isCurrent ? meter.room(left) : left));
     }
-    return ready;
+    const due: StoredJob[] = [];
+    for (const [index, stored] of (await Promise.all(ready.map(async ({ id }) => get(id)))).entries()) {
+      const { id, until } = ready[index]!;
+      this.#held.delete(id);
+      if (stored !== undefined && isHeldUntil(stored.record, until)) due.push({ ...stored, record: takeUp(stored.record, until, this.#deps.now()) });
+    }
+    return due;
   }
 
-  /** A job that was put off has become something else, or has got what it waited for. */
-  forget(id: string): void {
-    this.#held.delete(id);
+  /** What became of a job that was admitted: so many of its runs have started. */
+  settle(id: string, next: JobRecord | null, grant: Grant, started: number): void {
+    for (const permit of grant.permits.slice(started)) permit.release();
+    if (next === null || grant.lacking === null || grant.holdUntil === undefined) this.#held.delete(id);
+    else this.#hold(next, grant.lacking, grant.holdUntil);
   }
 
-  /** It was put off until then, since that limit had no room. */
-  hold(record: JobRecord, meter: Meter, until: EpochMs): void {
+  /** Another node has the job, or it is not known whether it was written. */
+  refuse(grant: Grant): void {
+    for (const permit of grant.permits) permit.release();
+  }
+
+  #hold(record: JobRecord, meter: Meter, until: EpochMs): void {
     const { priority } = record.definition.policy;
-    const since = this.#held.get(record.id)?.since ?? dueSince(record, until) ?? this.#deps.now();
+    const since = dueSince(record, until) ?? this.#deps.now();
     this.#held.add({ id: record.id, meter, priority, since, until });
     this.#say(meter);
   }

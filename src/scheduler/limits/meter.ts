@@ -27,9 +27,13 @@ export interface MeterHost {
 const ROUNDS = 6;
 /** How long a slot that another node has is left alone: it ends when the other's run does, and nobody tells. */
 const RECHECK_MS = 1_000;
-/** Bounds of how long something is put off that waits for a run to end. Mostly it is taken up before, when one has. */
+/**
+ * Bounds of how long it is reckoned with that a run takes which others wait for, and of how long something is put off for
+ * that. Mostly it is taken up before, when one has ended.
+ */
 const LEAST_WAIT_MS = 1_000;
 const MOST_WAIT_MS = 120_000;
+const LONGEST_WAIT_MS = 3_600_000;
 
 /**
  * One limit of one kind: as many slots as it allows, of which each start takes one. A slot is a lease of the store, so that
@@ -148,12 +152,13 @@ export class Meter implements SlotOwner {
       const turn = Math.floor(position / this.#size) * this.#ttlMs;
       return (ends[Math.min(position % this.#size, ends.length - 1)] ?? now) + turn;
     }
-    let oldestMs = 0;
+    let oldestMs = LEAST_WAIT_MS;
     const at = this.#host.monotonic();
     for (const { askedAt } of this.#own) oldestMs = Math.max(oldestMs, at - askedAt);
     for (const seenAt of this.#foreign.values()) oldestMs = Math.max(oldestMs, at - seenAt);
-    const guess = Math.max(this.#averageMs, oldestMs) * Math.ceil((position + 1) / this.#size);
-    return now + Math.round(Math.min(MOST_WAIT_MS, Math.max(LEAST_WAIT_MS, guess)) * this.#jitter());
+    const turns = Math.ceil((position + 1) / this.#size);
+    const waitMs = Math.min(MOST_WAIT_MS, Math.max(this.#averageMs, oldestMs)) * turns;
+    return now + Math.round(Math.min(LONGEST_WAIT_MS, waitMs) * this.#jitter());
   }
 
   #endsOf(now: EpochMs): readonly number[] {
@@ -181,7 +186,9 @@ export class Meter implements SlotOwner {
   probe(count: number): MaybePromise<void> {
     const keep = (slots: readonly Slot[]): void => { this.#spare.push(...slots); };
     const answer = this.#take(count, [], ROUNDS);
-    return isThenable(answer) ? answer.then(keep) : keep(answer);
+    if (isThenable(answer)) return answer.then(keep);
+    keep(answer);
+    return undefined;
   }
 
   /** Gives back what was kept and not needed. */
@@ -208,7 +215,7 @@ export class Meter implements SlotOwner {
       return got.length >= count || round >= ROUNDS ? got : this.#take(count, got, round + 1);
     };
     if (!answers.some(isThenable)) return goOn(answers as (Slot | undefined)[]);
-    return Promise.allSettled(answers).then((settled) => {
+    return Promise.allSettled(answers.map(async (answer) => answer)).then((settled) => {
       const failed = settled.find(({ status }) => status === 'rejected');
       const slots = settled.map((answer) => (answer.status === 'fulfilled' ? answer.value : undefined));
       if (failed === undefined) return goOn(slots);
@@ -282,12 +289,14 @@ export class Meter implements SlotOwner {
       this.#isForeign(index);
       return undefined;
     }
-    const answered = (lease: Lease | undefined): undefined => {
+    const answered = (lease: Lease | undefined): void => {
       this.#until[index] = lease?.expiresAt ?? 0;
       this.#changed();
     };
     const answer = port.lease(key);
-    return isThenable(answer) ? answer.then(answered) : answered(answer);
+    if (isThenable(answer)) return answer.then((lease) => { answered(lease); return undefined; });
+    answered(answer);
+    return undefined;
   }
 
   #isForeign(index: number): void {

@@ -45,10 +45,6 @@ export class WaitingRoom {
     else queue.splice(placeOf(queue, waiting), 0, waiting);
   }
 
-  get(id: string): Waiting | undefined {
-    return this.#byId.get(id);
-  }
-
   delete(id: string): void {
     const waiting = this.#byId.get(id);
     if (waiting === undefined) return;

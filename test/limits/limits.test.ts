@@ -1,0 +1,245 @@
+import { IntervalTrigger, MemoryJobStore, type JobStore } from 'punctual';
+import { JsonJobStore } from 'punctual/testing';
+import { describe, expect, it } from 'vitest';
+import { SECOND, START_MS } from '../scheduler/support/world.js';
+import { busiest, peak, shop } from './support/shop.js';
+
+const stores: readonly (readonly [string, () => JobStore])[] = [
+  ['in memory', () => new MemoryJobStore()],
+  ['in a durable store', () => new JsonJobStore()],
+];
+
+describe.each(stores)('limits of one scheduler, %s', (_name, makeStore) => {
+  it('let no more runs of a task go on at one time than its concurrency says', async () => {
+    const { clock, node, executions } = shop(makeStore());
+    const { scheduler } = node('a', { thumbs: { concurrency: 3 }, other: {} });
+    await scheduler.start();
+    for (let i = 0; i < 10; i++) await scheduler.enqueue('thumbs', { id: `thumb-${i}`, args: [SECOND] });
+    for (let i = 0; i < 4; i++) await scheduler.enqueue('other', { id: `other-${i}`, args: [SECOND] });
+    await clock.advance(500);
+    expect(executions.filter(({ task }) => task === 'thumbs')).toHaveLength(3);
+    expect(executions.filter(({ task }) => task === 'other')).toHaveLength(4);
+    await clock.advance(10 * SECOND);
+    const thumbs = executions.filter(({ task }) => task === 'thumbs');
+    expect(thumbs).toHaveLength(10);
+    expect(peak(thumbs)).toBe(3);
+    // As soon as one ends, the next one begins.
+    expect(thumbs.map(({ startedAt }) => startedAt)).toEqual([0, 0, 0, 1, 1, 1, 2, 2, 2, 3].map((s) => s * SECOND));
+    expect(thumbs.map(({ job }) => job)).toEqual([...thumbs.map(({ job }) => job)].sort());
+  });
+
+  it('let no more runs of a task start in any stretch of time than its rate says', async () => {
+    const { clock, node, starts } = shop(makeStore());
+    const { scheduler } = node('a', { mail: { rateLimit: { max: 2, per: 10 * SECOND } } });
+    await scheduler.start();
+    await scheduler.enqueue('mail', { id: 'mail-0' });
+    await clock.advance(6 * SECOND);
+    for (let i = 1; i < 6; i++) await scheduler.enqueue('mail', { id: `mail-${i}` });
+    await clock.advance(60 * SECOND);
+    // A fixed window would let three of them start between 6 and 12.
+    expect(starts()).toEqual([0, 6, 10, 16, 20, 26]);
+  });
+
+  it('count the jobs of a tag together, whatever their tasks', async () => {
+    const { clock, node, executions } = shop(makeStore(), { limits: { tags: { 'api:acme': { concurrency: 2 } } } });
+    const { scheduler } = node('a', { pull: {}, push: {} });
+    await scheduler.start();
+    for (let i = 0; i < 6; i++) {
+      const trigger = new Date(START_MS + SECOND);
+      await scheduler.addJob(i % 2 === 0 ? 'pull' : 'push', trigger, { id: `job-${i}`, args: [SECOND], tags: ['api:acme', 'nightly'] });
+    }
+    await scheduler.addJob('pull', new Date(START_MS + SECOND), { id: 'free', args: [SECOND], tags: ['nightly'] });
+    await clock.advance(20 * SECOND);
+    const limited = executions.filter(({ job }) => job !== 'free');
+    expect(peak(limited)).toBe(2);
+    expect(limited.map(({ startedAt }) => startedAt)).toEqual([1, 1, 2, 2, 3, 3].map((s) => s * SECOND));
+    expect(executions.find(({ job }) => job === 'free')?.startedAt).toBe(SECOND);
+    expect((await scheduler.verifyLedger()).ok).toBe(true);
+  });
+
+  it('hold a run until all of its limits have room', async () => {
+    const { clock, node, executions } = shop(makeStore(), { limits: { tags: { api: { rateLimit: { max: 1, per: 5 * SECOND } } } } });
+    const { scheduler } = node('a', { pull: { concurrency: 1 } });
+    await scheduler.start();
+    for (let i = 0; i < 3; i++) await scheduler.addJob('pull', new Date(START_MS + SECOND), { id: `api-${i}`, args: [2 * SECOND], tags: ['api'] });
+    for (let i = 0; i < 3; i++) await scheduler.addJob('pull', new Date(START_MS + SECOND), { id: `plain-${i}`, args: [2 * SECOND] });
+    await clock.advance(40 * SECOND);
+    expect(executions).toHaveLength(6);
+    expect(peak(executions)).toBe(1);
+    expect(busiest(executions.filter(({ job }) => job.startsWith('api')), 5 * SECOND)).toBe(1);
+    // What the tag holds back keeps no slot of the task from the others.
+    expect(Math.max(...executions.map(({ startedAt }) => startedAt))).toBeLessThanOrEqual(13 * SECOND);
+  });
+
+  it('give each tag that begins so a limit of its own', async () => {
+    const { clock, node, executions } = shop(makeStore(), { limits: { tags: { 'customer:*': { concurrency: 1 }, 'customer:vip': { concurrency: 2 } } } });
+    const { scheduler } = node('a', { sync: {} });
+    await scheduler.start();
+    for (const customer of ['ada', 'bob', 'vip']) {
+      for (let i = 0; i < 4; i++) await scheduler.enqueue('sync', { id: `${customer}-${i}`, args: [SECOND], tags: [`customer:${customer}`] });
+    }
+    await clock.advance(20 * SECOND);
+    const of = (customer: string) => executions.filter(({ job }) => job.startsWith(customer));
+    expect(executions).toHaveLength(12);
+    expect([peak(of('ada')), peak(of('bob')), peak(of('vip'))]).toEqual([1, 1, 2]);
+    expect(of('ada').map(({ startedAt }) => startedAt / SECOND)).toEqual([0, 1, 2, 3]);
+  });
+
+  it('count attempts after an error, and runs by hand', async () => {
+    const { clock, node, starts } = shop(makeStore());
+    const { scheduler } = node('a', { flaky: { rateLimit: { max: 1, per: 10 * SECOND } } });
+    await scheduler.start();
+    const job = await scheduler.addJob('flaky', '@yearly', { id: 'flaky', args: [0, 'fail'], retry: { maxAttempts: 3, delay: SECOND, backoff: 'fixed' }, maxInstances: 5 });
+    await job.run();
+    await clock.advance(500);
+    await job.run();
+    await clock.advance(100 * SECOND);
+    expect(starts()).toEqual([0, 10, 20, 30, 40, 50]);
+    expect((await scheduler.getRuns({ jobId: 'flaky' })).map(({ verdict }) => verdict)).toEqual(['failed', 'failed']);
+  });
+
+  it('make one run of the fire times that came up while there was no room', async () => {
+    const { clock, node, executions } = shop(makeStore(), { limits: { tags: { slow: { rateLimit: { max: 1, per: 60 * SECOND } } } } });
+    const { scheduler } = node('a', { tick: {} });
+    await scheduler.addJob('tick', new IntervalTrigger({ seconds: 10 }), { id: 'tick', tags: ['slow'], misfireGraceTime: SECOND });
+    await scheduler.start();
+    await clock.advance(135 * SECOND);
+    expect(executions.map(({ startedAt }) => startedAt / SECOND)).toEqual([10, 70, 130]);
+    const report = await scheduler.verifyLedger();
+    expect(report.ok).toBe(true);
+    // How late a fire time is, is measured before it waits.
+    expect(report.counts).toMatchObject({ succeeded: 3, missed: 0, coalesced: 10 });
+  });
+
+  it('miss what is too late already when it would begin to wait', async () => {
+    const { clock, node, executions } = shop(makeStore(), { limits: { tags: { slow: { rateLimit: { max: 1, per: 60 * SECOND } } } } });
+    const { scheduler } = node('a', { tick: {} });
+    await scheduler.addJob('tick', new Date(START_MS + SECOND), { id: 'first', tags: ['slow'] });
+    await scheduler.addJob('tick', new IntervalTrigger({ seconds: 10 }), { id: 'late', tags: ['slow'], misfireGraceTime: 5 * SECOND, coalesce: 'all' });
+    await scheduler.start();
+    await clock.advance(5 * SECOND);
+    await scheduler.pause();
+    await clock.advance(30 * SECOND);
+    await scheduler.resume();
+    await clock.advance(70 * SECOND);
+    const [missed] = (await scheduler.getRuns({ jobId: 'late', verdict: 'missed' }));
+    expect(missed).toMatchObject({ scheduledFor: new Date(START_MS + 10 * SECOND), count: 2 });
+    expect(executions[1]).toMatchObject({ job: 'late', startedAt: 61 * SECOND });
+    expect((await scheduler.verifyLedger()).ok).toBe(true);
+  });
+
+  it('leave what waits to whoever pauses, changes or removes it', async () => {
+    const { clock, node, executions } = shop(makeStore(), { limits: { tags: { one: { concurrency: 1 } } } });
+    const { scheduler } = node('a', { work: {} });
+    await scheduler.start();
+    const at = new Date(START_MS + SECOND);
+    for (const id of ['first', 'paused', 'changed', 'removed', 'last']) await scheduler.addJob('work', at, { id, args: [10 * SECOND], tags: ['one'] });
+    await clock.advance(5 * SECOND);
+    expect(executions.map(({ job }) => job)).toEqual(['first']);
+    await scheduler.pauseJob('paused');
+    await scheduler.modifyJob('changed', { tags: [] });
+    await scheduler.removeJob('removed');
+    await clock.advance(60 * SECOND);
+    expect(executions.map(({ job }) => job).sort()).toEqual(['changed', 'first', 'last']);
+    await scheduler.resumeJob('paused', { catchUp: true });
+    await clock.advance(60 * SECOND);
+    expect(executions.map(({ job }) => job)).toContain('paused');
+  });
+
+  it('start what has the higher priority first, and else the oldest', async () => {
+    const { clock, node, executions } = shop(makeStore(), { limits: { tags: { one: { concurrency: 1 } } } });
+    const { scheduler } = node('a', { work: {} });
+    await scheduler.start();
+    await scheduler.enqueue('work', { id: 'running', args: [10 * SECOND], tags: ['one'] });
+    for (let i = 0; i < 4; i++) {
+      await clock.advance(SECOND);
+      await scheduler.enqueue('work', { id: `plain-${i}`, args: [SECOND], tags: ['one'] });
+    }
+    await scheduler.enqueue('work', { id: 'urgent', args: [SECOND], tags: ['one'], priority: 5 });
+    await clock.advance(30 * SECOND);
+    expect(executions.map(({ job }) => job)).toEqual(['running', 'urgent', 'plain-0', 'plain-1', 'plain-2', 'plain-3']);
+    expect(executions.at(-1)?.startedAt).toBe(14 * SECOND);
+  });
+
+  it('can be changed while it runs', async () => {
+    const { clock, node, executions } = shop(makeStore());
+    const { scheduler } = node('a', { work: { concurrency: 1 } });
+    await scheduler.start();
+    for (let i = 0; i < 20; i++) await scheduler.enqueue('work', { id: `work-${i}`, args: [10 * SECOND], tags: ['api'] });
+    await clock.advance(SECOND);
+    expect(peak(executions)).toBe(1);
+    scheduler.setLimit({ task: 'work' }, { concurrency: 3 });
+    await clock.advance(SECOND);
+    expect(peak(executions)).toBe(3);
+    scheduler.setLimit({ tag: 'api' }, { concurrency: 2 });
+    scheduler.setLimit({ task: 'work' }, null);
+    await clock.advance(30 * SECOND);
+    const later = executions.filter(({ startedAt }) => startedAt > 3 * SECOND);
+    expect(later.length).toBeGreaterThan(0);
+    expect(peak(later)).toBeLessThanOrEqual(3);
+    scheduler.setLimit({ tag: 'api' }, null);
+    await clock.advance(SECOND);
+    expect(executions).toHaveLength(20);
+  });
+
+  it('tell that something waits, and for what', async () => {
+    const { clock, node } = shop(makeStore(), { limits: { tags: { 'api:acme': { rateLimit: { max: 1, per: 60 * SECOND } } } } });
+    const { scheduler, recorder } = node('a', { work: { concurrency: 2 } });
+    await scheduler.start();
+    expect(scheduler.health().jobStores['default']?.limits).toEqual([
+      { subject: 'task', name: 'work', kind: 'concurrency', max: 2, perMs: null, used: 0, isReached: false, heldJobs: 0, freeAt: null },
+    ]);
+    for (let i = 0; i < 5; i++) await scheduler.enqueue('work', { id: `work-${i}`, args: [5 * SECOND] });
+    for (let i = 0; i < 2; i++) await scheduler.enqueue('work', { id: `api-${i}`, args: [SECOND], tags: ['api:acme'] });
+    await clock.advance(SECOND);
+    expect(recorder.of('limitReached')).toMatchObject([{ subject: 'task', name: 'work', kind: 'concurrency', freeAt: null, jobStore: 'default' }]);
+    expect(scheduler.health().jobStores['default']?.limits[0]).toMatchObject({ used: 2, isReached: true });
+    await clock.advance(15 * SECOND);
+    expect(recorder.of('limitReached').at(-1)).toMatchObject({ subject: 'tag', name: 'api:acme', kind: 'rate', freeAt: START_MS + 70 * SECOND });
+    const limits = scheduler.health().jobStores['default']?.limits;
+    expect(limits?.find(({ subject }) => subject === 'tag')).toMatchObject({ name: 'api:acme', max: 1, perMs: 60 * SECOND, used: 1, isReached: true, heldJobs: 1, freeAt: START_MS + 70 * SECOND });
+    await clock.advance(120 * SECOND);
+    expect(scheduler.health().jobStores['default']?.limits.some(({ isReached }) => isReached)).toBe(false);
+  });
+});
+
+describe('options of limits', () => {
+  const refuses = (make: () => unknown, option: string, hint?: string): void => {
+    try {
+      make();
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'INVALID_OPTION', option });
+      if (hint !== undefined) expect((error as Error).message).toContain(hint);
+      return;
+    }
+    throw new Error('was accepted');
+  };
+
+  it('are checked before anything is changed', () => {
+    const { node } = shop();
+    const { scheduler } = node('a', { work: { concurrency: 1 } });
+    const define = (options: object) => () => scheduler.defineTask('bad', () => undefined, options);
+    refuses(define({ concurrency: 0 }), 'defaults.concurrency', 'pause');
+    refuses(define({ concurrency: 1.5 }), 'defaults.concurrency');
+    refuses(define({ concurrency: 10_001 }), 'defaults.concurrency');
+    refuses(define({ rateLimit: { max: 5 } }), 'defaults.rateLimit.per');
+    refuses(define({ rateLimit: { max: 0, per: 1_000 } }), 'defaults.rateLimit.max');
+    refuses(define({ rateLimit: { max: 60_000, per: { hours: 1 } } }), 'defaults.rateLimit.max', 'a minute');
+    refuses(define({ rateLimit: { max: 1, per: '1 minute' } }), 'defaults.rateLimit.per', 'PT5M');
+    refuses(define({ rateLimit: { max: 1, per: 1_000, burst: 2 } }), 'defaults.rateLimit.burst');
+    refuses(define({ rateLimit: 5 }), 'defaults.rateLimit');
+    expect(() => scheduler.defineTask('bad', () => undefined)).not.toThrow();
+    const make = (limits: object) => () => node('b', {}, { limits });
+    refuses(make({ jobs: {} }), 'limits.jobs');
+    refuses(make({ tags: { api: {} } }), 'limits.tags["api"]');
+    refuses(make({ tags: { api: { max: 1 } } }), 'limits.tags["api"].max');
+    refuses(make({ tags: { '': { concurrency: 1 } } }), 'limits.tags');
+    refuses(make({ tasks: { work: { concurrency: '3' } } }), 'limits.tasks["work"].concurrency');
+    refuses(() => { scheduler.setLimit({} as { tag: string }, null); }, 'of');
+    refuses(() => { scheduler.setLimit({ tag: '' }, null); }, 'of.tag');
+    refuses(() => { scheduler.setLimit({ job: 'x' } as unknown as { tag: string }, null); }, 'of.job');
+    refuses(() => { scheduler.setLimit({ tag: 'x' }, {}); }, 'limit');
+    refuses(() => { scheduler.setLimit({ tag: 'x' }, { concurrency: -1 }); }, 'concurrency');
+    expect(scheduler.health().jobStores['default']?.limits).toHaveLength(1);
+  });
+});
