@@ -3,7 +3,7 @@ import { MemoryJobStore, type JobStore } from 'punctual';
 import { JsonJobStore, VirtualClock } from 'punctual/testing';
 import { AsyncScheduler, currentRun } from 'punctual';
 import { describe, expect, it } from 'vitest';
-import { MINUTE, SECOND, START, START_MS, MemoryLogger } from '../scheduler/support/world.js';
+import { SECOND, START, START_MS, MemoryLogger, whileTimePasses } from '../scheduler/support/world.js';
 import { busiest, peak, type Execution } from './support/shop.js';
 
 const LEASE_MS = 6 * SECOND;
@@ -23,6 +23,8 @@ interface Limits {
   readonly max: number;
   readonly per: number;
   readonly tagged: number;
+  /** Longest time of a message to the store, or back. */
+  readonly lagMs: number;
 }
 
 const limits = fc.record({
@@ -43,10 +45,16 @@ class Crowd {
   readonly #nodes: ({ scheduler: AsyncScheduler; line: { isCut: boolean }; isDead: boolean } | undefined)[] = [];
   readonly #all: AsyncScheduler[] = [];
   #count = 0;
+  #lags = 0;
 
   constructor(store: JobStore, limits: Limits) {
     this.#store = store;
     this.#limits = limits;
+  }
+
+  #lag(): Promise<void> {
+    this.#lags += 7;
+    return this.clock.sleep(this.#lags % this.#limits.lagMs);
   }
 
   async #node(index: number): Promise<AsyncScheduler> {
@@ -61,7 +69,7 @@ class Crowd {
       node: name,
       timezone: 'UTC',
       leaseDuration: LEASE_MS,
-      jobStores: { default: cuttable(this.#store, line) },
+      jobStores: { default: cuttable(this.#store, line, this.#limits.lagMs === 0 ? null : () => this.#lag()) },
       limits: { tags: { shared: { concurrency: tagged }, 'each:*': { rateLimit: { max: 1, per: 1_000 } } } },
     });
     const node = { scheduler, line, isDead: false };
@@ -81,7 +89,7 @@ class Crowd {
     scheduler.defineTask('paced', work, { rateLimit: { max, per }, retry: { maxAttempts: 3, delay: 500 } });
     this.#nodes[index] = node;
     this.#all.push(scheduler);
-    await scheduler.start();
+    await whileTimePasses(this.clock, scheduler.start(), 20);
     return scheduler;
   }
 
@@ -94,7 +102,8 @@ class Crowd {
           const tag = ['shared', `each:${step.node}`, 'none'][step.tag]!;
           this.asked.add(id);
           const task = ['slotted', 'paced'][step.task]!;
-          await scheduler.addJob(task, new Date(START_MS), { id, args: [step.ms, step.fails, tag], tags: [tag], maxCrashes: 100 });
+          const adding = scheduler.addJob(task, new Date(START_MS), { id, args: [step.ms, step.fails, tag], tags: [tag], maxCrashes: 100 });
+          await whileTimePasses(this.clock, adding, 20);
         }
         break;
       }
@@ -116,8 +125,7 @@ class Crowd {
         if (node === undefined) break;
         this.#nodes[step.node] = undefined;
         const stopping = node.scheduler.shutdown({ wait: false });
-        await this.clock.advance(2 * SECOND);
-        await stopping;
+        await whileTimePasses(this.clock, stopping, 100);
         break;
       }
       case 'lose': {
@@ -140,13 +148,12 @@ class Crowd {
 
   async end(): Promise<void> {
     const stopping = Promise.all(this.#all.map(async (scheduler) => scheduler.shutdown({ wait: false })));
-    await this.clock.advance(2 * MINUTE);
-    await stopping;
+    await whileTimePasses(this.clock, stopping);
   }
 }
 
 /** A store as a node sees it that may be cut off. */
-function cuttable(store: JobStore, line: { readonly isCut: boolean }): JobStore {
+function cuttable(store: JobStore, line: { readonly isCut: boolean }, lag: (() => Promise<void>) | null): JobStore {
   const through = (target: object): object =>
     new Proxy(target, {
       get: (_, name) => {
@@ -156,7 +163,13 @@ function cuttable(store: JobStore, line: { readonly isCut: boolean }): JobStore 
         if (name === 'open' || name === 'close' || name === 'watch') return value.bind(target);
         return (...args: unknown[]): unknown => {
           if (line.isCut) throw new Error('cut off');
-          return value.apply(target, args);
+          if (lag === null) return value.apply(target, args);
+          // The way there, and the way back. An answer to one who is cut off by then does not come.
+          return lag().then(() => value.apply(target, args) as unknown).then(async (answer) => {
+            await lag();
+            if (line.isCut) throw new Error('cut off');
+            return answer;
+          });
         };
       },
     });
@@ -165,11 +178,13 @@ function cuttable(store: JobStore, line: { readonly isCut: boolean }): JobStore 
 
 describe('in any order of starts, ends, crashes and outages', () => {
   it.each([
-    ['in memory', (): JobStore => new MemoryJobStore({ shared: true })],
-    ['in a durable store', (): JobStore => new JsonJobStore()],
-  ])('limits hold, and everything runs in the end, %s', async (_name, makeStore) => {
+    ['in memory', (): JobStore => new MemoryJobStore({ shared: true }), fc.constant(0)],
+    ['in a durable store', (): JobStore => new JsonJobStore(), fc.constant(0)],
+    ['in a store that is far away', (): JobStore => new JsonJobStore(), fc.integer({ min: 2, max: 60 })],
+  ])('limits hold, and everything runs in the end, %s', async (_name, makeStore, lag) => {
     await fc.assert(
-      fc.asyncProperty(limits, fc.array(step, { minLength: 4, maxLength: 24 }), async (given, steps) => {
+      fc.asyncProperty(limits, lag, fc.array(step, { minLength: 4, maxLength: 24 }), async (chosen, lagMs, steps) => {
+        const given = { ...chosen, lagMs };
         const crowd = new Crowd(makeStore(), given);
         try {
           for (const one of steps) await crowd.take(one);
