@@ -14,6 +14,7 @@ export type { LedgerProblem, LedgerReport } from './scheduler/verify-ledger.js';
 export type { FieldsFirstLogger } from './scheduler/logging.js';
 export type { HighAvailabilityOptions } from './scheduler/high-availability.js';
 export type { LimitReport } from './scheduler/limits/admission.js';
+export type { LimitSubject } from './scheduler/limits/limit-rules.js';
 export type { LimitOptions, LimitsOptions, RateLimitOptions } from './scheduler/limits/limit-options.js';
 export type { NodeRole } from './scheduler/leadership.js';
 export type { FailedAttempt, OnError } from './scheduler/on-error.js';

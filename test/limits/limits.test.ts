@@ -111,6 +111,33 @@ describe.each(stores)('limits of one scheduler, %s', (_name, makeStore) => {
     expect(report.counts).toMatchObject({ succeeded: 3, missed: 0, coalesced: 10 });
   });
 
+  it('make nothing late that waits for the limit of its task', async () => {
+    const { clock, node, executions, elapsed } = shop(makeStore(), { jobDefaults: { misfireGraceTime: SECOND } });
+    const { scheduler } = node('a', { work: { concurrency: 1 } });
+    await scheduler.start();
+    const at = new Date(START_MS + SECOND);
+    for (let i = 0; i < 5; i++) await scheduler.addJob('work', at, { id: `job-${i}`, args: [10 * SECOND] });
+    await clock.advance(60 * SECOND);
+    expect(executions.map(({ startedAt }) => startedAt / SECOND)).toEqual([1, 11, 21, 31, 41]);
+    // What was late before it came to wait is missed.
+    await scheduler.enqueue('work', { id: 'busy', args: [10 * SECOND] });
+    await scheduler.pause();
+    await scheduler.addJob('work', new Date(START_MS + elapsed() + SECOND), { id: 'late', args: [0] });
+    await clock.advance(5 * SECOND);
+    await scheduler.resume();
+    await clock.advance(60 * SECOND);
+    expect((await scheduler.getRuns({ jobId: 'late' })).map(({ verdict }) => verdict)).toEqual(['missed']);
+  });
+
+  it('make no job late either whose grace is its own', async () => {
+    const { clock, node, executions } = shop(makeStore());
+    const { scheduler } = node('a', { work: { rateLimit: { max: 1, per: 10 * SECOND } } });
+    await scheduler.start();
+    for (let i = 0; i < 4; i++) await scheduler.enqueue('work', { id: `job-${i}`, misfireGraceTime: i === 3 ? SECOND : null });
+    await clock.advance(60 * SECOND);
+    expect(executions.map(({ startedAt }) => startedAt / SECOND)).toEqual([0, 10, 20, 30]);
+  });
+
   it('miss what is too late already when it would begin to wait', async () => {
     const { clock, node, executions } = shop(makeStore(), { limits: { tags: { slow: { rateLimit: { max: 1, per: 60 * SECOND } } } } });
     const { scheduler } = node('a', { tick: {} });

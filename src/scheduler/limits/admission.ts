@@ -54,7 +54,8 @@ interface Lanes {
 /**
  * Lets the loop of a store take on no more than the limits have room for. Jobs of a task that has no room are not claimed:
  * in the store they keep their order, and cost nothing. Whether a tag has room is seen when a job of it has been claimed: one
- * for which there is none is put off, by a write, until room is expected, and taken up before if there is room before.
+ * for which there is none is put off, by a write, until room is expected, and taken up before if there is room before. So is
+ * one of a task whose jobs have a grace, which has to be measured when they are due.
  */
 export class Admission {
   readonly #limits: StoreLimits;
@@ -94,7 +95,7 @@ export class Admission {
     let room = most;
     for (const name of rules.tasks.keys()) {
       const version = free.get(name);
-      if (version === undefined) continue;
+      if (version === undefined || rules.measuresGrace(name)) continue;
       free.delete(name);
       const own = Math.min(...this.#limits.ofTask(name).map((meter) => meter.room(most)));
       (own > 0 ? open : shut).set(name, version);
@@ -204,6 +205,8 @@ export class Admission {
     const grants = due.map(({ record }): Grant | undefined => {
       const meters = this.#limits.of(record.definition);
       if (meters.length === 0) return undefined;
+      const { task, policy } = record.definition;
+      this.#limits.rules.noteGrace(task, policy.misfireGraceMs);
       const grant: Grant = { permits: [], lacking: null, holdUntil: undefined };
       const wanted = wants(record);
       if (wanted > 0) asks.push({ meters, wanted, grant });
