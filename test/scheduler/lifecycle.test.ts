@@ -433,7 +433,7 @@ describe('a start after a shutdown', () => {
 describe('health', () => {
   it('says how it is at each stage of its life', async () => {
     const { clock, scheduler } = makeWorld({ jobStores: { other: new MemoryJobStore() } });
-    const idle = { ok: true, role: 'active', activeRuns: 0, claims: { won: 0, lost: 0 }, unserved: [], overdue: 0 };
+    const idle = { ok: true, role: 'active', activeRuns: 0, claims: { won: 0, lost: 0 }, unserved: [], limits: [], overdue: 0 };
     expect(scheduler.health()).toEqual({
       ok: false,
       state: 'stopped',
