@@ -69,6 +69,11 @@ export type SchedulerLifecycleEvent = EventBase &
     | { readonly type: 'tasksUnknown'; readonly jobStore: string; readonly tasks: readonly string[] }
     /** Active jobs ask for a task, a version of it or an executor that no live node has: they wait. Told by each node that finds it. */
     | { readonly type: 'jobsUnserved'; readonly jobStore: string; readonly demands: readonly JobDemand[] }
+    /**
+     * Another scheduler lives under this one's `node` name, and speaks up in the same job store: who it is. Give each a name of
+     * its own: each takes runs of the other for left behind.
+     */
+    | { readonly type: 'nodeNameConflict'; readonly jobStore: string; readonly host: string; readonly pid: number; readonly startedAt: EpochMs }
     /** In leader mode: this node takes on what is due in the job store from now on. `token` grows with each leader. */
     | { readonly type: 'leaderElected'; readonly jobStore: string; readonly token: number }
     /** It does no more: because it was stopped or paused, or because the lease was lost. */

@@ -31,7 +31,7 @@ export const EVENT_JOB_ABANDONED = 2 ** 23;
 export const EVENT_JOB_QUARANTINED = 2 ** 24;
 export const EVENT_JOB_COMPLETED = 2 ** 25;
 export const EVENT_LEASE_LOST = 2 ** 26;
-/** Also covers `clockSkew` and `eventLoopBlocked`. */
+/** Also covers `clockSkew`, `eventLoopBlocked` and `nodeNameConflict`. */
 export const EVENT_CLOCK_JUMP = 2 ** 27;
 /** `storeUnavailable` and `storeRecovered`. */
 export const EVENT_STORE_HEALTH = 2 ** 28;
@@ -77,6 +77,7 @@ export const EVENT_MASKS: Readonly<Record<SchedulerEventType, number>> = Object.
   clockJump: EVENT_CLOCK_JUMP,
   clockSkew: EVENT_CLOCK_JUMP,
   eventLoopBlocked: EVENT_CLOCK_JUMP,
+  nodeNameConflict: EVENT_CLOCK_JUMP,
   storeUnavailable: EVENT_STORE_HEALTH,
   storeRecovered: EVENT_STORE_HEALTH,
   tasksUnknown: EVENT_TASKS_UNKNOWN,

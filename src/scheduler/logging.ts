@@ -68,6 +68,7 @@ const UNHEARD: Partial<Record<SchedulerEvent['type'], 'info' | 'warn' | 'error'>
   leaderElected: 'info',
   leaderLost: 'info',
   jobsUnserved: 'warn',
+  nodeNameConflict: 'error',
 };
 
 /** Whether an event is worth a line in the log when nobody listens for it. */

@@ -3,6 +3,7 @@ import type { TimerHandle } from '../ports/clock.js';
 import type { JobDemand, Member } from '../ports/job-store.js';
 import { canServe, readCard, writeCard, type ClockSkew, type NodeCard } from './node-card.js';
 import type { LoopDeps } from './loop-deps.js';
+import { NameWatch } from './name-watch.js';
 import type { StoreLoop } from './store-loop.js';
 
 /** A node counts as gone after so many heartbeats: one may be lost, and the next be late. */
@@ -30,6 +31,8 @@ export class Membership {
   #hasFailed = false;
   #hasSaidSkew = false;
   #lookedAt = Number.NEGATIVE_INFINITY;
+  /** Where the name was given; one that was made up is nobody else's. */
+  #name: NameWatch | undefined;
   /** What nobody could do, by what it asks for: since when that is known, in monotonic time. */
   #unable: ReadonlyMap<string, number> = new Map();
   #said: ReadonlySet<string> = new Set();
@@ -51,6 +54,7 @@ export class Membership {
     const hasUse = leased && (store.members ?? store.demands ?? store.now) !== undefined;
     if (this.#isStarted || !hasUse) return;
     this.#isStarted = true;
+    this.#name = this.#deps.process === undefined ? undefined : new NameWatch(this.#deps.process.id, this.#deps.heartbeatMs);
     this.#lookedAt = Number.NEGATIVE_INFINITY;
     this.changed();
   }
@@ -90,7 +94,7 @@ export class Membership {
 
   /** What this node says of itself. */
   card(): NodeCard {
-    return { ...this.#deps.describe(this.#loop.skew() ?? null), role: this.#loop.role };
+    return { ...this.#deps.describe(this.#loop.skew() ?? null), role: this.#loop.role, process: this.#deps.process?.id };
   }
 
   /** The nodes of the store as they told of themselves; this one alone where there are no others, or nobody can tell. */
@@ -109,7 +113,10 @@ export class Membership {
     try {
       this.#checkClock(this.#loop.skew());
       if (this.#announces) {
-        await access.announce({ node, about: writeCard(this.card()), now: this.#loop.now(), ttlMs: Math.ceil(heartbeatMs * EXPIRES_AFTER) });
+        const card = this.card();
+        // Who is stopping gives way to the next of its name.
+        if (this.#name?.isDue === true && card.state !== 'stopping') await this.#lookForNamesake(this.#name);
+        await access.announce({ node, about: writeCard(card), now: this.#loop.now(), ttlMs: Math.ceil(heartbeatMs * EXPIRES_AFTER) });
       }
       const isDue = this.#unable.size > 0 || clock.monotonic() - this.#lookedAt >= heartbeatMs * LOOK_EVERY;
       if (isDue) await this.#lookForWork();
@@ -118,6 +125,17 @@ export class Membership {
       if (!this.#hasFailed) logger.warn('a node could not tell of itself in a job store; it tries again', { error, jobStore: access.alias });
       this.#hasFailed = true;
     }
+  }
+
+  /** Two schedulers under one name take each other's runs for left behind. */
+  async #lookForNamesake(name: NameWatch): Promise<void> {
+    const { node, clock, reporter } = this.#deps;
+    const { access } = this.#loop;
+    const members = await access.listMembers(this.#loop.now());
+    const other = name.look(members.find((member) => member.node === node), clock.monotonic());
+    if (other === undefined) return;
+    const { host, pid, startedAt } = other;
+    reporter.scheduler({ type: 'nodeNameConflict', jobStore: access.alias, host, pid, startedAt });
   }
 
   #checkClock(skew: ClockSkew | undefined): void {

@@ -19,6 +19,8 @@ export interface NodeCard {
   readonly executors: ReadonlyMap<string, ExecutorRoom>;
   /** The store's clock minus this machine's, where the store has one. */
   readonly clockSkew: ClockSkew | null;
+  /** Identity of the process, where its name is one that the next process has too. */
+  readonly process?: string | undefined;
 }
 
 /** The room in an executor of a node. */
