@@ -9,7 +9,7 @@ import type { Lanes } from './lanes.js';
 import { RecordCache, type Entry } from './record-cache.js';
 import { hasImmutableValues, SharedDefinitions } from '../shared/shared-definitions.js';
 import { parseObject } from '../../serializers/parse-object.js';
-import { readState, writeState } from '../shared/state-text.js';
+import { LONGEST_ROOM, readState, writeState } from '../shared/state-text.js';
 import type { SQLiteLedger } from './sqlite-ledger.js';
 
 const CACHED_RECORDS = 10_000;
@@ -26,12 +26,6 @@ const ALARM = 8;
  * to come to this: a row that keeps its length is overwritten where it is, and one that grows makes SQLite divide its page.
  */
 const STATE_ROOM = 209;
-/** Longer ones, with arguments of runs that somebody asked for, would keep for good what they needed once. */
-const LONGEST_ROOM = 512;
-/** What a state grows by: counts have more digits from time to time. */
-const STEP = 16;
-const BLANKS = Array.from({ length: LONGEST_ROOM + 1 }, (_, length) => ' '.repeat(length));
-
 /** A change ready to be written, before the database is locked for it. */
 interface Draft {
   readonly change: JobChange;
@@ -320,13 +314,8 @@ export class JobTable {
     };
   }
 
-  /** The state, filled up to `room`. JSON takes the blanks for what they are. */
   #stateText(record: JobRecord, room: number): string {
-    const text = writeState(record.id, this.#codec.encodeState(record));
-    const { length } = text;
-    const enough = room > LONGEST_ROOM ? this.#room : room;
-    const filled = length <= enough ? enough : Math.ceil(length / STEP) * STEP;
-    return length === filled || filled > LONGEST_ROOM ? text : text + BLANKS[filled - length]!;
+    return writeState(record.id, this.#codec.encodeState(record), room > LONGEST_ROOM ? this.#room : room);
   }
 
   #replace(draft: Draft, next: JobRecord, revision: number, lines: number): Outcome {
