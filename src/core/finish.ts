@@ -21,7 +21,11 @@ export interface ActContext {
 
 /** The run as its holder sees it, or `undefined` when it is no longer theirs (lease lost, taken over, finished). */
 export function heldRun(record: JobRecord, held: RunToken): RunningRun | undefined {
-  for (const run of record.state.runs) {
+  const { runs } = record.state;
+  const first = runs[0];
+  if (first?.state === 'running' && first.token === held.token && first.id === held.id) return first;
+  if (runs.length < 2) return undefined;
+  for (const run of runs) {
     if (run.state === 'running' && run.token === held.token && run.id === held.id) return run;
   }
   return undefined;

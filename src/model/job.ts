@@ -144,6 +144,8 @@ export function slotLimit(policy: JobPolicy): number {
 
 /** Live leases. Slots are counted from these, never kept in a counter that a crash could leave wrong. */
 export function runningCount(runs: readonly RunRecord[]): number {
+  // Mostly there is one. Going through a list costs an iterator, since some lists are frozen and others are not.
+  if (runs.length === 1) return runs[0]!.state === 'running' ? 1 : 0;
   let count = 0;
   for (const run of runs) if (run.state === 'running') count += 1;
   return count;
@@ -156,15 +158,22 @@ export function wakeAt(record: JobRecord): EpochMs | null {
   let earliest = active ? state.nextDueAt : null;
   const { runs } = state;
   if (runs.length === 0) return earliest;
+  if (runs.length === 1 && runs[0]!.state === 'running') return earlierOf(earliest, runs[0]!.leaseUntil);
   const hasSlot = runningCount(runs) < slotLimit(definition.policy);
   for (const run of runs) {
     let at: EpochMs | null;
     if (run.state === 'running') at = run.leaseUntil;
     // A waiting run without a free slot wakes nobody: the run that frees the slot rewrites the record.
     else at = hasSlot && mayStart(record, run) ? run.readyAt : null;
-    if (at !== null && (earliest === null || at < earliest)) earliest = at;
+    earliest = earlierOf(earliest, at);
   }
   return earliest;
+}
+
+/** `null`: never. */
+function earlierOf(a: EpochMs | null, b: EpochMs | null): EpochMs | null {
+  if (a === null || b === null) return a ?? b;
+  return b < a ? b : a;
 }
 
 /**

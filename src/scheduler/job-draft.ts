@@ -70,7 +70,8 @@ export class JobDraft {
 
   /** The writes the store's own record left nothing to do for. */
   refuse(): void {
-    for (const write of this.#refused ?? []) write.refused(this.#stored?.record);
+    if (this.#refused === null) return;
+    for (const write of this.#refused) write.refused(this.#stored?.record);
     this.#refused = null;
   }
 
@@ -78,6 +79,6 @@ export class JobDraft {
   accept(revision: StoredJob['revision']): void {
     const record = this.#next;
     this.held.stored = record === null ? null : { record, revision };
-    for (const { write, decision } of this.#taken ?? []) write.written(decision);
+    if (this.#taken !== null) for (const { write, decision } of this.#taken) write.written(decision);
   }
 }

@@ -374,12 +374,13 @@ export class StoreLoop {
         this.runner.noteRecord(before, next, revision, askedAt);
         if (this.access.store.shared) this.#aborts.leave(before, next);
       }
-      start.forEach((run, index) => { this.#launch(next, run, revision, askedAt, permits?.[index]); });
+      if (start.length > 0) start.forEach((run, index) => { this.#launch(next, run, revision, askedAt, permits?.[index]); });
     }
   }
 
   /** Publishes what the planner had to say about a decision that has been written. */
   publish(record: JobRecord, decision: Decision): void {
+    if (decision.notices.length === 0 && decision.ledger.length === 0) return;
     const { reporter } = this.#deps;
     for (const notice of decision.notices) {
       reporter.job(record, this.access.alias, notice);

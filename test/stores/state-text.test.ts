@@ -49,6 +49,9 @@ it('a state comes back as it was written', () => {
     expect(written.startsWith('[') || (json.nextDueAt === 0 && json.nextFireTime !== 0)).toBe(true);
     // JSON has no negative zero, and needs none here.
     expect(readState(JOB, written)).toEqual(JSON.parse(JSON.stringify(json)));
+    const filled = writeState(JOB, json, 300);
+    expect(filled.trimEnd()).toBe(written.trimEnd());
+    if (written.startsWith('[') && filled.length <= 512) expect(filled.length === 300 || filled.length % 16 === 0).toBe(true);
   }));
 });
 

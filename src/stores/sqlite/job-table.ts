@@ -275,7 +275,7 @@ export class JobTable {
         const lines = draft.change.ledger.length;
         const outcome = draft.change.next === null ? this.#delete(draft) : this.#replace(draft, draft.change.next, revision, lines);
         if (outcome === 'lost') return;
-        for (const line of draft.change.ledger) this.#ledger.append(line);
+        if (lines > 0) for (const line of draft.change.ledger) this.#ledger.append(line);
         answers[index] = revision;
         isKnown[index] = outcome === 'known';
         won += 1;
@@ -337,7 +337,9 @@ export class JobTable {
     }
     if (changes === 0) return 'lost';
     // The arguments of a run that somebody asked for by name are that caller's objects.
-    return next.state.runs.length > 0 && next.state.runs.some(({ args }) => args !== null) ? 'written' : 'known';
+    const { runs } = next.state;
+    const isOwn = runs.length === 0 || (runs.length === 1 ? runs[0]!.args === null : runs.every(({ args }) => args === null));
+    return isOwn ? 'known' : 'written';
   }
 
   #replaceWhole(draft: Draft, next: JobRecord, revision: number, lines: number, body: string): Outcome {
