@@ -74,6 +74,16 @@ export function loadNatsKv() {
   return load('@nats-io/kv', IN_ROOT);
 }
 
+/** @returns {Promise<typeof import('punctual/amqp')>} */
+export function loadAmqp() {
+  return load(new URL('executors/amqp/index.js', base).href, 'Build it first: npm run build');
+}
+
+/** @returns {Promise<{ default: typeof import('amqplib') }>} */
+export function loadAmqpDriver() {
+  return load('amqplib', IN_ROOT);
+}
+
 /** @returns {Promise<any>} The module bullmq, which only the benchmarks use. */
 export function loadBullMq() {
   return load('bullmq', 'Install it first: npm install --no-save bullmq@6.7.0, in bench');

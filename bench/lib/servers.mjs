@@ -63,14 +63,15 @@ export async function withProgram({ names, args, ask }, use) {
 /**
  * @param {() => Promise<unknown>} ask
  * @param {import('node:child_process').ChildProcess} server
+ * @param {number} [attempts]
  */
-export async function untilAnswered(ask, server) {
+export async function untilAnswered(ask, server, attempts = ATTEMPTS) {
   for (let attempt = 0; ; attempt++) {
     try {
       await ask();
       return;
     } catch (error) {
-      if (attempt === ATTEMPTS || server.exitCode !== null) throw error;
+      if (attempt === attempts || server.exitCode !== null) throw error;
       await sleep(50);
     }
   }
