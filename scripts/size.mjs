@@ -17,6 +17,7 @@ const limits = {
   'punctual/nats': 22,
   'punctual/workers': 8,
   'punctual/amqp': 20,
+  'punctual/nats-executor': 22,
 };
 
 const packages = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });

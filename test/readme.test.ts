@@ -282,6 +282,8 @@ describe('the tables of the README', () => {
     expect(options('broker option')).toEqual(optionsOf(shared, 'BrokerExecutorOptions'));
     expect(options('worker-side option')).toEqual(['tasks', ...optionsOf(shared, 'BrokerWorkerOptions')]);
     expect(options('RabbitMQ option')).toEqual([...optionsOf(amqp, 'AmqpPlace'), ...optionsOf(amqp, 'AmqpExecutorOptions'), ...optionsOf(amqp, 'AmqpWorkerOptions')]);
+    const nats = 'src/executors/nats/options.ts';
+    expect(table('NATS executor option').flatMap(([option]) => names(option!))).toEqual([...optionsOf(nats, 'NatsPlace'), ...optionsOf(nats, 'NatsWorkerOptions')]);
     const { awaitResult, concurrency, publishMs, cancelMs, timeoutMs } = executorLimits({});
     const defaults = table('broker option').map(([, , fallback]) => fallback);
     expect(defaults).toEqual([...[awaitResult, concurrency, publishMs, cancelMs, timeoutMs].map((known) => `\`${String(known)}\``), '`TaggedSerializer`']);
