@@ -79,6 +79,16 @@ export function loadAmqp() {
   return load(new URL('executors/amqp/index.js', base).href, 'Build it first: npm run build');
 }
 
+/** @returns {Promise<typeof import('punctual/nats-executor')>} */
+export function loadNatsExecutor() {
+  return load(new URL('executors/nats/index.js', base).href, 'Build it first: npm run build');
+}
+
+/** @returns {Promise<any>} The module @nats-io/jetstream, which comes with @nats-io/kv. */
+export function loadJetStream() {
+  return load('@nats-io/jetstream', IN_ROOT);
+}
+
 /** @returns {Promise<{ default: typeof import('amqplib') }>} */
 export function loadAmqpDriver() {
   return load('amqplib', IN_ROOT);

@@ -1,6 +1,7 @@
 import { BODY, CONCURRENCY, handedOver, handedOverBy, HEADERS } from '../lib/handed-over.mjs';
-import { loadAmqp, loadAmqpDriver } from '../lib/load.mjs';
+import { loadAmqp, loadAmqpDriver, loadJetStream, loadNatsDriver, loadNatsExecutor } from '../lib/load.mjs';
 import { column } from '../lib/measurement.mjs';
+import { withNats } from '../lib/nats-servers.mjs';
 import { withRabbit } from '../lib/rabbit-servers.mjs';
 import { sized } from '../lib/size.mjs';
 import { median, ratio, show } from '../lib/stats.mjs';
@@ -21,8 +22,33 @@ async function amqpBare() {
     const publish = (/** @type {number} */ i) =>
       new Promise((resolve, reject) => {
         const options = { persistent: true, mandatory: true, messageId: `mail-to-customers@${i}`, contentType: 'application/json', headers: HEADERS };
-        channel.publish('', 'runs', BODY, options, (error) => (error == null ? resolve(undefined) : reject(error)));
+        channel.publish('', 'runs', BODY, options, (error) => (error == null ? resolve(undefined) : reject(new Error('not confirmed', { cause: error }))));
       });
+    const measured = await handedOver(RUNS, publish);
+    await connection.close();
+    return measured;
+  });
+  return sample ?? {};
+}
+
+async function nats() {
+  const { NatsExecutor } = await loadNatsExecutor();
+  return (await withNats((url) => handedOverBy(RUNS, new NatsExecutor({ servers: url, stream: 'runs' })))) ?? {};
+}
+
+async function natsBare() {
+  const sample = await withNats(async (url) => {
+    const { connect, headers } = await loadNatsDriver();
+    const { jetstream, jetstreamManager } = await loadJetStream();
+    const connection = await connect({ servers: url });
+    const manager = await jetstreamManager(connection);
+    await manager.streams.add({ name: 'runs', subjects: ['runs.run.>'], retention: 'workqueue', storage: 'file' });
+    const client = jetstream(connection);
+    const publish = (/** @type {number} */ i) => {
+      const made = headers();
+      for (const [name, value] of Object.entries(HEADERS)) made.set(name, value);
+      return client.publish('runs.run.mail', BODY, { msgID: `mail-to-customers@${i}`, headers: made });
+    };
     const measured = await handedOver(RUNS, publish);
     await connection.close();
     return measured;
@@ -37,20 +63,26 @@ export const measurement = {
   method: [
     `A server of its own for each sample, on this machine. Each message is confirmed, ${CONCURRENCY} are on their way at a time, and a quarter as many go before that are not measured. punctual: the executor alone, \`awaitResult: false\`. By hand: the client, with the same number of headers and about the same length of a body that is made once.`,
     'RabbitMQ: a durable classic queue, persistent messages, publisher confirms, mandatory routing.',
+    'NATS: a stream in files that is a work queue, message ids. The client is `@nats-io/jetstream`.',
   ],
   rounds: 3,
   contenders: {
     AmqpExecutor: { measure: amqp },
     amqplib: { measure: amqpBare },
+    NatsExecutor: { measure: nats },
+    'nats-io/jetstream': { measure: natsBare },
   },
   report(samples) {
     /** @param {string} contender */
     const rates = (contender) => column(samples, contender, 'perSecond');
-    const overhead = ratio(rates('amqplib'), rates('AmqpExecutor'));
+    const brokers = /** @type {const} */ ([
+      ['RabbitMQ', 'AmqpExecutor', 'amqplib'],
+      ['NATS', 'NatsExecutor', 'nats-io/jetstream'],
+    ]).map(([broker, executor, client]) => ({ broker, executor, client, overhead: ratio(rates(client), rates(executor)) }));
     return {
       head: ['', 'runs/s', 'client alone', 'overhead'],
-      rows: [['RabbitMQ', show(median(rates('AmqpExecutor'))), show(median(rates('amqplib'))), `${show(overhead)}×`]],
-      checks: [{ target: 'RabbitMQ: overhead ≤ 1.3× of the client', figure: `${show(overhead)}×`, met: Number.isNaN(overhead) ? null : overhead <= 1.3 }],
+      rows: brokers.map(({ broker, executor, client, overhead }) => [broker, show(median(rates(executor))), show(median(rates(client))), `${show(overhead)}×`]),
+      checks: brokers.map(({ broker, overhead }) => ({ target: `${broker}: overhead ≤ 1.3× of the client`, figure: `${show(overhead)}×`, met: Number.isNaN(overhead) ? null : overhead <= 1.3 })),
     };
   },
 };
