@@ -9,7 +9,7 @@ import type { Trigger } from './ports/trigger.js';
 import { processIdentity } from './scheduler/process-identity.js';
 import type { SchedulerOptions, Wiring } from './scheduler/options.js';
 import { Scheduler } from './scheduler/scheduler.js';
-import type { TaskMap, TaskShapes } from './scheduler/tasks.js';
+import type { AnyTasks, TaskShapes } from './scheduler/tasks.js';
 import { RecordCodec } from './serializers/record-codec.js';
 import { MemoryJobStore } from './stores/memory/memory-job-store.js';
 import { toInstant } from './time/instant.js';
@@ -30,7 +30,7 @@ import { TriggerRegistry } from './triggers/registry.js';
  * await scheduler.start();
  * ```
  */
-export class AsyncScheduler<T extends TaskShapes = TaskMap> extends Scheduler<T> {
+export class AsyncScheduler<T extends TaskShapes = AnyTasks> extends Scheduler<T> {
   /** @throws InvalidOptionError, UnknownTimeZoneError, UnknownExecutorError */
   constructor(options: SchedulerOptions<T> = {}) {
     super(options, defaultWiring());

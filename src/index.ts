@@ -23,7 +23,7 @@ export type { EnqueueOptions, EnqueueRest } from './scheduler/enqueue.js';
 export type { CancelOptions } from './scheduler/run-face.js';
 export type { RunHandle } from './scheduler/run-handles.js';
 export type { JobList, JobSpec, Scheduler } from './scheduler/scheduler.js';
-export type { ArgsOf } from './scheduler/task-face.js';
+export type { ArgsOf, ResultOf, TaskArguments, TaskResult } from './scheduler/task-face.js';
 export { remoteTask } from './scheduler/remote-task.js';
 export type { RemoteTask } from './scheduler/remote-task.js';
 export type { TaskModuleInput } from './scheduler/task-module.js';
@@ -34,7 +34,7 @@ export type { ClockSkew, ExecutorRoom } from './scheduler/node-card.js';
 export type { NodeInfo, NodeRun } from './scheduler/node-face.js';
 export type { SchedulerHealth, ShutdownOptions, StoreHealthReport } from './scheduler/scheduler-base.js';
 export type { ArgumentsSchema, SchemaInput, SchemaOutput, TaskOptions, TaskUpgrade } from './scheduler/task-options.js';
-export type { TaskMap, TaskRef, TaskShapes } from './scheduler/tasks.js';
+export type { AnyTasks, TaskMap, TaskRef, TaskShapes } from './scheduler/tasks.js';
 export type { SchedulerState } from './core/lifecycle.js';
 
 // Triggers

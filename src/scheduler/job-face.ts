@@ -9,6 +9,7 @@ import { changeJob, type JobChangeResult } from './job-changes.js';
 import { isThenable } from './maybe-promise.js';
 import type { SchedulerOptions, Wiring } from './options.js';
 import type { StoreLoop } from './store-loop.js';
+import type { TaskMap } from './tasks.js';
 
 /** What everything that adds or changes jobs has in common. */
 export abstract class JobFace extends HistoryFace {
@@ -18,7 +19,7 @@ export abstract class JobFace extends HistoryFace {
   protected readonly adder: JobAdder;
 
   /** @internal */
-  protected constructor(options: SchedulerOptions, wiring: Wiring) {
+  protected constructor(options: SchedulerOptions<TaskMap>, wiring: Wiring) {
     super(options, wiring);
     this.adder = new JobAdder(this.node, this.factory, this.reporter);
   }

@@ -82,6 +82,7 @@ export interface OverdueJob {
 /**
  * A job as it was when it was read, and a handle to it. The fields do not change; `refresh()` reads it again.
  *
+ * @typeParam R - what its task answers, where that is known.
  * @example
  * ```ts
  * const job = await scheduler.addJob(sync, new IntervalTrigger({ minutes: 5 }));
@@ -89,7 +90,7 @@ export interface OverdueJob {
  * await job.pause();
  * ```
  */
-export class Job {
+export class Job<R = unknown> {
   readonly id: string;
   /** Alias of the store that has it. */
   readonly jobStore: string;
@@ -208,8 +209,8 @@ export class Job {
     return this.#scheduler.removeJob(this.id, { ...options, jobStore: this.jobStore });
   }
   /** Runs it now, beside its schedule. */
-  run(options: { readonly args?: readonly unknown[] | undefined } = {}): Promise<RunHandle> {
-    return this.#scheduler.runJob(this.id, { ...options, jobStore: this.jobStore });
+  run(options: { readonly args?: readonly unknown[] | undefined } = {}): Promise<RunHandle<R>> {
+    return this.#scheduler.runJob(this.id, { ...options, jobStore: this.jobStore }) as Promise<RunHandle<R>>;
   }
   /** The latest run that has its verdict by now, with what it returned; `undefined` before the first, or once it is dropped. */
   async lastRun(): Promise<RunReport | undefined> {

@@ -19,10 +19,10 @@ import { resolveSignals } from './signals.js';
 import type { ProcessIdentity } from './process-identity.js';
 import { BUILT_IN_POLICY, nonEmpty, POLICY_OPTIONS, resolvePolicy, whole } from './policy.js';
 import type { LoadTask } from './task-module.js';
-import type { TaskMap, TaskShapes } from './tasks.js';
+import type { AnyTasks, TaskMap, TaskShapes } from './tasks.js';
 
 /** Options of a scheduler. All have defaults. */
-export interface SchedulerOptions<T extends TaskShapes = TaskMap> {
+export interface SchedulerOptions<T extends TaskShapes = AnyTasks> {
   /** Job stores by alias. Without a `default`, that is a `MemoryJobStore`. */
   readonly jobStores?: Readonly<Record<string, JobStore>> | undefined;
   /** Executors by alias. Without a `default`, that is an `AsyncExecutor` without limit. */
@@ -169,7 +169,7 @@ const OPTIONS: readonly (keyof SchedulerOptions)[] = [
 const MAX_SLEEP_MS = 30_000;
 
 /** Checks every option and fills in the rest. The caller's object is not touched. @throws InvalidOptionError, UnknownTimeZoneError */
-export function resolveOptions(options: SchedulerOptions, wiring: Wiring): ResolvedOptions {
+export function resolveOptions(options: SchedulerOptions<TaskMap>, wiring: Wiring): ResolvedOptions {
   refuseUnknownKeys(options, '', OPTIONS);
   const { keepAlive = true, jobDefaults = {}, logger, clock = wiring.clock } = options;
   const timezone = options.timezone === undefined ? wiring.timezone : checkTimezone(options.timezone);

@@ -9,8 +9,12 @@ import { readResult } from './ledger-view.js';
 import type { RunEnd } from './runner.js';
 import type { StoreLoop } from './store-loop.js';
 
-/** A run that was asked for. */
-export interface RunHandle {
+/**
+ * A run that was asked for.
+ *
+ * @typeParam R - what the task answers, where that is known.
+ */
+export interface RunHandle<R = unknown> {
   readonly runId: string;
   readonly jobId: string;
   /**
@@ -18,7 +22,7 @@ export interface RunHandle {
    * `RunNotSucceededError` when the run ended without having failed (cancelled, abandoned). Of a run that another node
    * executed, the value is the one the history keeps (`resultTtl`, `maxResultSize`); `undefined` where it keeps none.
    */
-  result(): Promise<unknown>;
+  result(): Promise<R>;
 }
 
 interface Waiter {

@@ -29,7 +29,7 @@ import { SignalWatch } from './signals.js';
 import { StoreAccess } from './store-access.js';
 import type { LoopDeps } from './loop-deps.js';
 import { StoreLoop } from './store-loop.js';
-import { TaskRegistry } from './tasks.js';
+import { TaskRegistry, type TaskMap } from './tasks.js';
 
 /** How a shutdown goes about it. */
 export interface ShutdownOptions {
@@ -120,7 +120,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   readonly #signals: SignalWatch | undefined;
 
   /** @internal */
-  protected constructor(options: SchedulerOptions, wiring: Wiring) {
+  protected constructor(options: SchedulerOptions<TaskMap>, wiring: Wiring) {
     super();
     const resolved = resolveOptions(options, wiring);
     this.#bindContext = wiring.bindContext;

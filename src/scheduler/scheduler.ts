@@ -21,8 +21,8 @@ import { enqueue, type EnqueueRest, type AnyEnqueueOptions } from './enqueue.js'
 import type { RunHandle } from './run-handles.js';
 import type { StoreLoop } from './store-loop.js';
 import { requireReadable } from './unreadable.js';
-import type { ArgsOf } from './task-face.js';
-import type { TaskMap, TaskShapes, TaskRef } from './tasks.js';
+import type { TaskArguments, TaskResult } from './task-face.js';
+import type { AnyTasks, TaskMap, TaskRef, TaskShapes } from './tasks.js';
 
 /** One of many jobs for `addJobs`. */
 export type JobSpec = JobOptions & {
@@ -41,10 +41,10 @@ export type JobList = Job[] & { readonly nextCursor: string | null };
  *
  * @typeParam T - the tasks given to the constructor, from which `addJob` knows the arguments.
  */
-export class Scheduler<T extends TaskShapes = TaskMap> extends BulkFace implements JobOperations {
+export class Scheduler<T extends TaskShapes = AnyTasks> extends BulkFace implements JobOperations {
   /** @internal */
   protected constructor(options: SchedulerOptions<T>, wiring: Wiring) {
-    super(options as SchedulerOptions, wiring);
+    super(options as SchedulerOptions<TaskMap>, wiring);
   }
 
   /** @internal */
@@ -65,9 +65,7 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends BulkFace implemen
    * @throws InvalidOptionError, InvalidTriggerError, UnknownTaskError, UnknownStoreError, UnknownExecutorError,
    * ConflictingJobIdError, NeverFiresError, JobUnstorableError, StoreFailedError. Nothing was changed then.
    */
-  addJob<N extends Extract<keyof T, string>>(task: N, trigger: TriggerInput, ...rest: AddJobRest<ArgsOf<T[N]>>): Promise<Job>;
-  addJob<A extends unknown[]>(task: TaskRef<A>, trigger: TriggerInput, ...rest: AddJobRest<NoInfer<A>>): Promise<Job>;
-  addJob<A extends unknown[]>(task: (...args: A) => unknown, trigger: TriggerInput, ...rest: AddJobRest<A>): Promise<Job>;
+  addJob<K extends Extract<keyof T, string> | TaskRef | ((...args: never[]) => unknown)>(task: K, trigger: TriggerInput, ...rest: AddJobRest<TaskArguments<K, T>>): Promise<Job<TaskResult<K, T>>>;
   async addJob(task: TaskInput, trigger: TriggerInput, options: AnyJobOptions & InTransaction = {}): Promise<Job> {
     requireObject(options, 'options');
     const loop = this.directory.require(options.jobStore ?? 'default');
@@ -135,9 +133,7 @@ export class Scheduler<T extends TaskShapes = TaskMap> extends BulkFace implemen
    * console.log(await run.result());
    * ```
    */
-  enqueue<N extends Extract<keyof T, string>>(task: N, ...rest: EnqueueRest<ArgsOf<T[N]>>): Promise<RunHandle>;
-  enqueue<A extends unknown[]>(task: TaskRef<A>, ...rest: EnqueueRest<NoInfer<A>>): Promise<RunHandle>;
-  enqueue<A extends unknown[]>(task: (...args: A) => unknown, ...rest: EnqueueRest<A>): Promise<RunHandle>;
+  enqueue<K extends Extract<keyof T, string> | TaskRef | ((...args: never[]) => unknown)>(task: K, ...rest: EnqueueRest<TaskArguments<K, T>>): Promise<RunHandle<TaskResult<K, T>>>;
   async enqueue(task: TaskInput, options: AnyEnqueueOptions = {}): Promise<RunHandle> {
     requireObject(options, 'options');
     const loop = this.directory.require(options.jobStore ?? 'default');

@@ -7,7 +7,7 @@ import { nonEmpty } from './policy.js';
 import type { RemoteTask } from './remote-task.js';
 import type { TaskModuleInput } from './task-module.js';
 import type { ArgumentsSchema, SchemaInput, SchemaOutput, TaskOptions } from './task-options.js';
-import type { TaskRef } from './tasks.js';
+import type { TaskRef, TaskShapes } from './tasks.js';
 
 /** The arguments of a task; any, of one that is given as a module. */
 export type ArgsOf<F> = F extends (...args: infer A) => unknown
@@ -17,6 +17,19 @@ export type ArgsOf<F> = F extends (...args: infer A) => unknown
     : F extends TaskModuleInput
       ? unknown[]
       : never;
+
+/** What a run of a task answers; unknown, of one that is given as a module. */
+export type ResultOf<F> = F extends (...args: never[]) => infer R
+  ? Awaited<R>
+  : F extends { readonly remote: true; readonly fn?: (...args: never[]) => infer R }
+    ? Awaited<R>
+    : unknown;
+
+/** The arguments of a task as `addJob` and `enqueue` take it: a name in `tasks`, what `defineTask` answered, or a function. Any, where the types say nothing of it (`any`, `never`). */
+export type TaskArguments<K, T extends TaskShapes> = 0 extends 1 & K ? unknown[] : [K] extends [never] ? unknown[] : K extends keyof T ? ArgsOf<T[K]> : K extends TaskRef<infer A> ? A : ArgsOf<K>;
+
+/** What a run of such a task answers. */
+export type TaskResult<K, T extends TaskShapes> = K extends keyof T ? ResultOf<T[K]> : K extends TaskRef<readonly unknown[], infer R> ? R : ResultOf<K>;
 
 /** What a scheduler does with tasks. */
 export abstract class TaskFace extends NodeFace {
@@ -42,22 +55,22 @@ export abstract class TaskFace extends NodeFace {
    * });
    * ```
    */
-  defineTask<S extends ArgumentsSchema>(
+  defineTask<S extends ArgumentsSchema, R>(
     name: string,
-    fn: ((...args: SchemaOutput<S>) => unknown) | TaskModuleInput | RemoteTask<(...args: never[]) => unknown>,
+    fn: ((...args: SchemaOutput<S>) => R) | TaskModuleInput | RemoteTask<(...args: never[]) => R>,
     options: TaskOptions & { readonly args: S },
-  ): TaskRef<SchemaInput<S>>;
-  defineTask<A extends unknown[]>(name: string, fn: (...args: A) => unknown, options?: TaskOptions & { readonly args?: undefined }): TaskRef<A>;
+  ): TaskRef<SchemaInput<S>, Awaited<R>>;
+  defineTask<A extends unknown[], R>(name: string, fn: (...args: A) => R, options?: TaskOptions & { readonly args?: undefined }): TaskRef<A, Awaited<R>>;
   defineTask<F extends (...args: never[]) => unknown = (...args: unknown[]) => unknown>(
     name: string,
     module: TaskModuleInput,
     options?: TaskOptions & { readonly args?: undefined },
-  ): TaskRef<ArgsOf<F>>;
+  ): TaskRef<ArgsOf<F>, ResultOf<F>>;
   defineTask<F extends (...args: never[]) => unknown = (...args: unknown[]) => unknown>(
     name: string,
     task: RemoteTask<F>,
     options?: TaskOptions & { readonly args?: undefined },
-  ): TaskRef<ArgsOf<F>>;
+  ): TaskRef<ArgsOf<F>, ResultOf<F>>;
   defineTask(name: string, given: ((...args: never[]) => unknown) | TaskModuleInput | RemoteTask<(...args: never[]) => unknown>, options?: TaskOptions): TaskRef {
     if (options?.executor !== undefined) this.executors.requireFor(options.executor, name, kindOf(given));
     const task = this.tasks.define(name, given, options);

@@ -23,11 +23,20 @@ export type TaskMap = Readonly<Record<string, TaskFunction>>;
  */
 export type TaskShapes = Readonly<Record<string, ((...args: never[]) => unknown) | TaskModuleInput | RemoteTask<(...args: never[]) => unknown>>>;
 
-/** A task that was defined: its name, and the type of its arguments. */
-export interface TaskRef<A extends readonly unknown[] = readonly unknown[]> {
+/**
+ * Tasks of which nothing is known. Where a scheduler is asked for that may have any tasks, any scheduler will do.
+ *
+ * @privateRemarks What a scheduler takes and answers depends on its tasks in both directions, so that only `any` fits all.
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type AnyTasks = any;
+
+/** A task that was defined: its name, and the types of its arguments and of what it answers. */
+export interface TaskRef<A extends readonly unknown[] = readonly unknown[], R = unknown> {
   readonly name: string;
-  /** Only there for its type. */
+  /** Never there. Only for its type, as the next. */
   readonly args?: A;
+  readonly result?: R;
   /** Never there: a function has a name as well, and must not be taken for a reference that knows no arguments. */
   readonly bind?: never;
 }

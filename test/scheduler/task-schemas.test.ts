@@ -408,7 +408,7 @@ describe('the options of a task', () => {
       const scheduler = schedulerOn(new VirtualClock(START));
       const days = schema<[day: string], readonly [Date]>(([day]) => [new Date(day as string)]);
       const task = scheduler.defineTask('days', (day) => day.getTime(), { args: days });
-      expectTypeOf(task).toEqualTypeOf<TaskRef<[day: string]>>();
+      expectTypeOf(task).toEqualTypeOf<TaskRef<[day: string], number>>();
       void scheduler.addJob(task, every10s, { args: ['2026-01-01'] });
       // @ts-expect-error -- it takes the text
       void scheduler.addJob(task, every10s, { args: [new Date()] });

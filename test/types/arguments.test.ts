@@ -1,5 +1,5 @@
 import { describe, expectTypeOf, it } from 'vitest';
-import { AsyncScheduler, currentRun, IntervalTrigger, remoteTask, type EventOf, type Job, type RunContext, type TaskRef } from 'punctual';
+import { AsyncScheduler, currentRun, IntervalTrigger, remoteTask, type EventOf, type Job, type RunContext, type RunHandle, type TaskRef } from 'punctual';
 
 const trigger = new IntervalTrigger({ seconds: 10 });
 const report = (kind: string, format: 'pdf' | 'html'): string => kind + format;
@@ -38,7 +38,7 @@ function compiles(): void {
 
   // from what defineTask answers
   const ref = scheduler.defineTask('mail', (to: string, copies: number) => to.repeat(copies));
-  expectTypeOf(ref).toEqualTypeOf<TaskRef<[to: string, copies: number]>>();
+  expectTypeOf(ref).toEqualTypeOf<TaskRef<[to: string, copies: number], string>>();
   void scheduler.addJob(ref, trigger, { args: ['me', 2] });
   // @ts-expect-error -- the arguments are missing
   void scheduler.addJob(ref, trigger);
@@ -60,12 +60,20 @@ function compiles(): void {
   void remote.addJob('mail', trigger);
   // @ts-expect-error -- of the wrong type
   void remote.addJob('mail', trigger, { args: [7] });
-  expectTypeOf(remote.defineTask('a', remoteTask<(n: number) => string>())).toEqualTypeOf<TaskRef<[n: number]>>();
-  expectTypeOf(remote.defineTask<(n: number) => string>('b', { remote: true })).toEqualTypeOf<TaskRef<[n: number]>>();
+  expectTypeOf(remote.defineTask('a', remoteTask<(n: number) => string>())).toEqualTypeOf<TaskRef<[n: number], string>>();
+  expectTypeOf(remote.defineTask<(n: number) => string>('b', { remote: true })).toEqualTypeOf<TaskRef<[n: number], string>>();
   expectTypeOf(remote.defineTask('c', { remote: true })).toEqualTypeOf<TaskRef<unknown[]>>();
   // @ts-expect-error -- a task is a function or a module
   new AsyncScheduler({ tasks: { thumbs: { url: 'file:///thumbs.js' } } });
 
+  // of what is not known, anything
+  const unknownTask: TaskRef = ref;
+  void scheduler.addJob(unknownTask, trigger, { args: [1] });
+  void scheduler.addJob(tick as never, trigger);
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  void scheduler.addJob(tick as any, trigger, { args: [1] });
+  const names: ('tick' | 'maybe')[] = ['tick', 'maybe'];
+  for (const name of names) void scheduler.addJob(name, trigger);
   // a scheduler that was given no tasks takes any name
   void new AsyncScheduler().addJob('anything', trigger);
 
@@ -83,13 +91,42 @@ function compiles(): void {
   });
 }
 
+/** The same for what runs answer. */
+async function answers(): Promise<void> {
+  const scheduler = new AsyncScheduler({ tasks: { report, tick, load: async (id: number) => Promise.resolve({ id }) } });
+  expectTypeOf(await (await scheduler.enqueue(() => 7)).result()).toEqualTypeOf<number>();
+  expectTypeOf(await (await scheduler.enqueue(async (n: number) => Promise.resolve(n > 1), { args: [1] })).result()).toEqualTypeOf<boolean>();
+  expectTypeOf(await (await scheduler.enqueue('load', { args: [1] })).result()).toEqualTypeOf<{ id: number }>();
+  const ref = scheduler.defineTask('mail', async (to: string) => Promise.resolve(to.length));
+  expectTypeOf(await (await scheduler.enqueue(ref, { args: ['me'] })).result()).toEqualTypeOf<number>();
+  const job = await scheduler.addJob(ref, trigger, { args: ['me'] });
+  expectTypeOf(await (await job.run()).result()).toEqualTypeOf<number>();
+  expectTypeOf(await (await (await scheduler.addJob('report', trigger, { args: ['a', 'pdf'] })).run()).result()).toEqualTypeOf<string>();
+  // Of a job that was only asked for, and of a task that is elsewhere, nothing is known.
+  expectTypeOf(await (await scheduler.runJob('x')).result()).toEqualTypeOf<unknown>();
+  expectTypeOf(await (await new AsyncScheduler().enqueue('any')).result()).toEqualTypeOf<unknown>();
+  const remote = new AsyncScheduler({ tasks: { thumbs: { module: new URL('file:///thumbs.js') }, mail: remoteTask<(to: string) => Promise<number>>() } });
+  expectTypeOf(await (await remote.enqueue('thumbs')).result()).toEqualTypeOf<unknown>();
+  expectTypeOf(await (await remote.enqueue('mail', { args: ['me'] })).result()).toEqualTypeOf<number>();
+  // What knows more goes where less is asked for.
+  const any: AsyncScheduler[] = [scheduler, remote, new AsyncScheduler()];
+  expectTypeOf(any[0]!.node).toEqualTypeOf<string>();
+  const one: Job = job;
+  const handle: RunHandle = await one.run();
+  expectTypeOf(handle.result).returns.resolves.toEqualTypeOf<unknown>();
+}
+
 describe('types', () => {
+  it('of results come from the task', () => {
+    expectTypeOf(answers).toBeFunction();
+  });
+
   it('of arguments come from the function, the task name or the reference', () => {
     expectTypeOf(compiles).toBeFunction();
   });
 
   it('of what calls answer', () => {
-    expectTypeOf<AsyncScheduler['addJob']>().returns.resolves.toEqualTypeOf<Job>();
+    expectTypeOf<ReturnType<AsyncScheduler['addJob']>>().toExtend<Promise<Job>>();
     expectTypeOf<AsyncScheduler['resumeJob']>().returns.resolves.toEqualTypeOf<Job | undefined>();
     expectTypeOf<AsyncScheduler['getJob']>().returns.resolves.toEqualTypeOf<Job | undefined>();
     expectTypeOf<AsyncScheduler['nextRunTimes']>().returns.resolves.toEqualTypeOf<Date[]>();

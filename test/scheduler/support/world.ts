@@ -1,5 +1,5 @@
 import { onTestFinished } from 'vitest';
-import { AsyncScheduler, type Logger, type SchedulerEvent, type SchedulerEventType, type EventOf, type SchedulerOptions, type TaskMap } from 'punctual';
+import { AsyncScheduler, type Logger, type SchedulerEvent, type SchedulerEventType, type EventOf, type SchedulerOptions, type AnyTasks, type TaskMap } from 'punctual';
 import { VirtualClock } from 'punctual/testing';
 
 export const START = '2026-01-01T00:00:00.000Z';
@@ -55,7 +55,7 @@ export class MemoryLogger implements Logger {
   }
 }
 
-export interface World<T extends TaskMap = TaskMap> {
+export interface World<T extends TaskMap = AnyTasks> {
   readonly clock: VirtualClock;
   readonly scheduler: AsyncScheduler<T>;
   readonly recorder: Recorder;
@@ -68,7 +68,7 @@ export interface World<T extends TaskMap = TaskMap> {
  * A scheduler in virtual time, whose events and log lines are kept. After the test it is shut down, and everything it
  * planned must be gone with it.
  */
-export function makeWorld<T extends TaskMap = TaskMap>(
+export function makeWorld<T extends TaskMap = AnyTasks>(
   options: SchedulerOptions<T> & { readonly clock?: VirtualClock } = {},
 ): World<T> {
   const clock = options.clock ?? new VirtualClock(START);
