@@ -34,7 +34,7 @@ const MISTAKES: readonly (readonly [string, RegExp])[] = [
 
 it('name what is wrong, and not something else', { timeout: 120_000 }, () => {
   const files = MISTAKES.map(([line], index) => {
-    const file = join(folder, `mistake-${index}.ts`);
+    const file = join(folder, `mistake-${index}.mts`);
     writeFileSync(file, BEGIN + line);
     return file;
   });
