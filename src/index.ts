@@ -39,6 +39,8 @@ export type { SchedulerState } from './core/lifecycle.js';
 
 // Triggers
 export type { TriggerBase } from './triggers/base.js';
+export { after, AfterTrigger } from './triggers/after.js';
+export type { AfterOptions, SourceInput } from './triggers/after.js';
 export type { BoundOptions } from './triggers/bounds.js';
 export { CalendarIntervalTrigger } from './triggers/calendar-interval.js';
 export type { CalendarInterval, CalendarIntervalTriggerOptions } from './triggers/calendar-interval.js';
@@ -112,6 +114,7 @@ export type {
 // Errors
 export { isPunctualError, PunctualError } from './errors/base.js';
 export type { ErrorCode } from './errors/base.js';
+export * from './errors/dependency-errors.js';
 export * from './errors/errors.js';
 export * from './errors/executor-errors.js';
 export * from './errors/job-errors.js';
@@ -128,6 +131,7 @@ export type * from './ports/standard-schema.js';
 export type * from './ports/trigger.js';
 export type { CoalesceMode, JobDefinition, JobPolicy, JobRecord, JobState, JobStatus, OverlapMode, RetryPolicy, TaskFunction, TaskModule } from './model/job.js';
 export type { LedgerEntry, LedgerQuery, SerializedValue, StoredResult, Verdict } from './model/ledger.js';
+export type { EndKind, FollowedVerdict, Follower, Heard, JobLinks, LinkNotice, MetWait, PendingFire, RunCause, Wait } from './model/links.js';
 export type { BlockingRun, FireRange, JobNotice, RecoveryReason, RunRef, SkipReason } from './model/notice.js';
 export type { ErrorInfo, RunningRun, RunOutcome, RunRecord, WaitingRun } from './model/run.js';
 export type { JobStats } from './model/stats.js';

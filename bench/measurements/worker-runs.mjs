@@ -46,7 +46,7 @@ async function executor(kind) {
       startedAt: new Date(),
       attempt: 1,
       isCatchUp: false,
-      isManual: false,
+      isManual: false, follows: [],
       signal: controller.signal,
       nextRunTime: new Date(),
       logger: console,

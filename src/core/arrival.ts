@@ -4,7 +4,8 @@ import { Draft, type Decision } from './draft.js';
 import { skipOverdueSafely } from './edit.js';
 import type { ActContext } from './finish.js';
 import { dueAt, fireAfterCompletion, nextFire } from './fires.js';
-import { awaitsStart, hasEnded } from './settle.js';
+import { arrivedLinks, inherited, withLinks } from './links/links.js';
+import { awaitsEvent, deleteJob, hasEnded } from './settle.js';
 import { takeOver } from './takeover.js';
 
 /**
@@ -15,14 +16,15 @@ import { takeOver } from './takeover.js';
 export function arrivedRecord(from: JobRecord, now: EpochMs): JobRecord | undefined {
   const { id, definition } = from;
   const fence = Math.max(now, from.state.fence + 1);
-  const state: JobState = { ...from.state, runs: NO_RUNS, fence, generation: fence, firstFireTime: from.state.nextFireTime };
+  const links = arrivedLinks(from.state.links, definition, now);
+  const state: JobState = withLinks({ ...from.state, runs: NO_RUNS, fence, generation: fence, firstFireTime: from.state.nextFireTime }, links);
   if (state.status === 'quarantined') return { id, definition, state };
   try {
     // Asked before it is due, so that who imports it hears of it.
     nextFire(definition, now);
     const next = state.nextFireTime ?? nextOfActive(from, now);
     const nextDueAt = next === null ? null : (state.nextDueAt ?? dueAt(id, definition, next));
-    if (next === null && state.status === 'active' && !awaitsStart(definition)) return undefined;
+    if (next === null && state.status === 'active' && !awaitsEvent(definition)) return undefined;
     return { id, definition, state: { ...state, nextFireTime: next, nextDueAt, firstFireTime: next } };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -45,9 +47,10 @@ export function replaceByArrived(record: JobRecord, arrived: JobRecord, context:
   const draft = new Draft(record, context.now, context.node);
   if (record.state.status === 'active') skipOverdueSafely(draft, 'rescheduled');
   const fence = Math.max(draft.fence + 1, arrived.state.fence);
-  const state = { ...takeOver(arrived, draft.runs, record.state.lastFireTime), fence, generation: fence };
-  const isOver = state.nextFireTime === null && state.status === 'active' && draft.runs.length === 0 && !awaitsStart(arrived.definition);
+  const links = inherited(draft.links, arrived.state.links);
+  const state = withLinks({ ...takeOver(arrived, draft.runs, record.state.lastFireTime), fence, generation: fence }, links);
+  const isOver = state.nextFireTime === null && state.status === 'active' && draft.runs.length === 0 && !awaitsEvent(arrived.definition);
   if (!isOver) return draft.write(state, arrived.definition);
   draft.note({ type: 'jobCompleted', reason: 'exhausted', runCount: state.runCount });
-  return draft.delete();
+  return deleteJob(draft, state);
 }

@@ -3,6 +3,7 @@ import type { RunRecord } from '../model/run.js';
 import { Draft, type Decision } from './draft.js';
 import type { ActContext } from './finish.js';
 import { dueAt, nextFire } from './fires.js';
+import { scheduleOf } from './links/links.js';
 import { settle } from './settle.js';
 
 /**
@@ -35,7 +36,8 @@ export function cancelRun(record: JobRecord, runId: string, reason: string, cont
 
 /** The run of the fire time that comes next: none begins, and the one after it is next. @throws what the trigger throws. */
 function cancelNext(draft: Draft, runId: string, reason: string): Decision | undefined {
-  const { id, definition, state } = draft.record;
+  const { id, state } = draft.record;
+  const definition = scheduleOf(draft.record);
   const fire = state.nextFireTime;
   const fires = state.status === 'active' || state.status === 'paused';
   if (!fires || fire === null || runId !== `${id}@${fire}`) return undefined;

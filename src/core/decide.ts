@@ -1,11 +1,13 @@
 import type { JobRecord } from '../model/job.js';
 import { mayStart, slotLimit } from '../model/job.js';
+import { isWaiting } from '../model/links.js';
 import type { RunningRun, RunRecord, WaitingRun } from '../model/run.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { Draft, type Decision } from './draft.js';
 import { dueFires, type DueFires } from './due-fires.js';
 import { dueAt } from './fires.js';
 import { holdFires, putOffRuns, writeMissed } from './hold.js';
+import { scheduleOf, takenOn } from './links/links.js';
 import { placeFire, startWaiting, type Berth } from './overlap.js';
 import { hasEnded, quarantine, settle } from './settle.js';
 
@@ -38,10 +40,12 @@ export function decide(record: JobRecord, context: PlanContext): Decision {
     startWaiting(draft, berth, (run) => mayStart(record, run));
     if (context.holdUntil !== undefined && berth.slots <= 0) putOffRuns(draft, context.holdUntil);
   }
-  if (state.status !== 'active') return settle(draft, draft.state());
+  if (draft.links !== undefined) draft.links = takenOn(draft.links, context.now);
+  if (state.status !== 'active' || isWaiting(state)) return settle(draft, draft.state());
   if (definition.trigger.unreadable !== undefined) return quarantine(draft, definition.trigger.unreadable);
 
-  const due = dueFires(record.id, definition, state, context.now);
+  const schedule = scheduleOf(record);
+  const due = dueFires(record.id, schedule, state, context.now);
   if (due === null) return settle(draft, draft.state());
   if (context.holdUntil !== undefined && berth.slots <= 0 && due.chosen.length > 0 && draft.running < slotLimit(definition.policy)) {
     const held = holdFires(draft, due, context.holdUntil);
@@ -50,7 +54,7 @@ export function decide(record: JobRecord, context: PlanContext): Decision {
   let nextDueAt = due.next;
   let { failure } = due;
   try {
-    if (due.next !== null) nextDueAt = dueAt(record.id, definition, due.next);
+    if (due.next !== null) nextDueAt = dueAt(record.id, schedule, due.next);
   } catch (error) {
     failure = { error };
   }
@@ -110,9 +114,10 @@ function reviewLeases(draft: Draft, context: PlanContext, isOver: (run: RunningR
 
 /** The run without its holder, to be taken up again by whoever is first. */
 export function toWaiting(run: RunningRun, readyAt: EpochMs): WaitingRun {
-  const { id, scheduledFor, attempt, manual, catchUp, crashes, args, argsVersion } = run;
+  const { id, scheduledFor, attempt, manual, catchUp, crashes, args, argsVersion, follows } = run;
   const waiting: WaitingRun = { state: 'waiting', id, scheduledFor, attempt, manual, catchUp, crashes, args, cause: 'crash', readyAt };
-  return argsVersion === undefined ? waiting : { ...waiting, argsVersion };
+  if (argsVersion === undefined && follows === undefined) return waiting;
+  return { ...waiting, ...(argsVersion === undefined ? undefined : { argsVersion }), ...(follows === undefined ? undefined : { follows }) };
 }
 
 /** Answers the last fire time it gave a place or a verdict: with `maxRuns` reached, the later ones are none of the job's. */
@@ -134,7 +139,9 @@ function applyDue(draft: Draft, berth: Berth, due: DueFires): EpochMs {
   let last = due.coalesced?.scheduledTo ?? due.last;
   for (const fire of due.chosen) {
     if (hasEnded(policy.maxRuns, draft.runCount)) return last;
-    const catchUp = due.several || draft.now - fire > CATCH_UP_LATENESS_MS;
+    // From when it is due: one that had to wait for other jobs is not late for that.
+    const late = fire === draft.record.state.nextFireTime ? (draft.record.state.nextDueAt ?? fire) : fire;
+    const catchUp = due.several || draft.now - late > CATCH_UP_LATENESS_MS;
     if (placeFire(draft, berth, fire, catchUp, waits && fire !== first)) draft.runCount += 1;
     last = fire;
   }

@@ -1,10 +1,13 @@
 import type { JobRecord, JobState } from '../model/job.js';
+import type { JobLinks, RunCause } from '../model/links.js';
 import { NO_RUNS, runningCount } from '../model/job.js';
 import type { LedgerEntry, StoredResult, Verdict } from '../model/ledger.js';
 import type { FireRange, JobNotice } from '../model/notice.js';
 import type { ErrorInfo, RunningRun, RunRecord } from '../model/run.js';
 import { withEntry, type JobStats } from '../model/stats.js';
 import type { EpochMs } from '../ports/trigger.js';
+import { finishLinks, patched } from './links/links.js';
+import { tell } from './links/tell.js';
 import { endWatch, watched } from './watch.js';
 
 /** What the planner wants done. Nothing of it has happened until the record is written. */
@@ -37,6 +40,7 @@ export class Draft {
   stats: JobStats;
   /** Of the run that got its verdict last. */
   lastError: ErrorInfo | null = null;
+  links: JobLinks | undefined;
   #start: RunningRun[] | undefined;
   #ledger: LedgerEntry[] | undefined;
   #notices: JobNotice[] | undefined;
@@ -50,6 +54,7 @@ export class Draft {
     this.fence = record.state.fence;
     this.runCount = record.state.runCount;
     this.stats = record.state.stats;
+    this.links = record.state.links;
   }
 
   note(notice: JobNotice): void {
@@ -59,6 +64,18 @@ export class Draft {
 
   addRun(run: RunRecord): void {
     this.runs = this.runs.length === 0 ? [run] : [...this.runs, run];
+  }
+
+  /** What made a fire time, for the run that becomes of it; what the job waited for is told to its first run. */
+  takeCauses(fire: EpochMs): readonly RunCause[] | undefined {
+    const { links } = this;
+    if (links === undefined) return undefined;
+    const { met, pending } = links;
+    if (met !== undefined) this.links = patched(links, { met: undefined });
+    const by = pending?.find(({ at }) => at === fire)?.by;
+    if (met === undefined) return by;
+    const causes = [...met].sort((a, b) => a.order - b.order).map(({ order: _order, ...cause }): RunCause => cause);
+    return [...causes, ...(by ?? [])];
   }
 
   begin(run: RunningRun): void {
@@ -115,6 +132,10 @@ export class Draft {
     this.stats = withEntry(this.stats, entry);
     if (this.#ledger === undefined) this.#ledger = [entry];
     else this.#ledger.push(entry);
+    if (this.links?.followers === undefined) return;
+    const told = tell(this.links, entry, this.fence + 1);
+    if (told !== this.links) this.fence += 1;
+    this.links = told;
   }
 
   /** Whether a run begins with this. */
@@ -131,7 +152,9 @@ export class Draft {
   /** The decision that writes the record with this state. */
   write(state: JobState, definition = this.record.definition): Decision {
     const isWatched = state.watch !== null || definition.policy.expect != null;
-    return this.#decision({ id: this.record.id, definition, state: isWatched ? watched(this, state, definition) : state });
+    const next = isWatched ? watched(this, state, definition) : state;
+    const { id } = this.record;
+    return this.#decision({ id, definition, state: next.links === undefined ? next : finishLinks(id, next, this.now) });
   }
 
   #decision(next: JobRecord | null): Decision {
@@ -146,7 +169,7 @@ export class Draft {
   /** The record's state with what the draft counted, and `changes`. Always the same shape, for speed. */
   state(changes: Partial<JobState> = NOTHING): JobState {
     const { state } = this.record;
-    return {
+    const next: JobState = {
       status: changes.status ?? state.status,
       reason: changes.reason === undefined ? state.reason : changes.reason,
       nextFireTime: changes.nextFireTime === undefined ? state.nextFireTime : changes.nextFireTime,
@@ -160,5 +183,6 @@ export class Draft {
       stats: this.stats,
       watch: state.watch,
     };
+    return this.links === undefined ? next : { ...next, links: this.links };
   }
 }

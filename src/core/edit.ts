@@ -1,6 +1,7 @@
-import type { JobDefinition, JobRecord } from '../model/job.js';
+import type { JobDefinition, JobRecord, JobState } from '../model/job.js';
 import { isWatched } from '../model/alarm.js';
 import { NO_RUNS } from '../model/job.js';
+import { isWaiting } from '../model/links.js';
 import type { SkipReason } from '../model/notice.js';
 import type { RunRecord, WaitingRun } from '../model/run.js';
 import { NO_STATS } from '../model/stats.js';
@@ -8,34 +9,32 @@ import type { EpochMs } from '../ports/trigger.js';
 import { Draft, type Decision } from './draft.js';
 import { dueAt, fireRange, lastDue, nextFire } from './fires.js';
 import type { ActContext } from './finish.js';
+import { firstLinks, inherited, relinked, scheduleOf, withLinks } from './links/links.js';
 import { hasEnded, settle } from './settle.js';
 import { lastLiveFire, takeOver } from './takeover.js';
 
 /** The first record of a job, with its first fire time. @throws what the trigger throws. */
 export function newRecord(id: string, definition: JobDefinition, paused: boolean, now: EpochMs): JobRecord {
   const first = firstFire(definition, now);
-  return {
-    id,
-    definition,
-    state: {
-      status: paused ? 'paused' : 'active',
-      reason: null,
-      nextFireTime: first,
-      nextDueAt: first === null ? null : dueAt(id, definition, first),
-      lastFireTime: null,
-      runCount: 0,
-      fence: now,
-      generation: now,
-      firstFireTime: first,
-      runs: NO_RUNS,
-      stats: NO_STATS,
-      watch: definition.policy.expect === null || paused || !isWatched('active', definition) ? null : { since: now, overdue: null },
-    },
+  const state: JobState = {
+    status: paused ? 'paused' : 'active',
+    reason: null,
+    nextFireTime: first,
+    nextDueAt: first === null ? null : dueAt(id, definition, first),
+    lastFireTime: null,
+    runCount: 0,
+    fence: now,
+    generation: now,
+    firstFireTime: first,
+    runs: NO_RUNS,
+    stats: NO_STATS,
+    watch: definition.policy.expect === null || paused || !isWatched('active', definition) ? null : { since: now, overdue: null },
   };
+  return { id, definition, state: withLinks(state, firstLinks(definition, now)) };
 }
 
 /** Where a schedule that begins at `now` begins: `first` where the trigger has one (a date that has passed is still due). */
-function firstFire(definition: JobDefinition, now: EpochMs): EpochMs | null {
+export function firstFire(definition: JobDefinition, now: EpochMs): EpochMs | null {
   const { trigger, policy } = definition;
   const first = trigger.first?.(now) ?? null;
   if (first === null) return nextFire(definition, now);
@@ -56,12 +55,13 @@ export function pauseJob(record: JobRecord, reason: string | null, context: ActC
  * that the job's own policies deal with it. @throws what the trigger throws.
  */
 export function resumeJob(record: JobRecord, catchUp: boolean, context: ActContext): Decision | undefined {
-  const { state, definition, id } = record;
+  const { state, id } = record;
+  const definition = scheduleOf(record);
   if (state.status !== 'paused') return undefined;
   const draft = new Draft(record, context.now, context.node);
   draft.stats = draft.stats.consecutiveFailures === 0 ? draft.stats : { ...draft.stats, consecutiveFailures: 0 };
   const active = { status: 'active', reason: null } as const;
-  if (catchUp || state.nextDueAt === null || state.nextDueAt > context.now) return settle(draft, draft.state(active));
+  if (catchUp || isWaiting(state) || state.nextDueAt === null || state.nextDueAt > context.now) return settle(draft, draft.state(active));
   const lastFireTime = skipOverdue(draft, 'paused');
   const awaits = definition.trigger.nextAfterCompletion !== undefined;
   const next = awaits || lastFireTime === null ? null : nextFire(definition, lastFireTime);
@@ -129,6 +129,7 @@ export function modifyJob(record: JobRecord, definition: JobDefinition, context:
 export function rescheduleJob(record: JobRecord, definition: JobDefinition, context: ActContext): Decision {
   const old = new Draft(record, context.now, context.node);
   const lastFireTime = skipOverdueSafely(old, 'rescheduled');
+  old.links = relinked(old.links, definition, context.now);
   // No smaller than the instant at which it begins: by that each node knows from when on it follows a schedule of its own.
   old.fence = Math.max(old.fence + 1, context.now);
   // What `maxRuns` allowed stays used up: another schedule is no other job.
@@ -172,7 +173,8 @@ export function removeJob(record: JobRecord, context: ActContext, abort = false)
 export function reviveRecord(removed: JobRecord, fresh: JobRecord): JobRecord {
   const fence = Math.max(removed.state.fence + 1, fresh.state.fence);
   const { runs } = removed.state;
-  return { ...fresh, state: { ...takeOver(fresh, runs, lastLiveFire(runs)), fence, generation: fence } };
+  const links = inherited(removed.state.links, fresh.state.links);
+  return { ...fresh, state: withLinks({ ...takeOver(fresh, runs, lastLiveFire(runs)), fence, generation: fence }, links) };
 }
 
 export interface ManualRun {
@@ -207,9 +209,10 @@ export function requestRun(record: JobRecord, args: readonly unknown[] | null, c
 
 /** Gives what is due and not dealt with the verdict `skipped`. Answers the last fire time that has one now. */
 function skipOverdue(draft: Draft, reason: SkipReason): EpochMs | null {
-  const { state, definition, id } = draft.record;
+  const { state, id } = draft.record;
+  const definition = scheduleOf(draft.record);
   const { nextFireTime: first, nextDueAt } = state;
-  if (first === null || nextDueAt === null || nextDueAt > draft.now) return state.lastFireTime;
+  if (first === null || nextDueAt === null || nextDueAt > draft.now || isWaiting(state)) return state.lastFireTime;
   const awaits = definition.trigger.nextAfterCompletion !== undefined;
   const last = awaits ? first : (lastDue(id, definition, first, draft.now) ?? first);
   const range = fireRange(definition, first, last);

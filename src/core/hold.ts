@@ -4,6 +4,7 @@ import type { EpochMs } from '../ports/trigger.js';
 import type { Draft } from './draft.js';
 import type { DueFires } from './due-fires.js';
 import { nextFire } from './fires.js';
+import { scheduleOf } from './links/links.js';
 
 /**
  * The state of a job whose due fire times stay where they are until then, since a limit has no room for them. Those later
@@ -14,7 +15,7 @@ export function holdFires(draft: Draft, { missed }: DueFires, until: EpochMs): J
   if (missed === null) return draft.state({ nextDueAt: until });
   let next: EpochMs | null;
   try {
-    next = nextFire(draft.record.definition, missed.scheduledTo);
+    next = nextFire(scheduleOf(draft.record), missed.scheduledTo);
   } catch {
     return undefined; // what it throws is dealt with where fire times are placed
   }

@@ -16,7 +16,7 @@ export interface Berth {
 /** Starts one fire time if there is room, and else does what the overlap mode says. Answers whether it became a run. */
 export function placeFire(draft: Draft, berth: Berth, fire: EpochMs, catchUp: boolean, backlog: boolean): boolean {
   const { policy } = draft.record.definition;
-  const run: WaitingRun = {
+  const plain: WaitingRun = {
     state: 'waiting',
     id: `${draft.record.id}@${fire}`,
     scheduledFor: fire,
@@ -28,6 +28,8 @@ export function placeFire(draft: Draft, berth: Berth, fire: EpochMs, catchUp: bo
     cause: 'queued',
     readyAt: draft.now,
   };
+  const follows = draft.takeCauses(fire);
+  const run = follows === undefined ? plain : { ...plain, follows };
   if (draft.running < slotLimit(policy)) {
     if (berth.slots > 0) draft.addRun(begin(draft, berth, run));
     else draft.addRun(run); // no room on this node: another takes it, or this one later
@@ -95,6 +97,7 @@ function begin(draft: Draft, berth: Berth, run: WaitingRun): RunningRun {
     abort: null,
   };
   let begun = run.argsVersion === undefined ? started : { ...started, argsVersion: run.argsVersion };
+  if (run.follows !== undefined) begun = { ...begun, follows: run.follows };
   if (berth.process !== null) begun = { ...begun, process: berth.process };
   draft.begin(begun);
   return begun;

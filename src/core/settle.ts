@@ -2,6 +2,7 @@ import type { JobDefinition, JobRecord, JobState } from '../model/job.js';
 import { Draft, type Decision } from './draft.js';
 import type { ActContext } from './finish.js';
 import { dueAt, fireAfterCompletion } from './fires.js';
+import { finishLinks } from './links/links.js';
 import { hasFailedTooOften, suspend } from './suspend.js';
 
 /**
@@ -11,7 +12,7 @@ import { hasFailedTooOften, suspend } from './suspend.js';
 export function settle(draft: Draft, state: JobState): Decision {
   const { record, now } = draft;
   const { definition, id } = record;
-  if (state.status === 'removed') return state.runs.length === 0 ? draft.delete(state.status) : draft.write(state);
+  if (state.status === 'removed') return state.runs.length === 0 ? deleteJob(draft, state, state.status) : draft.write(state);
   if (state.status === 'active' && hasFailedTooOften(draft) && goesOn(draft, state)) return settle(draft, suspend(draft, state));
   if (state.nextFireTime !== null || state.status === 'quarantined') return draft.write(state);
 
@@ -27,21 +28,29 @@ export function settle(draft: Draft, state: JobState): Decision {
     }
   }
   // A paused job without a fire time is parked on purpose, or waits to be told what to do with its past.
-  const waits = state.status === 'paused' || (!ended && awaitsStart(definition));
+  const waits = state.status === 'paused' || (!ended && awaitsEvent(definition));
   if (waits || state.runs.length > 0) return draft.write(state);
   draft.note({ type: 'jobCompleted', reason: ended ? 'max-runs' : 'exhausted', runCount: state.runCount });
-  return draft.delete();
+  return deleteJob(draft, state);
 }
 
 /** Whether anything is left that a pause would hold back. A job that is over completes, however it ended. */
 function goesOn({ record: { definition } }: Draft, { nextFireTime, runCount, runs }: JobState): boolean {
   if (nextFireTime !== null || runs.some((run) => run.state === 'waiting' && !run.manual)) return true;
-  return !hasEnded(definition.policy.maxRuns, runCount) && (awaitsStart(definition) || definition.trigger.nextAfterCompletion !== undefined);
+  return !hasEnded(definition.policy.maxRuns, runCount) && (awaitsEvent(definition) || definition.trigger.nextAfterCompletion !== undefined);
 }
 
-/** Whether its fire times are the starts of a scheduler, so that having none says nothing about the next. */
-export function awaitsStart({ trigger }: JobDefinition): boolean {
-  return trigger.fireTimeFor !== undefined;
+/** Deletes the record, or keeps it unseen as long as others are still to be told of it, or follow whichever job has its id. */
+export function deleteJob(draft: Draft, state: JobState, status = draft.record.state.status): Decision {
+  if (state.links === undefined) return draft.delete(status);
+  const { id } = draft.record;
+  const gone = finishLinks(id, { ...state, status: 'removed', reason: null, nextFireTime: null, nextDueAt: null }, draft.now);
+  return gone.links === undefined ? draft.delete(status) : draft.write(gone);
+}
+
+/** Whether its fire times are the starts of a scheduler or the ends of other runs, so that having none says nothing about the next. */
+export function awaitsEvent({ trigger }: JobDefinition): boolean {
+  return trigger.fireTimeFor !== undefined || trigger.follows !== undefined;
 }
 
 export function hasEnded(maxRuns: number | null, runCount: number): boolean {

@@ -2,7 +2,7 @@ import type { JobRecord } from '../model/job.js';
 import type { LedgerEntry, Verdict } from '../model/ledger.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { nextFire } from './fires.js';
-import { awaitsStart } from './settle.js';
+import { awaitsEvent } from './settle.js';
 
 export interface LedgerProblem {
   readonly jobId: string;
@@ -76,7 +76,7 @@ function findHoles(
   const { state, definition, id } = record;
   const { firstFireTime, lastFireTime, generation } = state;
   // Fire times measured from completion, or from a start, lie on no grid: each is known only when it comes up.
-  if (definition.trigger.nextAfterCompletion !== undefined || awaitsStart(definition)) return;
+  if (definition.trigger.nextAfterCompletion !== undefined || awaitsEvent(definition)) return;
   if (state.status === 'quarantined') return;
   if (firstFireTime === null || lastFireTime === null || lastFireTime < firstFireTime) return;
 

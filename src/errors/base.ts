@@ -2,6 +2,7 @@
 export type ErrorCode =
   | 'BROKER_FAILED'
   | 'CONFLICTING_JOB_ID'
+  | 'DEPENDENCY_CYCLE'
   | 'EVENT_OVERFLOW'
   | 'INVALID_ARGUMENTS'
   | 'INVALID_OPTION'
@@ -22,6 +23,7 @@ export type ErrorCode =
   | 'STORE_IN_USE'
   | 'STORE_UNUSABLE'
   | 'TASK_NOT_LOADED'
+  | 'UNKNOWN_DEPENDENCY'
   | 'UNKNOWN_EXECUTOR'
   | 'UNKNOWN_FORMAT'
   | 'UNKNOWN_STORE'
@@ -66,6 +68,7 @@ export function isPunctualError(error: unknown, code?: ErrorCode): error is Punc
 const CODES: Readonly<Record<ErrorCode, true>> = {
   BROKER_FAILED: true,
   CONFLICTING_JOB_ID: true,
+  DEPENDENCY_CYCLE: true,
   EVENT_OVERFLOW: true,
   INVALID_ARGUMENTS: true,
   INVALID_OPTION: true,
@@ -86,6 +89,7 @@ const CODES: Readonly<Record<ErrorCode, true>> = {
   STORE_IN_USE: true,
   STORE_UNUSABLE: true,
   TASK_NOT_LOADED: true,
+  UNKNOWN_DEPENDENCY: true,
   UNKNOWN_EXECUTOR: true,
   UNKNOWN_FORMAT: true,
   UNKNOWN_STORE: true,

@@ -1,5 +1,6 @@
 import type { EpochMs } from '../ports/trigger.js';
 import type { JobDefinition, JobRecord, JobStatus } from './job.js';
+import { isWaiting } from './links.js';
 import type { JobOverdue, OverdueReason } from './watch.js';
 
 /**
@@ -51,8 +52,10 @@ export function deadlineFor(record: JobRecord, why: OverdueReason): EpochMs | nu
 }
 
 /** When the earliest fire time was due, or will be, of which no attempt has begun. Runs by hand have none. */
-function firstNotBegun({ state: { nextDueAt, runs }, definition: { policy } }: JobRecord): EpochMs | null {
-  let first = nextDueAt;
+function firstNotBegun({ state, definition: { policy } }: JobRecord): EpochMs | null {
+  const { runs } = state;
+  // One that waits for other jobs is not to begin yet.
+  let first = isWaiting(state) ? null : state.nextDueAt;
   for (const run of runs) {
     if (run.state !== 'waiting' || run.manual || run.attempt > 0) continue;
     const due = Math.min(run.readyAt, run.scheduledFor + policy.jitterMs);

@@ -1,4 +1,5 @@
 import type { EpochMs, Trigger } from '../ports/trigger.js';
+import { linksWakeAt, isWaiting, type JobLinks } from './links.js';
 import type { RunRecord } from './run.js';
 import type { JobStats } from './stats.js';
 import type { ExpectPolicy, JobWatch } from './watch.js';
@@ -133,6 +134,8 @@ export interface JobState {
   readonly stats: JobStats;
   /** How it stands with what is expected of it; `null` where nothing is. */
   readonly watch: JobWatch | null;
+  /** What ties it to other jobs. Not there where nothing does. */
+  readonly links?: JobLinks;
 }
 
 export const NO_RUNS: readonly RunRecord[] = Object.freeze([]);
@@ -155,8 +158,12 @@ export function runningCount(runs: readonly RunRecord[]): number {
 export function wakeAt(record: JobRecord): EpochMs | null {
   const { state, definition } = record;
   const active = state.status === 'active';
-  let earliest = active ? state.nextDueAt : null;
-  const { runs } = state;
+  const { runs, links } = state;
+  let earliest = active && !isWaiting(state) ? state.nextDueAt : null;
+  if (links !== undefined) {
+    const at = linksWakeAt(links);
+    if (at !== null && (earliest === null || at < earliest)) earliest = at;
+  }
   if (runs.length === 0) return earliest;
   if (runs.length === 1 && runs[0]!.state === 'running') return earlierOf(earliest, runs[0]!.leaseUntil);
   const hasSlot = runningCount(runs) < slotLimit(definition.policy);

@@ -66,7 +66,7 @@ export type JobNotice =
   /** A job that was overdue is so no longer, after `overdueMs`. */
   | { readonly type: 'jobRecovered'; readonly why: OverdueReason; readonly overdueMs: number; readonly reason: RecoveryReason }
   /** No fire time is left and every run has its verdict; the job is deleted. */
-  | { readonly type: 'jobCompleted'; readonly reason: 'exhausted' | 'max-runs'; readonly runCount: number };
+  | { readonly type: 'jobCompleted'; readonly reason: 'exhausted' | 'max-runs' | 'dependency-failed'; readonly runCount: number };
 
 /** Why a job is paused that nobody has paused. */
 export const TOO_MANY_FAILURES = 'max-consecutive-failures' satisfies Extract<JobNotice, { type: 'jobPaused' }>['reason'];

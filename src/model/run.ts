@@ -1,5 +1,6 @@
 import type { EpochMs } from '../ports/trigger.js';
 import type { StoredResult } from './ledger.js';
+import type { RunCause } from './links.js';
 
 interface RunBase {
   /** `<job id>@<fire time>` for a scheduled run, `<job id>#<token>` for a manual one: an idempotency key. */
@@ -17,6 +18,8 @@ interface RunBase {
   readonly args: readonly unknown[] | null;
   /** Version of the task those are for. Not there for 1. */
   readonly argsVersion?: number;
+  /** The runs it followed. Not there where it followed none. */
+  readonly follows?: readonly RunCause[];
 }
 
 /** A run some node executes under a lease. */

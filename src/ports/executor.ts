@@ -1,4 +1,5 @@
 import type { JobPolicy, TaskFunction, TaskModule } from '../model/job.js';
+import type { RunCause } from '../model/links.js';
 import type { Clock } from './clock.js';
 import type { Logger } from './logger.js';
 
@@ -77,6 +78,8 @@ export interface RunContext {
   readonly isCatchUp: boolean;
   /** The run was asked for with `runJob`. */
   readonly isManual: boolean;
+  /** The runs it follows: those its `after` trigger heard of, or that its job depended on. Mostly none. */
+  readonly follows: readonly RunCause[];
   /** Fires on timeout, cancellation, replacement, shutdown and on loss of the lease; `signal.reason` says which. */
   readonly signal: AbortSignal;
   /** When the job fires next, as far as was known when this run started. */

@@ -47,6 +47,12 @@ export interface Trigger {
   fireTimeFor?(startedAt: EpochMs): EpochMs | null;
 
   /**
+   * Present on triggers that fire when runs of other jobs have ended, which no function of time can know. `next` has no
+   * answers then: their ends make the fire times.
+   */
+  readonly follows?: Following | undefined;
+
+  /**
    * Present on what stands in a shared store for the schedule of a job that runs on each of its nodes: that schedule, which
    * each node follows by itself. What stands for it has no fire times of its own.
    */
@@ -77,6 +83,16 @@ export interface Trigger {
 
   /** Plain data from which a registered reader makes an equal trigger. */
   toJSON(): TriggerJson;
+}
+
+/** What a trigger follows. */
+export interface Following {
+  /** Ids of the jobs, each once, of the same store. */
+  readonly jobs: readonly string[];
+  /** Which ends count: `succeeded`; `failed` and `abandoned`; any. */
+  readonly on: 'success' | 'failure' | 'any';
+  /** `all`: it fires once each of the jobs has had such an end since the last fire time that came of them. `any`: with each such end. */
+  readonly mode: 'all' | 'any';
 }
 
 /** What a scheduler knows and a trigger may have left open. */

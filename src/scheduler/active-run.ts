@@ -1,4 +1,5 @@
 import type { JobRecord, TaskFunction, TaskModule } from '../model/job.js';
+import type { RunCause } from '../model/links.js';
 import type { RunningRun } from '../model/run.js';
 import type { TimerHandle } from '../ports/clock.js';
 import type { RunContext, RunPolicy, RunRequest } from '../ports/executor.js';
@@ -10,6 +11,7 @@ import { childLogger } from './logging.js';
 /** A function that will run in the asynchronous context in which it is bound, whoever calls it. */
 export type BindContext = <F extends (reason: Error) => void>(fn: F) => F;
 
+const NO_CAUSES: readonly RunCause[] = Object.freeze([]);
 const NO_METADATA: Readonly<Record<string, unknown>> = Object.freeze({});
 
 /**
@@ -107,6 +109,9 @@ export class ActiveRun implements RunRequest, RunContext {
   }
   get isManual(): boolean {
     return this.run.manual;
+  }
+  get follows(): readonly RunCause[] {
+    return this.run.follows ?? NO_CAUSES;
   }
   get nextRunTime(): Date | null {
     const { nextFireTime } = this.record.state;

@@ -10,18 +10,21 @@ import { addOrChange, type Bulk } from './bulk.js';
 import type { TriggerInput } from './job.js';
 import { changeJob } from './job-changes.js';
 import { differingFields } from './job-diff.js';
-import { firstRecord, isSpent, VISIBLE } from './job-directory.js';
+import { firstRecord, isGone, isSpent, VISIBLE } from './job-directory.js';
 import type { TaskInput } from './job-factory.js';
 import type { JobOptions } from './job-options.js';
+import { DEPENDENCY_OPTIONS } from './links/dependencies.js';
 import { flag, nonEmpty } from './policy.js';
 import { isOver, withoutPast } from './past-fires.js';
 import type { StoreLoop } from './store-loop.js';
 import type { SyncChange, SyncCreation } from './sync-plan.js';
 
 const PAGE = 1_000;
+const AFTER = 'no such option: the trigger of a job that follows others is after()';
+const REFUSED: Readonly<Record<string, string>> = { dependsOn: AFTER, onDependencyFailure: AFTER };
 
 /** One definition for `sync`: as of `addJobs`, with an id. `paused` counts when the job is added, and not after. */
-export type SyncJob = Omit<JobOptions, 'id' | 'jobStore' | 'replaceExisting'> & {
+export type SyncJob = Omit<JobOptions, 'id' | 'jobStore' | 'replaceExisting' | 'dependsOn' | 'onDependencyFailure'> & {
   readonly id: string;
   readonly task: TaskInput;
   readonly trigger: TriggerInput;
@@ -90,8 +93,8 @@ export class DefinedSet {
     const { task, trigger, ...options } = definition;
     const id = nonEmpty(options.id, `${path}.id`);
     const paused = flag(options.paused, `${path}.paused`);
-    for (const option of ['jobStore', 'replaceExisting']) {
-      if (Object.hasOwn(options, option)) throw new InvalidOptionError(`${path}.${option}`, (options as Record<string, unknown>)[option], 'no such option: sync() has one store for all, and changes what is there');
+    for (const option of ['jobStore', 'replaceExisting', ...DEPENDENCY_OPTIONS]) {
+      if (Object.hasOwn(options, option)) throw new InvalidOptionError(`${path}.${option}`, (options as Record<string, unknown>)[option], REFUSED[option] ?? 'no such option: sync() has one store for all, and changes what is there');
     }
     const now = this.#loop.now();
     const { store } = this.#loop.access;
@@ -185,7 +188,7 @@ export class DefinedSet {
         ? rescheduleJob(record, wanted.remake(context.now), context)
         : modifyJob(record, same, context);
     const { next } = decision;
-    if (next === null) throw neverFires(wanted.fresh);
+    if (isGone(next)) throw neverFires(wanted.fresh);
     const changed: JobRecord = isMended
       ? { ...next, state: { ...next.state, status: wanted.paused ? 'paused' : 'active', reason: null } }
       : next;

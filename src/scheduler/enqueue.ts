@@ -9,7 +9,7 @@ import { toMs, type DurationInput } from '../time/duration.js';
 import { toInstant, type InstantInput } from '../time/instant.js';
 import type { JobAdder } from './job-adder.js';
 import { changeRecord } from './job-changes.js';
-import type { Addition } from './job-directory.js';
+import { isGone, type Addition } from './job-directory.js';
 import { ADD_KEYS, type TaskInput } from './job-factory.js';
 import { refuseUnknownKeys } from '../errors/options.js';
 import type { InTransaction, JobOptions } from './job-options.js';
@@ -76,16 +76,19 @@ export async function enqueue(host: EnqueueHost, task: TaskInput, options: AnyEn
   };
   if (given.id !== undefined) {
     const over = await past();
-    if (over !== undefined && (await writer.get(id)) === undefined) return over;
+    const existing = over && (await writer.get(id))?.record;
+    // Of a job that is over something may be left for those who follow it.
+    if (over !== undefined && (existing === undefined || (isGone(existing) && existing.state.runs.length === 0))) return over;
   }
   // Before the write, because the run may be over by the time it returns.
   const handle = awaited(`${id}@${fireTime}`, fireTime);
   try {
+    const [linked = addition] = await adder.link(loop, [addition], writer);
     if (given.id === undefined) {
-      await adder.addNew(loop, addition, writer);
+      await adder.addNew(loop, linked, writer);
       return handle;
     }
-    const over = await addUnlessOver(host, addition, writer, past);
+    const over = await addUnlessOver(host, linked, writer, past);
     if (over === undefined) return handle;
     handles.discard(handle.runId);
     return over;
@@ -113,11 +116,11 @@ async function addUnlessOver(host: EnqueueHost, addition: Addition, writer: JobW
   // What is in a transaction of the user's begins when that is over.
   const isHeld = writer === loop.access && state.nextDueAt !== null && state.nextDueAt < heldUntil;
   const held: JobRecord = isHeld ? { ...fresh, state: { ...state, nextDueAt: heldUntil } } : fresh;
-  const { stored, isNew } = await adder.place(loop, { ...addition, fresh: held }, writer);
+  const { stored, isNew, left } = await adder.place(loop, { ...addition, fresh: held }, writer);
   try {
     const over = isNew ? await past() : undefined;
     if (over !== undefined) {
-      const [revision] = await writer.commit([{ id, expected: stored.revision, next: null, ledger: [] }]);
+      const [revision] = await writer.commit([{ id, expected: stored.revision, next: left, ledger: [] }]);
       // If somebody has changed it since, it is theirs.
       if (revision !== undefined) return over;
     }

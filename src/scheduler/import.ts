@@ -4,7 +4,8 @@ import { ConflictingJobIdError } from '../errors/job-errors.js';
 import { refuseUnknownKeys } from '../errors/options.js';
 import type { JobRecord } from '../model/job.js';
 import { addOrChange, insertMany, readMany, type Bulk } from './bulk.js';
-import { firstRecord } from './job-directory.js';
+import { firstRecord, isGone } from './job-directory.js';
+import { refuseCycles } from './links/cycles.js';
 import { flag, nonEmpty, oneOf } from './policy.js';
 import { readExport, type ReadJob } from './read-export.js';
 import type { StoreLoop } from './store-loop.js';
@@ -71,6 +72,11 @@ export async function importJobs(bulk: Bulk, data: unknown, options: ImportOptio
   const [first, ...others] = conflicts;
   if (onConflict === 'error' && first !== undefined) throw new ConflictingJobIdError([first, ...others], ADVICE);
 
+  for (const { loop, arrivals } of imports) {
+    const arriving = new Map(arrivals.map(({ record }) => [record.id, record]));
+    await refuseCycles([...arriving.values()], async (id) => arriving.get(id) ?? (await loop.access.get(id))?.record);
+  }
+
   for (const { loop, arrivals, taken } of imports) {
     const fresh = arrivals.filter(({ record }) => !taken.has(record.id));
     const added = dryRun ? new Set(fresh.map(({ record }) => record.id)) : await insertMany(bulk, loop, fresh.map(({ record }) => record));
@@ -79,6 +85,8 @@ export async function importJobs(bulk: Bulk, data: unknown, options: ImportOptio
       const wouldBe = onConflict === 'replace' ? 'replaced' : 'kept';
       const outcome = added.has(id) ? 'added' : dryRun ? wouldBe : await settle(bulk, loop, arrival.record, onConflict);
       outcomes[arrival.index] = outcome;
+      // What it follows is told of it now, rather than when it is looked for.
+      if (!dryRun && arrival.record.state.links !== undefined) await loop.courier.check(id);
       if (outcome === 'kept' || outcome === 'completed') quarantined.delete(arrival.index);
       else if (arrival.isUnreadable && !dryRun) {
         bulk.reporter.job(arrival.record, loop.access.alias, { type: 'jobQuarantined', reason: arrival.record.state.reason ?? '' });
@@ -153,7 +161,7 @@ async function settle(bulk: Bulk, loop: StoreLoop, arrived: JobRecord, onConflic
   );
   if (result === undefined) return 'added';
   if (result.decision === undefined) return 'kept';
-  if (result.stored === undefined) return 'completed';
+  if (result.stored === undefined || isGone(result.stored.record)) return 'completed';
   bulk.admit(loop, result.stored, true);
   return 'replaced';
 }

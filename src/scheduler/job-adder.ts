@@ -1,10 +1,13 @@
 import { wakeAt, type JobDefinition, type JobRecord } from '../model/job.js';
-import { NeverFiresError } from '../errors/job-errors.js';
+import type { Clock } from '../ports/clock.js';
+import { ConflictingJobIdError, NeverFiresError } from '../errors/job-errors.js';
 import type { JobWriter, MaybePromise, StoredJob } from '../ports/job-store.js';
 import type { TriggerInput } from './job.js';
 import { isSpent, newJobRecord, takePlace, type Addition } from './job-directory.js';
 import type { JobFactory, TaskInput } from './job-factory.js';
 import type { JobOptions } from './job-options.js';
+import { readDependencies } from './links/dependencies.js';
+import { isLinked, linkJobs } from './links/linking.js';
 import { isThenable } from './maybe-promise.js';
 import { mayHaveFired, withoutPast } from './past-fires.js';
 import { flag } from './policy.js';
@@ -19,8 +22,10 @@ export class JobAdder {
   readonly #node: string;
   readonly #factory: JobFactory;
   readonly #reporter: Reporter;
+  readonly #clock: Clock;
 
-  constructor(node: string, factory: JobFactory, reporter: Reporter) {
+  constructor(node: string, factory: JobFactory, reporter: Reporter, clock: Clock) {
+    this.#clock = clock;
     this.#node = node;
     this.#factory = factory;
     this.#reporter = reporter;
@@ -34,7 +39,33 @@ export class JobAdder {
     const { store } = loop.access;
     const fresh = newJobRecord(this.#factory.create(task, trigger, options, store, now), paused, now);
     const remake = (anchor: number): JobDefinition => this.#factory.create(task, trigger, options, store, anchor).definition;
-    return { fresh, paused, replaceExisting, remake };
+    return { fresh, paused, replaceExisting, remake, dependencies: readDependencies(options) };
+  }
+
+  /** Ties jobs to those they follow. Mostly they follow none, and then it costs no turn. @throws as `addJob`. */
+  link(loop: StoreLoop, additions: readonly Addition[], writer: JobWriter): MaybePromise<readonly Addition[]> {
+    return additions.some(isLinked) ? this.#link(loop, additions, writer) : additions;
+  }
+
+  async #link(loop: StoreLoop, additions: readonly Addition[], writer: JobWriter): Promise<readonly Addition[]> {
+    for (const addition of additions) {
+      const { id } = addition.fresh;
+      if (addition.replaceExisting || !isLinked(addition)) continue;
+      const existing = await writer.get(id);
+      // Those it follows are told of no job that is refused.
+      if (existing !== undefined && existing.record.state.status !== 'removed') throw new ConflictingJobIdError(id);
+    }
+    const records = await linkJobs({ loop, clock: this.#clock, node: this.#node, writer }, additions);
+    return additions.map((addition, index) => ({ ...addition, fresh: records[index]! }));
+  }
+
+  /** Enters a job with those that another trigger follows, before it has it. @throws as `rescheduleJob`. */
+  relink(loop: StoreLoop, record: JobRecord, redefine: () => JobDefinition): MaybePromise<void> {
+    if (record.state.status === 'removed' || record.definition.trigger.unreadable !== undefined) return undefined;
+    const definition = redefine();
+    const item = { fresh: { ...record, definition }, dependencies: undefined };
+    if (!isLinked(item)) return undefined;
+    return linkJobs({ loop, clock: this.#clock, node: this.#node, writer: loop.access }, [item]).then(() => undefined);
   }
 
   /** @throws as `addJob`. */
@@ -50,10 +81,15 @@ export class JobAdder {
     return isThenable(inserted) ? inserted.then(finish) : finish(inserted);
   }
 
-  /** Writes it, and leaves it to the caller to admit it. `isNew`: there was no record of its id. @throws as `addJob`. */
-  async place(loop: StoreLoop, addition: Addition, writer: JobWriter): Promise<{ readonly stored: StoredJob; readonly isNew: boolean }> {
+  /**
+   * Writes it, and leaves it to the caller to admit it. `isNew`: there was no job of its id, and no run; `left`: what there was
+   * of one that others follow. @throws as `addJob`.
+   */
+  async place(loop: StoreLoop, addition: Addition, writer: JobWriter): Promise<{ readonly stored: StoredJob; readonly isNew: boolean; readonly left: JobRecord | null }> {
     const [stored] = await writer.insert([addition.fresh]);
-    return stored === undefined ? { ...(await takePlace(loop, addition, this.#node, writer)), isNew: false } : { stored, isNew: true };
+    if (stored !== undefined) return { stored, isNew: true, left: null };
+    const placed = await takePlace(loop, addition, this.#node, writer);
+    return { ...placed, isNew: placed.left?.state.runs.length === 0 };
   }
 
   /** Adds a batch, of which `each` is told one by one. @throws as `addJob`. */
@@ -90,6 +126,8 @@ export class JobAdder {
 
   async settleConflict(loop: StoreLoop, addition: Addition, writer: JobWriter): Promise<StoredJob> {
     const { stored, replaced } = await takePlace(loop, addition, this.#node, writer);
+    // Somebody else may have entered it at the same moment, for another trigger.
+    if (stored.record.state.links !== undefined && writer === loop.access) await loop.courier.check(stored.record.id);
     return this.admit(loop, stored, replaced, writer);
   }
 

@@ -3,12 +3,15 @@ import { StoreFailedError, UnknownStoreError } from '../errors/scheduler-errors.
 import { modifyJob, newRecord, rescheduleJob, reviveRecord } from '../core/edit.js';
 import type { Decision } from '../core/draft.js';
 import { nodeDefinition } from '../core/each-node.js';
-import { awaitsStart } from '../core/settle.js';
+import { replacedLinks, withLinks } from '../core/links/links.js';
+import { awaitsEvent } from '../core/settle.js';
 import { InvalidTriggerError } from '../errors/errors.js';
 import { refuseUnknownKeys } from '../errors/options.js';
 import type { JobDefinition, JobRecord, JobStatus } from '../model/job.js';
+import { isWaiting } from '../model/links.js';
 import type { JobWriter, StoredJob } from '../ports/job-store.js';
 import type { NewJob } from './job-factory.js';
+import type { Dependencies } from './links/dependencies.js';
 import { nonEmpty } from './policy.js';
 import type { StoreLoop } from './store-loop.js';
 
@@ -94,10 +97,13 @@ export interface Addition {
   readonly replaceExisting: boolean;
   /** Its definition with the anchor of the job whose place it takes, to see whether the trigger is the same. */
   readonly remake: (anchor: number) => JobDefinition;
+  /** What it waits for before it begins. */
+  readonly dependencies?: Dependencies | undefined;
 }
 
 /**
- * Adds a job whose id was found taken: in the place of the one that has it, if it may be, or of one that was removed.
+ * Adds a job whose id was found taken: in the place of the one that has it, if it may be, or of one that was removed, of
+ * which it answers what was `left`.
  *
  * @throws ConflictingJobIdError, NeverFiresError, StoreFailedError
  */
@@ -106,7 +112,7 @@ export async function takePlace(
   addition: Addition,
   node: string,
   writer: JobWriter = loop.access,
-): Promise<{ stored: StoredJob; replaced: boolean }> {
+): Promise<{ stored: StoredJob; replaced: boolean; left: JobRecord | null }> {
   const { access } = loop;
   const { fresh, replaceExisting } = addition;
   const { id } = fresh;
@@ -115,7 +121,7 @@ export async function takePlace(
     if (existing === undefined) {
       // It went away in the meantime.
       const [stored] = await writer.insert([fresh]);
-      if (stored !== undefined) return { stored, replaced: false };
+      if (stored !== undefined) return { stored, replaced: false, left: null };
       continue;
     }
     const { record } = existing;
@@ -129,7 +135,7 @@ export async function takePlace(
     if (revision === undefined) continue;
     // What is in a transaction of the user's may never come true.
     if (writer === access) loop.publish(next, decision);
-    return { stored: { record: next, revision }, replaced: !isTombstone };
+    return { stored: { record: next, revision }, replaced: !isTombstone, left: isTombstone ? record : null };
   }
   throw new StoreFailedError('add a job', access.alias, new Error(`${MAX_ATTEMPTS} attempts to add job "${id}" met other changes of it`));
 }
@@ -158,6 +164,11 @@ export function asking<T>(definition: JobDefinition, plan: () => T): T {
   }
 }
 
+/** Whether a record is gone for its users, or altogether. */
+export function isGone(record: JobRecord | null | undefined): record is null | undefined | (JobRecord & { readonly state: { readonly status: 'removed' } }) {
+  return record == null || record.state.status === 'removed';
+}
+
 /** Whether nothing is left of a job that could still happen by itself. */
 export function isSpent(record: JobRecord): boolean {
   return record.state.runs.length === 0 && hasNoFireTime(record);
@@ -167,7 +178,7 @@ export function isSpent(record: JobRecord): boolean {
 export function hasNoFireTime({ id, state, definition }: JobRecord): boolean {
   const own = nodeDefinition(definition);
   if (own !== undefined) return hasNoFireTime(newRecord(id, own, false, state.generation));
-  return state.nextFireTime === null && !awaitsStart(definition);
+  return state.nextFireTime === null && !awaitsEvent(definition);
 }
 
 /** The new definition in the old one's place: an unchanged trigger keeps its next fire time, so a restart delays nothing. */
@@ -180,15 +191,19 @@ function replaceRecord(
   const { owner } = record.definition;
   const definition: JobDefinition = { ...fresh.definition, owner };
   const same: JobDefinition = { ...remake(record.definition.anchor), owner };
+  // One that waited, and need not any more, begins now.
+  const begins = isWaiting(record.state) && !isWaiting(fresh.state);
   const unchanged =
-    JSON.stringify(same.trigger) === JSON.stringify(record.definition.trigger) && record.state.status !== 'quarantined';
+    !begins && JSON.stringify(same.trigger) === JSON.stringify(record.definition.trigger) && record.state.status !== 'quarantined';
   const decision = unchanged
     ? modifyJob(record, same, context)
     : asking(definition, () => rescheduleJob(record, definition, context));
   const { next } = decision;
   const status = paused ? 'paused' : record.state.status === 'quarantined' ? 'active' : record.state.status;
-  if (next === null || (status === 'active' && isSpent(next))) {
+  if (isGone(next) || (status === 'active' && isSpent(next))) {
     throw new NeverFiresError(record.id, `${definition.trigger.kind} trigger ${JSON.stringify(definition.trigger)}`);
   }
-  return { ...decision, next: status === next.state.status ? next : { ...next, state: { ...next.state, status, reason: null } } };
+  const links = replacedLinks(next.state.links, fresh.state.links, !unchanged);
+  const state = links === next.state.links ? next.state : withLinks(next.state, links);
+  return { ...decision, next: status === state.status ? { ...next, state } : { ...next, state: { ...state, status, reason: null } } };
 }

@@ -21,7 +21,7 @@ export abstract class JobFace extends HistoryFace {
   /** @internal */
   protected constructor(options: SchedulerOptions<TaskMap>, wiring: Wiring) {
     super(options, wiring);
-    this.adder = new JobAdder(this.node, this.factory, this.reporter);
+    this.adder = new JobAdder(this.node, this.factory, this.reporter, this.options.clock);
   }
 
   /** @internal */

@@ -9,6 +9,7 @@ import type { TriggerInput } from './job.js';
 import type { JobChanges, JobOptions, JobPolicyOptions } from './job-options.js';
 import type { ResolvedOptions, Wiring } from './options.js';
 import { refuseUnknownKeys, requireObject } from '../errors/options.js';
+import { DEPENDENCY_OPTIONS } from './links/dependencies.js';
 import { nonEmpty, POLICY_OPTIONS, resolvePolicy } from './policy.js';
 import type { TaskRef, TaskRegistry } from './tasks.js';
 
@@ -30,7 +31,7 @@ interface Resolved {
   readonly policy: JobPolicy;
 }
 
-const JOB_KEYS = ['id', 'args', 'name', 'tags', 'metadata', 'jobStore', 'paused', 'replaceExisting'];
+const JOB_KEYS = ['id', 'args', 'name', 'tags', 'metadata', 'jobStore', 'paused', 'replaceExisting', ...DEPENDENCY_OPTIONS];
 /** Options of `addJob`. */
 export const ADD_KEYS: readonly string[] = [...JOB_KEYS, ...POLICY_OPTIONS];
 const MODIFY_KEYS: readonly string[] = ['args', 'name', 'tags', 'metadata', ...POLICY_OPTIONS];
@@ -75,7 +76,7 @@ export class JobFactory {
         fn,
         args: options.args === undefined ? NO_ARGS : checkArgs(options.args),
         taskVersion: version,
-        trigger: shared && !policy.exclusive ? this.#wiring.onEachNode(made) : made,
+        trigger: shared && !policy.exclusive ? this.#onEachNode(made) : made,
         anchor: now,
         policy,
         name: options.name === undefined ? null : nonEmpty(options.name, 'name'),
@@ -116,7 +117,7 @@ export class JobFactory {
   placed(definition: JobDefinition, exclusive: boolean): JobDefinition {
     const own = nodeDefinition(definition);
     if (exclusive === (own === undefined)) return definition;
-    return own ?? { ...definition, trigger: this.#wiring.onEachNode(definition.trigger) };
+    return own ?? { ...definition, trigger: this.#onEachNode(definition.trigger) };
   }
 
   /** Refuses changes whose arguments the task would refuse. @throws as `TaskRegistry.check`. */
@@ -132,7 +133,7 @@ export class JobFactory {
     const base = (fn === null ? this.#tasks.get(task)?.policy : undefined) ?? this.#policy;
     const hasOwnJitter = policy.jitterMs !== this.#policyFor(base, definition.trigger, {}).jitterMs;
     const { jitterMs } = hasOwnJitter ? policy : this.#policyFor(base, made, {});
-    const placed = nodeDefinition(definition) === undefined ? made : this.#wiring.onEachNode(made);
+    const placed = nodeDefinition(definition) === undefined ? made : this.#onEachNode(made);
     return { ...definition, trigger: placed, anchor: now, policy: jitterMs === policy.jitterMs ? policy : Object.freeze({ ...policy, jitterMs }) };
   }
 
@@ -141,6 +142,11 @@ export class JobFactory {
     const { timezone } = this.#options;
     const trigger = this.#wiring.toTrigger(input);
     return trigger.withDefaults?.({ timezone, anchor, seed }) ?? trigger;
+  }
+
+  #onEachNode(trigger: Trigger): Trigger {
+    if (trigger.follows === undefined) return this.#wiring.onEachNode(trigger);
+    throw new InvalidOptionError('exclusive', false, 'true for a job that follows others', 'What ends once can start one run, and not one on each node.');
   }
 
   /** A task that is not defined here may be suitable where it is. */

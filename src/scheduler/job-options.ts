@@ -1,6 +1,7 @@
 import type { CoalesceMode, OverlapMode } from '../model/job.js';
 import type { DurationInput } from '../time/duration.js';
 import type { InstantInput } from '../time/instant.js';
+import type { DependencyOptions } from './links/dependencies.js';
 
 /**
  * How fire times become runs. Given for a job, for a task (`defineTask`) or for all (`jobDefaults`).
@@ -106,7 +107,7 @@ export interface RetryOptions {
 }
 
 /** What can be said of a job besides its task and trigger. */
-export interface JobOptions extends JobPolicyOptions {
+export interface JobOptions extends JobPolicyOptions, DependencyOptions {
   /** Unique within its store. Required in a durable store; else a random one is made up. */
   readonly id?: string | undefined;
   /** For people. */

@@ -149,10 +149,14 @@ export class Job<R = unknown> {
     const { definition, state } = this.#stored.record;
     return state.reason ?? definition.trigger.unreadable?.message ?? null;
   }
-  /** When it fires next. `null` while it is paused or quarantined, and when no fire time is left. */
+  /** When it fires next. `null` while it is paused, quarantined, or waits for others (`dependsOn`), and when no fire time is left or known. */
   get nextRunTime(): Date | null {
-    const { nextFireTime, status } = this.#stored.record.state;
-    return nextFireTime === null || status !== 'active' ? null : new Date(nextFireTime);
+    const { nextFireTime, status, links } = this.#stored.record.state;
+    return nextFireTime === null || status !== 'active' || links?.waits !== undefined ? null : new Date(nextFireTime);
+  }
+  /** What it depends on (`dependsOn`) and still waits for; `runId` is `null` where that is the next run of the job, whichever it will be. */
+  get waitsFor(): readonly { readonly jobId: string; readonly runId: string | null }[] {
+    return this.#stored.record.state.links?.waits?.map(({ source, run }) => ({ jobId: source, runId: run ?? null })) ?? [];
   }
   /** The latest fire time that was dealt with. */
   get lastFireTime(): Date | null {

@@ -3,7 +3,7 @@ import { nodeDefinition } from '../core/each-node.js';
 import { modifyJob, newRecord, pauseJob, removeJob, rescheduleJob, resumeJob, retryQuarantined, reviveRecord } from '../core/edit.js';
 import type { Decision } from '../core/draft.js';
 import { dueAt, nextFire } from '../core/fires.js';
-import { awaitsStart } from '../core/settle.js';
+import { awaitsEvent } from '../core/settle.js';
 import { wakeAt, type JobRecord } from '../model/job.js';
 import type { TimerHandle } from '../ports/clock.js';
 import type { Revision, StoreContext, StoredJob } from '../ports/job-store.js';
@@ -259,7 +259,7 @@ export class NodeJobs {
   #isOver({ id, definition, state }: JobRecord): boolean {
     const own = nodeDefinition(definition);
     const since = this.#shared.now() - LINGER_MS;
-    if (own === undefined || state.status !== 'active' || state.runs.length > 0 || state.generation > since || awaitsStart(own)) return false;
+    if (own === undefined || state.status !== 'active' || state.runs.length > 0 || state.generation > since || awaitsEvent(own)) return false;
     try {
       return nextFire(own, since) === null;
     } catch (error) {

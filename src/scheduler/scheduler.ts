@@ -8,7 +8,7 @@ import { InvalidStateError } from '../errors/scheduler-errors.js';
 import type { JobWriter } from '../ports/job-store.js';
 import type { ChangeOptions, Job, JobOperations, JobSelector, RemoveJobOptions, TriggerInput } from './job.js';
 import type { AnyJobOptions } from './job-adder.js';
-import { asking, checkSelector, hasNoFireTime, isSpent, type Addition, type JobListQuery } from './job-directory.js';
+import { asking, checkSelector, hasNoFireTime, isGone, isSpent, type Addition, type JobListQuery } from './job-directory.js';
 import type { TaskInput } from './job-factory.js';
 import { listJobs } from './job-list.js';
 import type { AddJobRest, InTransaction, JobChanges, JobOptions } from './job-options.js';
@@ -63,7 +63,8 @@ export class Scheduler<T extends TaskShapes = AnyTasks> extends BulkFace impleme
    * @param task - a bare function (not in a durable store), the name of a task, or what `defineTask` answered.
    * @param trigger - a trigger, a cron expression in the scheduler's time zone, or one instant.
    * @throws InvalidOptionError, InvalidTriggerError, UnknownTaskError, UnknownStoreError, UnknownExecutorError,
-   * ConflictingJobIdError, NeverFiresError, JobUnstorableError, StoreFailedError. Nothing was changed then.
+   * ConflictingJobIdError, NeverFiresError, JobUnstorableError, UnknownDependencyError, DependencyCycleError,
+   * StoreFailedError. Nothing was changed then.
    */
   addJob<K extends Extract<keyof T, string> | TaskRef | ((...args: never[]) => unknown)>(task: K, trigger: TriggerInput, ...rest: AddJobRest<TaskArguments<K, T>>): Promise<Job<TaskResult<K, T>>>;
   async addJob(task: TaskInput, trigger: TriggerInput, options: AnyJobOptions & InTransaction = {}): Promise<Job> {
@@ -76,7 +77,9 @@ export class Scheduler<T extends TaskShapes = AnyTasks> extends BulkFace impleme
     const addition = this.adder.prepare(loop, task, trigger, given);
     const checking = this.tasks.check(addition.fresh.definition);
     if (isThenable(checking)) await checking;
-    const added = this.adder.add(loop, addition, writer);
+    const linking = this.adder.link(loop, [addition], writer);
+    const [linked = addition] = isThenable(linking) ? await linking : linking;
+    const added = this.adder.add(loop, linked, writer);
     return this.show(loop, isThenable(added) ? await added : added);
   }
 
@@ -107,6 +110,10 @@ export class Scheduler<T extends TaskShapes = AnyTasks> extends BulkFace impleme
       additions.push(addition);
     }
     const added = new Array<Promise<Job>>(additions.length);
+    for (const [loop, { writer, indexes }] of batches) {
+      const linking = this.adder.link(loop, indexes.map((index) => additions[index]!), writer);
+      (isThenable(linking) ? await linking : linking).forEach((linked, i) => { additions[indexes[i]!] = linked; });
+    }
     for (const [loop, { writer, indexes }] of batches) {
       for (let at = 0; at < indexes.length; at += PAGE) {
         const batch = indexes.slice(at, at + PAGE);
@@ -186,7 +193,7 @@ export class Scheduler<T extends TaskShapes = AnyTasks> extends BulkFace impleme
         throw new InvalidOptionError('catchUp', catchUp, 'false', `Each node runs job "${id}" by itself, and skips what came up while it was paused.`);
       }
       const decision = resumeJob(record, catchUp, context);
-      if (decision?.next === null && record.state.firstFireTime === null) {
+      if (decision !== undefined && isGone(decision.next) && record.state.firstFireTime === null) {
         throw new NeverFiresError(id, `${record.definition.trigger.kind} trigger ${JSON.stringify(record.definition.trigger)}`);
       }
       return decision;
@@ -195,7 +202,7 @@ export class Scheduler<T extends TaskShapes = AnyTasks> extends BulkFace impleme
       const nextRunTime = result.decision.next?.state.nextFireTime ?? null;
       this.reporter.job(result.record, loop.access.alias, { type: 'jobResumed', nextRunTime });
     }
-    return result.stored === undefined ? undefined : this.handle(loop, result);
+    return isGone(result.stored?.record) ? undefined : this.handle(loop, result);
   }
 
   /**
@@ -216,14 +223,14 @@ export class Scheduler<T extends TaskShapes = AnyTasks> extends BulkFace impleme
       const decision = modifyJob(record, made.definition, context);
       const { next } = decision;
       // To end a job, it is removed; a change of its policies that leaves nothing of it is most likely a mistake.
-      if (next === null || (next.state.status === 'active' && isSpent(next))) throw new NeverFiresError(id, `with ${changed.join(', ')} changed, it`);
+      if (isGone(next) || (next.state.status === 'active' && isSpent(next))) throw new NeverFiresError(id, `with ${changed.join(', ')} changed, it`);
       return decision;
     }, (record) => this.factory.checkChanges(record, changes));
     this.modified(loop, result, changed);
     return this.handle(loop, result);
   }
 
-  /** Puts a job on another schedule, which begins now. @throws InvalidTriggerError, JobNotFoundError, NeverFiresError, JobChangedError */
+  /** Puts a job on another schedule, which begins now. @throws InvalidTriggerError, JobNotFoundError, NeverFiresError, JobChangedError, UnknownDependencyError, DependencyCycleError */
   async rescheduleJob(id: string, trigger: TriggerInput, options: ChangeOptions = {}): Promise<Job> {
     checkSelector(id, options, ['jobStore', 'ifRevision']);
     const { loop, result } = await this.change(id, options, (record, context) => {
@@ -235,7 +242,7 @@ export class Scheduler<T extends TaskShapes = AnyTasks> extends BulkFace impleme
         throw new NeverFiresError(id, `${definition.trigger.kind} trigger ${JSON.stringify(definition.trigger)}`);
       }
       return decision;
-    });
+    }, (record, of) => this.adder.relink(of, record, () => this.factory.reschedule(record, trigger, of.now())));
     this.modified(loop, result, ['trigger']);
     return this.handle(loop, result);
   }

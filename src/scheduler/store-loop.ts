@@ -16,6 +16,7 @@ import type { Permit } from './limits/permit.js';
 import type { StoreLimits } from './limits/store-limits.js';
 import { admissionOf, limitsOf } from './limits/wiring.js';
 import type { LoopDeps } from './loop-deps.js';
+import { Courier } from './links/courier.js';
 import { isThenable } from './maybe-promise.js';
 import { Membership } from './membership.js';
 import type { ClockSkew } from './node-card.js';
@@ -75,6 +76,7 @@ export class StoreLoop {
   readonly nodeJobs: NodeJobs | undefined;
   readonly #batch: BatchSize;
   readonly #aborts: AbortNotes;
+  readonly courier: Courier;
   #timer: TimerHandle | undefined;
   /** When the timer goes off, in wall time. */
   #plannedAt = Number.POSITIVE_INFINITY;
@@ -99,6 +101,7 @@ export class StoreLoop {
     this.runner = new Runner(this, deps);
     this.#chores = new StoreChores(this, deps);
     this.#aborts = new AbortNotes(this, deps);
+    this.courier = new Courier(this, deps);
     this.membership = new Membership(this, deps);
     this.alarms = new AlarmWatch(this, deps);
     this.#watch = new StoreWatch(access, deps.logger, () => {
@@ -206,6 +209,7 @@ export class StoreLoop {
     const leaving = {
       'what was claimed': this.pause(),
       leadership: this.leadership?.stepDown() ?? Promise.resolve(),
+      'what followers are told': this.courier.close(),
       'jobs of each node': this.nodeJobs?.close(withinMs) ?? Promise.resolve(),
       'look-out for overdue jobs': this.alarms.close(),
       'place among the nodes': this.membership.close(),
@@ -367,19 +371,19 @@ export class StoreLoop {
   /** Carries out a decision whose record has been written: events, aborts, starts. */
   apply(before: JobRecord, decision: Decision, revision: StoredJob['revision'], askedAt: number, permits?: readonly Permit[]): void {
     const { next, start } = decision;
-    const record = next ?? before;
-    this.publish(record, decision);
-    if (next !== null) {
-      if (before.state.runs.length > 0) {
-        this.runner.noteRecord(before, next, revision, askedAt);
-        if (this.access.store.shared) this.#aborts.leave(before, next);
-      }
-      if (start.length > 0) start.forEach((run, index) => { this.#launch(next, run, revision, askedAt, permits?.[index]); });
+    this.courier.claimed(before, next);
+    this.publish(next ?? before, decision);
+    if (next === null) return;
+    if (before.state.runs.length > 0) {
+      this.runner.noteRecord(before, next, revision, askedAt);
+      if (this.access.store.shared) this.#aborts.leave(before, next);
     }
+    if (start.length > 0) start.forEach((run, index) => { this.#launch(next, run, revision, askedAt, permits?.[index]); });
   }
 
   /** Publishes what the planner had to say about a decision that has been written. */
   publish(record: JobRecord, decision: Decision): void {
+    this.courier.published(record, decision.next);
     if (decision.notices.length === 0 && decision.ledger.length === 0) return;
     const { reporter } = this.#deps;
     for (const notice of decision.notices) {
@@ -406,7 +410,8 @@ export class StoreLoop {
   /** A run has ended or was recorded: there may be room, and the record may want attention. */
   runEnded(next: JobRecord | null): void {
     this.#deps.executors.roomMade();
-    if (next !== null) this.expect(wakeAt(next));
+    if (next !== null) this.courier.wrote(next);
+    this.expect(next === null ? null : wakeAt(next));
   }
 
   /** A leader that was frozen first has to hear that it still is one. */

@@ -1,6 +1,7 @@
 import { refuseUnknownKeys } from '../errors/options.js';
 import { insertMany, readMany, type Bulk } from './bulk.js';
 import { DefinedSet, type Step, type SyncJob, type Wanted } from './defined-set.js';
+import { checkLinks, isLinked, linkJobs, type LinkHost } from './links/linking.js';
 import { flag, nonEmpty } from './policy.js';
 import { SyncPlan, type SyncChange, type SyncCreation } from './sync-plan.js';
 
@@ -29,7 +30,7 @@ export async function syncJobs(bulk: Bulk, definitions: readonly SyncJob[], opti
   const adopt = flag(options.adopt, 'adopt');
   const loop = await bulk.open(options.jobStore === undefined ? 'default' : nonEmpty(options.jobStore, 'jobStore'));
   const set = new DefinedSet(bulk, loop, owner, adopt);
-  const wanted = await set.read(definitions);
+  let wanted: readonly Wanted[] = await set.read(definitions);
   const own = await set.ownJobs();
   const defined = new Set(wanted.map(({ id }) => id));
   const others = await readMany(loop, [...defined].filter((id) => !own.has(id)));
@@ -38,7 +39,15 @@ export async function syncJobs(bulk: Bulk, definitions: readonly SyncJob[], opti
   set.refuseForeign(wanted.flatMap(({ id }) => existing.get(id) ?? []));
   const planned = wanted.map((job) => set.plan(job, existing.get(job.id)));
   const surplus = prune ? [...own.keys()].filter((id) => !defined.has(id)) : [];
+  const links = wanted.map(({ id, fresh }) => ({ fresh, isStored: existing.has(id) && existing.get(id)?.state.status !== 'removed' }));
+  const host: LinkHost = { loop, clock: bulk.clock, node: bulk.node, writer: loop.access };
+  const areLinked = links.some(isLinked);
+  if (areLinked && dryRun) await checkLinks(host, links);
   if (dryRun) return makePlan(owner, dryRun, wanted, planned, surplus);
+  if (areLinked) {
+    const linked = await linkJobs(host, links);
+    wanted = wanted.map((job, index) => ({ ...job, fresh: linked[index]! }));
+  }
 
   const absent = wanted.filter(({ id, isOver }) => !existing.has(id) && !isOver);
   const added = await insertMany(bulk, loop, absent.map(({ fresh }) => fresh));

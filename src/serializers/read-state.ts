@@ -1,5 +1,6 @@
 import { JobUnstorableError } from '../errors/job-errors.js';
 import { NO_RUNS, type JobState } from '../model/job.js';
+import type { JobLinks } from '../model/links.js';
 import type { RunRecord } from '../model/run.js';
 import { NO_STATS, type JobStats } from '../model/stats.js';
 import type { JobOverdue, JobWatch } from '../model/watch.js';
@@ -13,7 +14,7 @@ const isInstant: Check = (value) => value === null || isNumber(value);
 const isReason: Check = (value) => value === null || isText(value);
 
 /** What the planner reckons with. Of another shape it would make it throw, or write what a store refuses. */
-const STATE: Readonly<Record<keyof JobState, Check>> = {
+const STATE: Readonly<Record<Exclude<keyof JobState, 'links'>, Check>> = {
   status: isText,
   reason: isReason,
   nextFireTime: isInstant,
@@ -48,7 +49,7 @@ const NONE: JobState = Object.freeze({
   watch: null,
 });
 
-const FIELDS = Object.keys(STATE) as (keyof JobState)[];
+const FIELDS = Object.keys(STATE) as (keyof typeof STATE)[];
 
 /** @throws JobUnstorableError naming a field that cannot be read. */
 export function readState(json: JsonObject): JobState {
@@ -60,7 +61,9 @@ export function readState(json: JsonObject): JobState {
   const stats = wholeStats(state.stats);
   const watch = (state as Partial<JobState>).watch ?? null;
   if (Object.keys(json).length > FIELDS.length + 1 - (json['watch'] === undefined ? OPTIONAL : 0)) {
-    const { v: _version, ...others } = json;
+    const { v: _version, links, ...rest } = json;
+    if (links !== undefined && !areLinks(links)) throw new JobUnstorableError('the record has no readable `links`');
+    const others = links === undefined ? rest : { ...rest, links };
     return { ...(others as unknown as JobState), runs, stats, watch };
   }
   // Field by field, since this is the hot path.
@@ -81,7 +84,7 @@ export function readStateSafely(json: JsonObject, error: unknown): JobState {
     return readState(json);
   } catch {
     const { v: _version, ...rest } = json;
-    const readable = Object.entries(rest).filter(([field, value]) => !Object.hasOwn(STATE, field) || STATE[field as keyof JobState](value));
+    const readable = Object.entries(rest).filter(([field, value]) => field === 'links' ? areLinks(value) : !Object.hasOwn(STATE, field) || STATE[field as keyof typeof STATE](value));
     const reason = error instanceof Error ? error.message : String(error);
     return { ...NONE, ...Object.fromEntries(readable), status: 'quarantined', reason };
   }
@@ -93,6 +96,17 @@ function isRun(value: unknown): boolean {
   const { state, id, scheduledFor, attempt } = run;
   const isWhole = isText(id) && isNumber(scheduledFor) && isNumber(attempt) && run.args !== undefined;
   return isWhole && (state === 'running' ? isInstant(run.leaseUntil) : state === 'waiting' && isNumber(run.readyAt));
+}
+
+const LISTS: readonly (keyof JobLinks)[] = ['followers', 'outbox', 'waits', 'met', 'heard', 'pending'];
+const INSTANTS: readonly (keyof JobLinks)[] = ['deliverAt', 'checkAt'];
+
+function areLinks(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const links = value as Readonly<Record<keyof JobLinks, unknown>>;
+  const isOptional = (field: keyof JobLinks, check: Check): boolean => links[field] === undefined || check(links[field]);
+  const isListOf: Check = (list) => Array.isArray(list) && list.length > 0 && list.every((item) => typeof item === 'object' && item !== null);
+  return isNumber(links.since) && LISTS.every((field) => isOptional(field, isListOf)) && INSTANTS.every((field) => isOptional(field, isNumber));
 }
 
 function isStats(value: unknown): boolean {

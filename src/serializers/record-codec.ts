@@ -51,7 +51,8 @@ export class RecordCodec implements JobCodec {
     if (raw !== undefined) {
       // Of a job that cannot be read, what nobody has changed is left as it was: it may be more than could be read.
       const changed = Object.entries(state).filter(([field, value]) => value !== raw.shown[field as keyof JobState]);
-      return { ...raw.state, ...Object.fromEntries(changed), status: state.status, reason: state.reason };
+      const written = { ...raw.state, ...Object.fromEntries(changed), status: state.status, reason: state.reason };
+      return state.links === undefined && raw.shown.links !== undefined ? { ...written, links: undefined } : written;
     }
     if (!hasOwnArguments(state.runs)) return versioned(state);
     const runs = state.runs.map((run) => (run.args === null ? run : { ...run, args: this.#write(run.args, `args of a run of job "${id}"`) }));
@@ -132,8 +133,8 @@ function hasOwnArguments(runs: readonly RunRecord[]): boolean {
 
 /** Field by field, and always in this order: this is the hot path. */
 function versioned(state: JobState): JsonObject {
-  const { status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats, watch } = state;
-  const json: Readonly<Record<'v' | Exclude<keyof JobState, 'watch'>, unknown>> = {
+  const { status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats, watch, links } = state;
+  const json: Readonly<Record<'v' | Exclude<keyof JobState, 'watch' | 'links'>, unknown>> = {
     v: VERSION,
     status,
     reason,
@@ -147,7 +148,8 @@ function versioned(state: JobState): JsonObject {
     runs,
     stats,
   };
-  return watch === null ? json : { ...json, watch };
+  if (watch === null && links === undefined) return json;
+  return { ...json, ...(watch === null ? undefined : { watch }), ...(links === undefined ? undefined : { links }) };
 }
 
 const ALLOWED =

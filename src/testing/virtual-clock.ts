@@ -7,6 +7,8 @@ import { toInstant, type InstantInput } from '../time/instant.js';
 
 /** Turns of the event loop after which work without timers or I/O has come to rest. */
 const TURNS = 3;
+/** Time moves in steps of this fraction of a millisecond: such sums are exact, so that no instant is missed by a rounding error. */
+const STEPS_PER_MS = 1_024;
 
 interface Timer extends HeapItem {
   readonly at: number;
@@ -58,7 +60,7 @@ export class VirtualClock implements Clock {
 
   setTimer(delayMs: number, callback: () => void): TimerHandle {
     const timer: Timer = {
-      at: this.#monotonic + Math.max(0, delayMs),
+      at: onGrid(this.#monotonic + Math.max(0, delayMs)),
       sequence: ++this.#sequence,
       callback,
       pending: true,
@@ -113,7 +115,7 @@ export class VirtualClock implements Clock {
 
   /** Lets both clocks run on by `duration`. @throws InvalidOptionError when that is negative, or inside another advance. */
   async advance(duration: DurationInput): Promise<void> {
-    await this.#run(this.#monotonic + toMs(duration, 'duration'));
+    await this.#run(onGrid(this.#monotonic + toMs(duration, 'duration')));
   }
 
   /** Lets both clocks run on until the wall clock shows `instant`. @throws InvalidOptionError when that has passed. */
@@ -171,4 +173,8 @@ export class VirtualClock implements Clock {
   #moveTo(monotonic: number): void {
     this.#monotonic = Math.max(this.#monotonic, monotonic);
   }
+}
+
+function onGrid(ms: number): number {
+  return Number.isFinite(ms) ? Math.ceil(ms * STEPS_PER_MS) / STEPS_PER_MS : ms;
 }

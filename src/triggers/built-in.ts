@@ -1,4 +1,5 @@
 import type { Trigger, TriggerJson } from '../ports/trigger.js';
+import { AfterTrigger } from './after.js';
 import { CalendarIntervalTrigger } from './calendar-interval.js';
 import { AndTrigger, OrTrigger } from './combining.js';
 import { CronTrigger } from './cron/cron-trigger.js';
@@ -22,6 +23,7 @@ export const BUILT_IN: ReadonlyMap<string, ReadTrigger> = new Map<string, ReadTr
   ['daily', (json: TriggerJson): Trigger => DailyTrigger.read(json)],
   ['weekly', (json: TriggerJson): Trigger => WeeklyTrigger.read(json)],
   ['monthly', (json: TriggerJson): Trigger => MonthlyTrigger.read(json)],
+  ['after', (json: TriggerJson): Trigger => AfterTrigger.read(json)],
   ['date', (json: TriggerJson): Trigger => DateTrigger.read(json)],
   [
     'startup',

@@ -22,8 +22,9 @@ export function isTrigger(value: unknown): value is Trigger {
  */
 export function checkPart(kind: string, part: Trigger): void {
   const starts = part.fireTimeFor !== undefined;
-  if (!starts && part.nextAfterCompletion === undefined) return;
-  const what = starts ? 'fires when a scheduler starts' : 'counts from the end of the previous run';
+  const follows = part.follows !== undefined;
+  if (!starts && !follows && part.nextAfterCompletion === undefined) return;
+  const what = starts ? 'fires when a scheduler starts' : follows ? 'fires after the runs of other jobs' : 'counts from the end of the previous run';
   throw new InvalidTriggerError(
     `A part of ${kind} ${what}, which no function of time can know: give it a job of its own.`,
     part,

@@ -40,10 +40,12 @@ const watch = fc.record({
   since: at.filter((value) => value !== null),
   overdue: fc.option(fc.record({ why: fc.constantFrom('no-success', 'not-started'), deadline: fc.integer(), raisedAt: fc.integer() }), { nil: null }),
 });
+const links = fc.constantFrom({ since: 1 }, { since: 2, followers: [{ to: 'other', on: 'any', since: 3 }], deliverAt: 4 });
 const watched = fc.oneof(state, fc.record({ state, watch }).map((given) => ({ ...given.state, watch: given.watch })));
+const linked = fc.oneof(watched, fc.record({ watched, links }).map((given) => ({ ...given.watched, links: given.links })));
 
 it('a state comes back as it was written', () => {
-  fc.assert(fc.property(watched, (json) => {
+  fc.assert(fc.property(linked, (json) => {
     const written = writeState(JOB, json);
     // 0 stands for what is the same as another field, and is rarely anything else.
     expect(written.startsWith('[') || (json.nextDueAt === 0 && json.nextFireTime !== 0)).toBe(true);

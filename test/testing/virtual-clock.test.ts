@@ -21,6 +21,20 @@ describe('VirtualClock', () => {
     expect(clock.now()).toBe(Date.parse(START) + 20);
   });
 
+  it('keeps whole milliseconds whole, whatever fractions timers were set to', async () => {
+    const clock = new VirtualClock(START);
+    const seen: number[] = [];
+    for (const at of [1 / 3, 7.1, 20.7]) {
+      clock.setTimer(at, () => {
+        const due = Date.parse(START) + 60;
+        clock.setTimer(due - clock.now(), () => seen.push(clock.now() - due));
+      });
+    }
+    await clock.advance(60);
+    expect(seen).toEqual([0, 0, 0]);
+    expect(clock.now()).toBe(Date.parse(START) + 60);
+  });
+
   it('keeps the order among very many timers, some of which are cancelled', async () => {
     const clock = new VirtualClock(START);
     const seen: number[] = [];

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Trigger, TriggerJson } from '../../src/ports/trigger.js';
 import { triggerLaws } from '../../src/testing/contracts/trigger-laws.js';
+import { after } from '../../src/triggers/after.js';
 import { CalendarIntervalTrigger } from '../../src/triggers/calendar-interval.js';
 import { readTrigger } from '../../src/triggers/codec.js';
 import { AndTrigger, ExceptTrigger, OrTrigger } from '../../src/triggers/combining.js';
@@ -104,6 +105,7 @@ const TRIGGERS: Readonly<Record<string, Trigger>> = {
   ),
   'window of a whole day': new WindowIntervalTrigger({ hours: 7 }, { from: '02:30', to: '02:30' }, berlin),
   'window without a zone': new WindowIntervalTrigger('PT1H', { from: '01:00', to: '05:00' }),
+  after: after(['load', 'check'], 'any', { mode: 'any', jitter: 7 }),
   startup: new StartupTrigger({ delay: { seconds: 5 }, jitter: 7 }),
   'except holidays': new ExceptTrigger(
     new CronTrigger('*/20 * * * *', berlin),

@@ -1,5 +1,6 @@
 import { NotCloneableError } from '../../errors/executor-errors.js';
 import type { SerializedValue } from '../../model/ledger.js';
+import type { RunCause } from '../../model/links.js';
 import type { RunPolicy, RunRequest } from '../../ports/executor.js';
 import type { Serializer } from '../../ports/serializer.js';
 import { Serializers } from '../../serializers/serializers.js';
@@ -56,6 +57,7 @@ interface RunBody {
   readonly attempt: number;
   readonly isCatchUp: boolean;
   readonly isManual: boolean;
+  readonly follows: readonly RunCause[];
   readonly nextRunTime: number | null;
   readonly tags: readonly string[];
   readonly metadata: SerializedValue | null;
@@ -64,7 +66,7 @@ interface RunBody {
   readonly replyTo: string | null;
 }
 
-const DEFAULTS = { jobName: null, isCatchUp: false, isManual: false, nextRunTime: null, tags: [], metadata: null, replyTo: null };
+const DEFAULTS = { jobName: null, isCatchUp: false, isManual: false, follows: [], nextRunTime: null, tags: [], metadata: null, replyTo: null };
 
 /** Writes and reads what executors and workers send each other. */
 export class Wire {
@@ -76,7 +78,7 @@ export class Wire {
 
   /** @throws NotCloneableError */
   run(request: RunRequest, replyTo: string | null): RunMessage {
-    const { jobId, jobName, runId, task, scheduledFor, startedAt, attempt, isCatchUp, isManual, nextRunTime, tags, metadata } = factsOf(request);
+    const { jobId, jobName, runId, task, scheduledFor, startedAt, attempt, isCatchUp, isManual, follows, nextRunTime, tags, metadata } = factsOf(request);
     const { timeoutMs, retry, onCrash, maxCrashes, priority } = request.policy;
     return messageOf({
       v: VERSION,
@@ -90,6 +92,7 @@ export class Wire {
       attempt,
       isCatchUp,
       isManual,
+      follows,
       nextRunTime: nextRunTime?.getTime() ?? null,
       tags,
       metadata: Object.keys(metadata).length === 0 ? null : this.#write(metadata, 'metadata'),
@@ -110,7 +113,7 @@ export class Wire {
     const args = this.#serializers.read(run.args);
     if (!Array.isArray(args)) throw new TypeError('its arguments are no array');
     const metadata = run.metadata === null ? {} : (this.#serializers.read(run.metadata) as Readonly<Record<string, unknown>>);
-    const { id, runId, jobId, jobName, task, attempt, isCatchUp, isManual, nextRunTime, tags, policy, replyTo } = run;
+    const { id, runId, jobId, jobName, task, attempt, isCatchUp, isManual, follows, nextRunTime, tags, policy, replyTo } = run;
     const facts: RunFacts = {
       jobId,
       jobName,
@@ -121,6 +124,7 @@ export class Wire {
       attempt,
       isCatchUp,
       isManual,
+      follows,
       nextRunTime: nextRunTime === null ? null : new Date(nextRunTime),
       tags,
       metadata,

@@ -6,6 +6,6 @@ export type RunFacts = Omit<RunContext, 'signal' | 'logger'>;
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export function factsOf({ jobId, runId, task, context }: RunRequest): RunFacts {
-  const { jobName, scheduledFor, startedAt, attempt, isCatchUp, isManual, nextRunTime, tags, metadata } = context;
-  return { jobId, jobName, runId, task, scheduledFor, startedAt, attempt, isCatchUp, isManual, nextRunTime, tags, metadata };
+  const { jobName, scheduledFor, startedAt, attempt, isCatchUp, isManual, follows, nextRunTime, tags, metadata } = context;
+  return { jobId, jobName, runId, task, scheduledFor, startedAt, attempt, isCatchUp, isManual, follows, nextRunTime, tags, metadata };
 }

@@ -15,6 +15,7 @@ export class WorkerRun implements RunContext {
   readonly attempt: number;
   readonly isCatchUp: boolean;
   readonly isManual: boolean;
+  readonly follows: RunFacts['follows'];
   readonly nextRunTime: Date | null;
   readonly tags: readonly string[];
   readonly metadata: Readonly<Record<string, unknown>>;
@@ -32,6 +33,7 @@ export class WorkerRun implements RunContext {
     this.attempt = facts.attempt;
     this.isCatchUp = facts.isCatchUp;
     this.isManual = facts.isManual;
+    this.follows = facts.follows;
     this.nextRunTime = facts.nextRunTime;
     this.tags = facts.tags;
     this.metadata = facts.metadata;

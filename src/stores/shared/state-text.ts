@@ -21,6 +21,8 @@ type StateList = [
   /** 0 stands for no counts. */
   stats: unknown,
   watch?: WatchList | 0,
+  /** After 0 for no watch, where there is none. */
+  links?: unknown,
 ];
 
 /** Of an alarm that holds, also why, since when, and when it was raised. */
@@ -65,11 +67,11 @@ const LAST_SUCCESS = COUNTS.indexOf('lastSuccessAt');
  *   the state needs. 0: not at all.
  */
 export function writeState(jobId: string, json: JsonObject, room = 0): string {
-  const { v, status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats, watch } = json;
+  const { v, status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats, watch, links } = json;
   const isWhole =
     v !== undefined && status !== undefined && reason !== undefined && nextFireTime !== undefined && nextDueAt !== undefined &&
     lastFireTime !== undefined && runCount !== undefined && fence !== undefined && generation !== undefined && firstFireTime !== undefined;
-  if (!isWhole || fieldsOf(json) !== (watch === undefined ? STATE_FIELDS : STATE_FIELDS + 1) || !isList(runs) || !runs.every(isObject) || !isObject(stats)) return JSON.stringify(json);
+  if (!isWhole || fieldsOf(json) !== STATE_FIELDS + (watch === undefined ? 0 : 1) + (links === undefined ? 0 : 1) || !isList(runs) || !runs.every(isObject) || !isObject(stats)) return JSON.stringify(json);
   if (nextDueAt === 0 && nextFireTime !== 0) return JSON.stringify(json);
   const last = toText(lastFireTime);
   const counts = stats === NO_STATS ? '0' : statsText(jobId, last, stats);
@@ -86,7 +88,7 @@ export function writeState(jobId: string, json: JsonObject, room = 0): string {
   head[8] = toText(generation);
   head[9] = toText(firstFireTime);
   head[10] = runs.length === 0 ? '0' : runsText(jobId, runs, lastFireTime, last, fence);
-  head[11] = `${counts}${watching}]`;
+  head[11] = links === undefined ? `${counts}${watching}]` : `${counts}${watching === '' ? ',0' : watching},${JSON.stringify(links)}]`;
   if (room > 0) {
     let length = head.length - 1;
     for (const part of head) length += part.length;
@@ -224,7 +226,7 @@ function nameText(name: unknown): string {
 export function readState(jobId: string, text: string): JsonObject {
   const value = parseJson(text);
   if (!Array.isArray(value)) return parseObject(text);
-  const [v, status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats, watch] = value as StateList;
+  const [v, status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats, watch, links] = value as StateList;
   const state = {
     v,
     status,
@@ -239,7 +241,9 @@ export function readState(jobId: string, text: string): JsonObject {
     runs: runs === 0 ? [] : readRuns(jobId, runs, lastFireTime, fence),
     stats: stats === 0 ? NO_STATS : countsOf(jobId, lastFireTime, stats),
   };
-  return Array.isArray(watch) ? { ...state, watch: watchOf(watch) } : state;
+  if (watch === undefined) return state;
+  const whole = Array.isArray(watch) ? { ...state, watch: watchOf(watch) } : state;
+  return links === undefined ? whole : { ...whole, links };
 }
 
 function watchOf([since, why, deadline, raisedAt]: WatchList): unknown {

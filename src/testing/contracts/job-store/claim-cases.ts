@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import type { ClaimRequest, JobStore } from '../../../ports/job-store.js';
 import type { JobRecord } from '../../../model/job.js';
+import type { JobLinks } from '../../../model/links.js';
 import { claim, dueAt, jobRecord, plain, runningRun, scope, T0, waitingRun, withState } from './records.js';
 import { ids, insertOne, type JobStoreCase } from './subject.js';
 
@@ -33,6 +34,28 @@ export const claimCases: readonly JobStoreCase[] = [
         assert.equal(got?.revision, stored.revision, 'claiming is no change');
         assert.deepEqual(plain(got.record), plain(stored.record));
       }
+    },
+  },
+  {
+    name: 'a record with links comes back as it was, and wakes for what is to be told or looked after, removed or not',
+    async run({ store }) {
+      const links: JobLinks = {
+        since: T0,
+        followers: [{ to: 'after', on: 'success', since: T0 }, { to: 'once', on: 'any', since: T0, once: 'token', run: 'told@1' }],
+        outbox: [{ to: 'after', seq: 7, runId: 'told@1', verdict: 'succeeded', at: T0, since: T0 }],
+        deliverAt: T0 + 20,
+      };
+      const told = jobRecord('told', T0 + 500, { state: { links } });
+      await assertWakes(store, told, T0 + 20);
+      assert.deepEqual(plain((await store.get('told'))?.record), plain(told));
+      await assertWakes(store, jobRecord('gone', null, { state: { status: 'removed', links: { ...links, deliverAt: T0 + 10 } } }), T0 + 10);
+      const waits: JobLinks = { since: T0, waits: [{ source: 'told', order: 0, token: 'token' }], onFailure: 'wait', checkAt: T0 + 5 };
+      const waiting = jobRecord('waits', T0, { state: { links: waits } });
+      await assertWakes(store, waiting, T0 + 5);
+      const [stored] = await store.claimDue(claim(T0 + 1_005, { reserveMs: 1 }));
+      const due = stored?.record.id === 'waits' ? stored : await store.get('waits');
+      await store.commit([{ id: 'waits', expected: due!.revision, next: withState(waiting, { links: { since: T0, met: [{ jobId: 'told', runId: null, verdict: 'removed', order: 0 }] } }), ledger: [] }]);
+      assert.ok((await claimed(store, claim(T0 + 1_005))).includes('waits'), 'what it waited for is there, and its fire time is due');
     },
   },
   {

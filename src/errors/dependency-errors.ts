@@ -1,0 +1,30 @@
+import { inspectValue, PunctualError } from './base.js';
+
+/** A job would, over others, wait for itself, or fire after itself. Nothing was changed. */
+export class DependencyCycleError extends PunctualError {
+  /** Ids of the jobs, each followed by the one it follows; the first is also the last. */
+  readonly cycle: readonly string[];
+
+  constructor(cycle: readonly string[]) {
+    super('DEPENDENCY_CYCLE', `Jobs would follow each other in a circle: ${cycle.map(inspectValue).join(' follows ')}. Take one of them out of \`dependsOn\`, or give it another trigger.`);
+    this.cycle = cycle;
+  }
+}
+
+/** A job is to follow another of which there is neither a record nor a history in its store. Nothing was changed. */
+export class UnknownDependencyError extends PunctualError {
+  /** The job that is to follow. */
+  readonly jobId: string;
+  /** What it is to follow, as it was given. */
+  readonly dependency: string;
+
+  constructor(jobId: string, dependency: string, jobStore: string) {
+    super(
+      'UNKNOWN_DEPENDENCY',
+      `Job ${inspectValue(jobId)} is to follow ${inspectValue(dependency)}, and job store ${inspectValue(jobStore)} has neither a job nor a run of that id, ` +
+        'nor is there one in its history. Add that job first, to the same store, or both in one call of addJobs.',
+    );
+    this.jobId = jobId;
+    this.dependency = dependency;
+  }
+}
