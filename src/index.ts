@@ -20,6 +20,7 @@ export type { NodeRole } from './scheduler/leadership.js';
 export type { FailedAttempt, OnError } from './scheduler/on-error.js';
 export type { SchedulerOptions } from './scheduler/options.js';
 export type { EnqueueOptions, EnqueueRest } from './scheduler/enqueue.js';
+export type { DependencyInput, DependencyOptions } from './scheduler/links/dependencies.js';
 export type { CancelOptions } from './scheduler/run-face.js';
 export type { RunHandle } from './scheduler/run-handles.js';
 export type { JobList, JobSpec, Scheduler } from './scheduler/scheduler.js';

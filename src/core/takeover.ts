@@ -2,6 +2,7 @@ import type { JobRecord, JobState } from '../model/job.js';
 import type { RunRecord } from '../model/run.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { dueAt, nextFire } from './fires.js';
+import { scheduleOf } from './links/links.js';
 
 /**
  * The state of a job that takes over the live runs of another with its id. Its schedule begins after `through`, because
@@ -15,7 +16,7 @@ export function takeOver(job: JobRecord, runs: readonly RunRecord[], through: Ep
   const awaits = definition.trigger.nextAfterCompletion !== undefined && runs.some((run) => !run.manual);
   const { nextFireTime } = state;
   if (!awaits && (nextFireTime === null || through === null || nextFireTime > through)) return state;
-  const next = awaits || through === null ? null : nextFire(definition, through);
+  const next = awaits || through === null ? null : nextFire(scheduleOf(job), through);
   return { ...state, nextFireTime: next, nextDueAt: next === null ? null : dueAt(id, definition, next), firstFireTime: next };
 }
 

@@ -131,7 +131,7 @@ async function play(death: Death | undefined, isAlone: boolean): Promise<number>
   }
   assert.deepEqual(world.of('c')[0]?.follows.map((cause) => cause.split('@')[0]), ['a', 'b']);
   assert.equal(world.of('f').length, 0);
-  const left = (await server.list({ limit: 100 })).jobs.map(({ record }) => record);
+  const left = server.list({ limit: 100 }).jobs.map(({ record }) => record);
   for (const { id, state } of left) assert.equal(state.links?.outbox, undefined, `all of ${id} is told`);
   assert.deepEqual(left.map(({ id }) => id), ['alert', 'both', 'failing', 'first', 'second', 'source']);
   for (const scheduler of [node, other, calls]) {

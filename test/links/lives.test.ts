@@ -244,8 +244,8 @@ describe('beside other nodes', () => {
     const living = new AsyncScheduler({ clock, node: 'living', jobStores: { default: sharedBy(server) }, logger: quiet });
     living.defineTask('b', () => void seen.push('b'));
     const other = new AsyncScheduler({ clock, node: 'other', jobStores: { default: sharedBy(server) }, logger: quiet });
-    other.defineTask('a', () => undefined).name;
-    other.defineTask('b', () => undefined).name;
+    other.defineTask('a', () => undefined);
+    other.defineTask('b', () => undefined);
     await other.addJob('a', new Date(clock.now() + 5_000), { id: 'a' });
     await other.addJob('b', after('a'), { id: 'after' });
     await other.addJob('b', new Date(clock.now()), { id: 'waits', dependsOn: 'a' });

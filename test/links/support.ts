@@ -25,7 +25,8 @@ export function makeWorld(store: JobStore = new MemoryJobStore(), options: Sched
   const scheduler = new AsyncScheduler({ clock, logger: quiet, ...options, jobStores: { default: store, ...options.jobStores } });
   open.push(scheduler);
   const fails = new Set<string>();
-  scheduler.defineTask('work', async (name: string, seconds: number = 0) => {
+  scheduler.defineTask('work', async (name: string, takes?: number) => {
+    const seconds = takes ?? 0;
     const { follows, signal } = currentRun();
     ran.push(follows.length === 0 ? name : `${name} after ${follows.map(({ jobId, verdict }) => `${jobId} ${verdict}`).join(', ')}`);
     if (seconds > 0) await clock.sleep({ seconds }, signal);
