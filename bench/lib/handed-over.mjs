@@ -59,6 +59,7 @@ function runOf(i) {
     attempt: 1,
     isCatchUp: false,
     isManual: false,
+    follows: [],
     signal: controller.signal,
     nextRunTime: at,
     logger: console,
