@@ -280,6 +280,7 @@ export class JobTable {
         isKnown[index] = outcome === 'known';
         won += 1;
       });
+      this.#ledger.flush();
       // To lose everything, as happens when several processes claim the same, shall cost no write.
       return won === 0 ? UNDO : undefined;
     });

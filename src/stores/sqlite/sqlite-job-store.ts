@@ -151,8 +151,11 @@ export class SQLiteJobStore extends LockingStore implements JobStore {
     migrate(connection);
     connection.requireWritable();
     const lanes = new Lanes(connection);
-    connection.onUndone = () => { lanes.undone(); };
     const ledger = new SQLiteLedger(connection, perJob);
+    connection.onUndone = () => {
+      lanes.undone();
+      ledger.undone();
+    };
     const jobs = new JobTable(connection, codec, lanes, ledger, node);
     return {
       connection,

@@ -30,6 +30,10 @@ type Row = [
   result: string | null,
 ];
 
+/** Successes written by one statement, and what each has that the others have not. */
+const AT_ONCE = 8;
+const SUCCESS_VALUES = 9;
+
 /** Jobs whose history may have become too long that are kept in mind. More are found again at their next entry. */
 const MOST_GROWN = 10_000;
 
@@ -41,6 +45,10 @@ export class SQLiteLedger implements Ledger {
   readonly pruneAbove: number;
   readonly #insert: SQLiteStatement;
   readonly #insertSuccess: SQLiteStatement;
+  readonly #insertSuccesses: SQLiteStatement;
+  /** Values of successes that wait to be written several at a time: a statement costs about as much as two lines. */
+  readonly #successes: unknown[] = Array.from({ length: AT_ONCE * SUCCESS_VALUES }, () => null);
+  #waiting = 0;
   readonly #prune: SQLiteStatement;
   readonly #pruned: SQLiteStatement;
   readonly #queries = new Map<string, SQLiteStatement>();
@@ -55,16 +63,16 @@ export class SQLiteLedger implements Ledger {
     this.pruneAbove = perJob + Math.max(20, Math.ceil(perJob / 10));
     this.#insert = connection.prepare(`INSERT INTO {ledger} (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     // What nearly all entries are: half as much to bind.
-    this.#insertSuccess = connection.prepare(
-      `INSERT INTO {ledger} (${COLUMNS}) VALUES (?, ?, 'succeeded', NULL, ?, ?, 1, 1, 0, ?, ?, ?, ?, ?, NULL, NULL, NULL)`,
-    );
+    const success = `(?, ?, 'succeeded', NULL, ?, ?, 1, 1, 0, ?, ?, ?, ?, ?, NULL, NULL, NULL)`;
+    this.#insertSuccess = connection.prepare(`INSERT INTO {ledger} (${COLUMNS}) VALUES ${success}`);
+    this.#insertSuccesses = connection.prepare(`INSERT INTO {ledger} (${COLUMNS}) VALUES ${Array.from({ length: AT_ONCE }, () => success).join()}`);
     this.#prune = connection.prepare(
       'INSERT INTO {pruned} VALUES (?, ?) ON CONFLICT DO UPDATE SET through = max(through, excluded.through)',
     );
     this.#pruned = connection.prepareRows(`SELECT max(through) FROM {pruned} WHERE job_id IN (?, '')`);
   }
 
-  /** To be called in a transaction that writes. */
+  /** To be called in a transaction that writes, and that calls `flush` when it has appended all. */
   append(entry: LedgerEntry): void {
     if (this.#perJob === 0) {
       if (!entry.manual) this.prune(entry.jobId, entry.scheduledTo);
@@ -72,9 +80,10 @@ export class SQLiteLedger implements Ledger {
     }
     const { error, result } = entry;
     if (isPlainSuccess(entry)) {
-      this.#insertSuccess.run(entry.jobId, entry.runId, entry.scheduledFor, entry.scheduledTo, entry.generation, entry.attempt, entry.startedAt, entry.at, entry.node);
+      this.#appendSuccess(entry);
       return;
     }
+    this.flush();
     this.#insert.run(
       entry.jobId,
       entry.runId,
@@ -94,6 +103,36 @@ export class SQLiteLedger implements Ledger {
       error === null ? null : JSON.stringify(error),
       result === null ? null : JSON.stringify(result),
     );
+  }
+
+  #appendSuccess(entry: LedgerEntry): void {
+    const values = this.#successes;
+    const at = this.#waiting * SUCCESS_VALUES;
+    values[at] = entry.jobId;
+    values[at + 1] = entry.runId;
+    values[at + 2] = entry.scheduledFor;
+    values[at + 3] = entry.scheduledTo;
+    values[at + 4] = entry.generation;
+    values[at + 5] = entry.attempt;
+    values[at + 6] = entry.startedAt;
+    values[at + 7] = entry.at;
+    values[at + 8] = entry.node;
+    this.#waiting += 1;
+    if (this.#waiting < AT_ONCE) return;
+    this.#waiting = 0;
+    this.#insertSuccesses.run(values);
+  }
+
+  /** Writes what waits, in the order in which it was appended. */
+  flush(): void {
+    const count = this.#waiting;
+    this.#waiting = 0;
+    for (let i = 0; i < count; i++) this.#insertSuccess.run(this.#successes.slice(i * SUCCESS_VALUES, (i + 1) * SUCCESS_VALUES));
+  }
+
+  /** The transaction was undone: what waits belongs to nothing. */
+  undone(): void {
+    this.#waiting = 0;
   }
 
   /** The history of a job is no longer complete up to `through`. `''`: those of all jobs that are gone. */

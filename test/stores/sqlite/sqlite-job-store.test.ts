@@ -387,6 +387,29 @@ describe('plans: what is asked often or at each start walks along an index made 
 });
 
 describe('history', () => {
+  it('lines are in the order in which they were handed over, whatever they are and however many come at a time', async () => {
+    const store = await openStore(':memory:');
+    const verdicts = Array.from({ length: 45 }, (_, i) => (i % 19 === 5 ? ('failed' as const) : ('succeeded' as const)));
+    const jobs = store.insert(verdicts.map((_, i) => jobRecord(`job${100 + i}`)));
+    const entries = verdicts.map((verdict, i) => ledgerEntry(`job${100 + i}`, T0 + i, { verdict, attempt: 1 + (i % 3), at: T0 + 100 + i }));
+    store.commit(entries.map((entry, i) => ({ id: entry.jobId, expected: jobs[i]!.revision, next: jobs[i]!.record, ledger: [entry] })));
+    expect((store.ledger.list({ limit: 100 }) as LedgerPage).entries).toEqual(entries);
+  });
+
+  it('of a commit that fails nothing is left for the next one', async () => {
+    const database = new Database(':memory:');
+    const store = await openStore(database);
+    const [a, b] = store.insert([jobRecord('a'), jobRecord('b')]);
+    database.exec(`CREATE TRIGGER stop BEFORE UPDATE ON punctual_jobs WHEN old.id = 'b' BEGIN SELECT RAISE(ABORT, 'not now'); END`);
+    const changes = [a!, b!].map(({ record, revision }, i) => ({ id: record.id, expected: revision, next: dueAt(record, T0 + 1), ledger: [ledgerEntry(record.id, T0 + i)] }));
+    expect(() => store.commit(changes)).toThrow('not now');
+    database.exec('DROP TRIGGER stop');
+    store.commit(changes.slice(1));
+    expect(fireTimes(store)).toEqual([1]);
+    expect(store.commit(changes).map((revision) => revision !== undefined)).toEqual([true, false]);
+    expect(fireTimes(store)).toEqual([1, 0]);
+  });
+
   it('keeps about as many entries of each job as it is told, and says which are gone', async () => {
     const store = await openStore({ path: ':memory:', ledger: { perJob: 10, maxAge: null } });
     const [a, b] = store.insert([jobRecord('a'), jobRecord('b')]);
