@@ -38,6 +38,12 @@ export interface JobStore {
    */
   readonly batchSize?: number | undefined;
 
+  /**
+   * Most records to be claimed at a time while more are due than are asked for, of a store whose answers have to be waited
+   * for. Left out: never more than `batchSize`.
+   */
+  readonly backlogBatchSize?: number | undefined;
+
   /** Called once before anything else. @throws when the store cannot be used; nothing was changed then. */
   open(context: StoreContext): MaybePromise<void>;
   /** Called once, last. Closes what `open` opened, and nothing the user brought. */

@@ -10,12 +10,17 @@ const TURN_MS = 5;
 export class BatchSize {
   readonly #least: number;
   readonly #most: number;
+  readonly #backlog: number;
   #size: number;
 
-  /** @param least - where it begins, and below which it never goes. */
-  constructor(least: number, most: number) {
+  /**
+   * @param least - where it begins, and below which it never goes.
+   * @param backlog - how many at most of a store that has to be waited for.
+   */
+  constructor(least: number, most: number, backlog = least) {
     this.#least = Math.min(least, most);
     this.#most = most;
+    this.#backlog = Math.min(Math.max(backlog, least), most);
     this.#size = this.#least;
   }
 
@@ -29,5 +34,14 @@ export class BatchSize {
     // A batch that was not full may have been quick because it was small.
     if (fits > this.#size) this.#size = jobs < this.#size ? this.#size : Math.min(this.#most, this.#size * 2, fits);
     else this.#size = Math.max(this.#least, Math.floor(this.#size / 2), fits);
+  }
+
+  /**
+   * So many came from a store that has to be waited for, and so many of them were had in the end. While as many come as
+   * were asked for, and no other node wants them, there is a backlog, and the way to the store is what costs; else each
+   * node takes few, so that all of them have some.
+   */
+  came(jobs: number, won: number): void {
+    this.#size = jobs < this.#size || won < jobs ? this.#least : Math.min(this.#backlog, this.#size * 2);
   }
 }

@@ -109,7 +109,7 @@ export class StoreLoop {
       this.#aborts.look();
       this.nodeJobs?.changed();
     });
-    this.#batch = new BatchSize(access.store.batchSize ?? deps.batchSize, deps.batchSize);
+    this.#batch = new BatchSize(access.store.batchSize ?? deps.batchSize, deps.batchSize, access.store.backlogBatchSize);
     this.#executes = (jobId, run) => this.runner.executes(jobId, run);
     this.leadership = deps.ha.mode === 'leader' && access.store.shared ? this.#newLeadership(deps.ha) : undefined;
     const { nodeLoop } = deps;
@@ -309,7 +309,10 @@ export class StoreLoop {
         const begunAt = this.#deps.clock.monotonic();
         const answer = admission.isOff ? this.#claim(scope, this.#batch.size) : admission.claim(scope, this.#batch.size, this.#claim);
         const due = isThenable(answer) ? await answer : answer;
-        if (due.length === 0) break;
+        if (due.length === 0) {
+          if (isThenable(answer)) this.#batch.came(0, 0);
+          break;
+        }
         if (!this.#isClaiming()) {
           await this.#writer.leave(due);
           break;
@@ -318,6 +321,7 @@ export class StoreLoop {
         const acted = this.#writer.act(due);
         const won = isThenable(acted) ? await acted : acted;
         if (won === 0) {
+          if (isThenable(answer)) this.#batch.came(due.length, won);
           this.health.succeeded();
           this.#sleepUntil(this.now() + LOST_BATCH_PAUSE_MS);
           return;
@@ -325,7 +329,8 @@ export class StoreLoop {
         scope = this.#scope();
         // Let timers and I/O have their turn between batches, however much is due.
         await new Promise<void>((resolve) => { this.#deps.clock.defer(resolve); });
-        if (!isThenable(answer)) this.#batch.took(due.length, this.#deps.clock.monotonic() - begunAt);
+        if (isThenable(answer)) this.#batch.came(due.length, won);
+        else this.#batch.took(due.length, this.#deps.clock.monotonic() - begunAt);
         if (!this.#isClaiming()) break;
       }
       const doing = this.#chores.run();

@@ -67,6 +67,27 @@ it('claims no more than it asks for of a store that has to be waited for', async
   expect(await limitsOf(new RemoteStore(), 500)).toEqual([2]);
 });
 
+/** The same, and it is glad to be asked for more while more is due. */
+class BackloggedStore extends RemoteStore {
+  readonly backlogBatchSize = 16;
+}
+
+it('claims more at a time while a backlog lasts, where the store wants it', async () => {
+  expect(await limitsOf(new BackloggedStore(), 500)).toEqual([2, 4, 8, 16]);
+  expect(await limitsOf(new BackloggedStore(), 6)).toEqual([2, 4, 6]);
+});
+
+it('goes back to few once there is no backlog, or others want the same', () => {
+  const batch = new BatchSize(100, 500, 400);
+  const after = (jobs: number, won: number): number => {
+    batch.came(jobs, won);
+    return batch.size;
+  };
+  expect([after(100, 100), after(200, 200), after(400, 400), after(399, 399)]).toEqual([200, 400, 400, 100]);
+  expect([after(100, 100), after(200, 199), after(0, 0)]).toEqual([200, 100, 100]);
+  expect(new BatchSize(100, 50, 400).size).toBe(50);
+});
+
 /** Keeps a note of how many verdicts were written at a time. */
 class VerdictStore extends MemoryJobStore {
   readonly batchSize = 10;

@@ -79,6 +79,8 @@ export class PostgresJobStore extends LockingStore implements JobStore {
   readonly shared: boolean = true;
   /** What is claimed together is locked for a moment in every lane, and is for one process: the others shall have some, too. */
   readonly batchSize: number = 100;
+  /** A transaction waits for the disk, and with a backlog there is enough for all. */
+  readonly backlogBatchSize: number = 400;
   readonly #settings: Settings;
   #parts: Parts | undefined;
   #isOpening = false;

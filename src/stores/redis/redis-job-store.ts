@@ -78,6 +78,8 @@ export class RedisJobStore extends LockingStore implements JobStore {
   readonly shared: boolean = true;
   /** What is claimed together is for one process: the others shall have some, too. */
   readonly batchSize: number = 200;
+  /** With a backlog there is enough for all; a script of so many holds up the server for some milliseconds. */
+  readonly backlogBatchSize: number = 500;
   readonly #settings: Settings;
   #parts: Parts | undefined;
   #isOpening = false;
