@@ -1,4 +1,4 @@
-import type { JobDefinition, JobRecord, JobState } from '../model/job.js';
+import type { JobDefinition, JobRecord, JobState, JobStatus } from '../model/job.js';
 import { isWatched } from '../model/alarm.js';
 import { NO_RUNS } from '../model/job.js';
 import { isWaiting } from '../model/links.js';
@@ -205,6 +205,13 @@ export function requestRun(record: JobRecord, args: readonly unknown[] | null, c
   };
   draft.addRun(args === null || argsVersion === 1 ? run : { ...run, argsVersion });
   return { id: run.id, decision: draft.write(draft.state()) };
+}
+
+/** A decision with another status in its record than it came to. */
+export function withStatus(decision: Decision, next: JobRecord, status: JobStatus, context: ActContext): Decision & { readonly next: JobRecord } {
+  const draft = new Draft(next, context.now, context.node);
+  const changed = draft.write(draft.state({ status, reason: null }));
+  return { ...decision, next: changed.next ?? next, notices: [...decision.notices, ...changed.notices] };
 }
 
 /** Gives what is due and not dealt with the verdict `skipped`. Answers the last fire time that has one now. */

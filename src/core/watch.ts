@@ -64,8 +64,9 @@ function recovered(draft: Draft, { why, deadline }: JobOverdue, reason: Recovery
 }
 
 function reasonOfEnd(draft: Draft, status: JobStatus): RecoveryReason {
-  if (status === 'paused' || status === 'removed') return status;
-  return hasSucceeded(draft) ? 'met' : 'changed';
+  if (status === 'paused') return status;
+  if (hasSucceeded(draft)) return 'met';
+  return status === 'removed' ? status : 'changed';
 }
 
 function hasSucceeded({ stats, record }: Draft): boolean {

@@ -6,18 +6,19 @@ import type { TimerHandle } from '../ports/clock.js';
 import type { StoredJob } from '../ports/job-store.js';
 import type { EpochMs } from '../ports/trigger.js';
 import type { LoopDeps } from './loop-deps.js';
+import { isThenable } from './maybe-promise.js';
 import type { StoreLoop } from './store-loop.js';
 
 /** Least time between two questions to a store that others use as well. What is overdue is told of within this, and the spread. */
 const LOOK_EVERY_MS = 10_000;
 /** The same where only this scheduler is asked. */
 const LOOK_EVERY_ALONE_MS = 1_000;
-/** Longest time without a look, while there is a job of which something is expected: the clock may have been set. */
-const LOOK_AT_LEAST_MS = 60_000;
-/** The same while a job is overdue, so that `health` soon tells that it recovered elsewhere. */
+/** How long to wait with the next question when one has failed. */
+const LOOK_AGAIN_MS = 60_000;
+/** Longest time without a look while a job is overdue, so that `health` soon tells that it recovered elsewhere. */
 const LOOK_OVERDUE_MS = 30_000;
-/** How often a store without such jobs is asked: another node may have added one, and died. */
-const LOOK_FOR_ANY_MS = 300_000;
+/** The same while none is: another node may have added one of which something is expected, and died. */
+const LOOK_AT_LEAST_MS = 300_000;
 /** Nodes that wait for the same deadline ask one after the other, and those that come later find it said. */
 const SPREAD_MS = 1_000;
 /** Jobs of which it is said at a time. */
@@ -67,9 +68,15 @@ export class AlarmWatch {
   start(): void {
     if (this.#isRunning || this.#loop.access.store.alarms === undefined) return;
     this.#isRunning = true;
-    this.#unwatchClock = this.#deps.clock.onJump?.(() => { if (this.#mayExpect) this.#lookIn(0); });
+    this.#unwatchClock = this.#deps.clock.onJump?.(() => { this.clockWasSet(); });
+    if (!this.#mayExpect) this.#mayExpect = this.#hasSome();
     // What can start does so first.
     if (this.#mayExpect) this.#lookIn(this.#everyMs);
+  }
+
+  /** What was far away may be due. */
+  clockWasSet(): void {
+    if (this.#mayExpect) this.#lookIn(0);
   }
 
   /** It was told that a job is overdue, or is so no longer. */
@@ -84,6 +91,16 @@ export class AlarmWatch {
     this.#timer = undefined;
     this.#plannedAt = Number.POSITIVE_INFINITY;
     await this.#looking;
+  }
+
+  /** Of a store in memory, in which another scheduler may have left jobs: it answers at once. */
+  #hasSome(): boolean {
+    try {
+      const alarms = this.#loop.access.alarms();
+      return isThenable(alarms) || alarms.nextAt !== null || alarms.overdue > 0;
+    } catch {
+      return true; // it is asked again, and heard then
+    }
   }
 
   get #everyMs(): number {
@@ -109,7 +126,7 @@ export class AlarmWatch {
     const { access } = this.#loop;
     const spreadMs = access.store.shared ? Math.round(SPREAD_MS * hashFraction(`${node}/${access.alias}`, 0)) : 0;
     const soonest = this.#lookedAt + this.#everyMs;
-    const at = Math.max(now + (this.#isAlone ? ms : Math.min(ms, LOOK_FOR_ANY_MS)) + spreadMs, soonest);
+    const at = Math.max(now + (this.#isAlone ? ms : Math.min(ms, LOOK_AT_LEAST_MS)) + spreadMs, soonest);
     if (at >= this.#plannedAt) return;
     this.#timer?.cancel();
     this.#plannedAt = at;
@@ -125,7 +142,7 @@ export class AlarmWatch {
   }
 
   #look(): void {
-    let next = LOOK_FOR_ANY_MS;
+    let next = LOOK_AT_LEAST_MS;
     this.#looking = this.#ask()
       .then((ms) => {
         next = ms;
@@ -134,7 +151,7 @@ export class AlarmWatch {
       .catch((error: unknown) => {
         if (!this.#hasFailed) this.#deps.logger.warn('a job store could not be asked for overdue jobs; it is asked again', { error, jobStore: this.#loop.access.alias });
         this.#hasFailed = true;
-        next = LOOK_AT_LEAST_MS;
+        next = LOOK_AGAIN_MS;
       })
       .finally(() => {
         this.#looking = undefined;
@@ -159,8 +176,7 @@ export class AlarmWatch {
     // Whoever writes to a store of its own need not ask it whether somebody did.
     const isNone = alarms.nextAt === null && alarms.overdue === 0;
     if (this.#isAlone || (isNone && !access.store.shared)) return untilNext;
-    const longest = alarms.overdue > 0 ? LOOK_OVERDUE_MS : alarms.nextAt === null ? LOOK_FOR_ANY_MS : LOOK_AT_LEAST_MS;
-    return Math.min(longest, untilNext);
+    return Math.min(alarms.overdue > 0 ? LOOK_OVERDUE_MS : LOOK_AT_LEAST_MS, untilNext);
   }
 
   async #raiseAll(now: EpochMs): Promise<void> {

@@ -5,6 +5,7 @@ import { refuseUnknownKeys } from '../errors/options.js';
 import type { JobRecord } from '../model/job.js';
 import { addOrChange, insertMany, readMany, type Bulk } from './bulk.js';
 import { firstRecord, isGone } from './job-directory.js';
+import { requireAlarms } from './job-factory.js';
 import { refuseCycles } from './links/cycles.js';
 import { flag, nonEmpty, oneOf } from './policy.js';
 import { readExport, type ReadJob } from './read-export.js';
@@ -108,6 +109,7 @@ export async function importJobs(bulk: Bulk, data: unknown, options: ImportOptio
 function placed(bulk: Bulk, loop: StoreLoop, record: JobRecord): JobRecord {
   const { id, state } = record;
   if (record.definition.trigger.unreadable !== undefined) return record;
+  requireAlarms(record.definition.policy, loop.access.store);
   const definition = bulk.factory.placed(record.definition, record.definition.policy.exclusive || !loop.access.store.shared);
   if (definition === record.definition) return record;
   const { nextFireTime, nextDueAt } = firstRecord(id, definition, false, loop.now()).state;

@@ -1,6 +1,6 @@
 import { ConflictingJobIdError, JobNotFoundError, NeverFiresError } from '../errors/job-errors.js';
 import { StoreFailedError, UnknownStoreError } from '../errors/scheduler-errors.js';
-import { modifyJob, newRecord, rescheduleJob, reviveRecord } from '../core/edit.js';
+import { modifyJob, newRecord, rescheduleJob, reviveRecord, withStatus } from '../core/edit.js';
 import type { Decision } from '../core/draft.js';
 import { nodeDefinition } from '../core/each-node.js';
 import { replacedLinks, withLinks } from '../core/links/links.js';
@@ -204,6 +204,6 @@ function replaceRecord(
     throw new NeverFiresError(record.id, `${definition.trigger.kind} trigger ${JSON.stringify(definition.trigger)}`);
   }
   const links = replacedLinks(next.state.links, fresh.state.links, !unchanged);
-  const state = links === next.state.links ? next.state : withLinks(next.state, links);
-  return { ...decision, next: status === state.status ? { ...next, state } : { ...next, state: { ...state, status, reason: null } } };
+  const linked = links === next.state.links ? next : { ...next, state: withLinks(next.state, links) };
+  return status === next.state.status ? { ...decision, next: linked } : withStatus(decision, linked, status, context);
 }

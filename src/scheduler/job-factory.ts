@@ -190,7 +190,7 @@ export class JobFactory {
 }
 
 /** Where nobody could find out that a job is overdue, nobody is promised to hear of it. */
-function requireAlarms({ expect }: JobPolicy, { alarms }: StoreKind): void {
+export function requireAlarms({ expect }: JobPolicy, { alarms }: StoreKind): void {
   if (expect === null || alarms !== undefined) return;
   throw new InvalidOptionError('expect', expect, 'null in this job store', 'It cannot tell which jobs are overdue: its class has no method `alarms`.');
 }

@@ -290,6 +290,7 @@ export class StoreLoop {
     if (jumps !== this.#jumps) {
       this.#storeClock.forget();
       this.#chores.clockWasSet();
+      this.alarms.clockWasSet();
     }
     this.#jumps = jumps;
     const isPoll = this.#isPoll && this.#isClaiming();

@@ -111,7 +111,7 @@ describe('expect.successWithin', () => {
     const clock = new VirtualClock(START);
     const { scheduler, recorder } = nodeOn(new JsonJobStore(), clock, 'a');
     scheduler.defineTask('work', () => undefined, { args: { '~standard': { version: 1, vendor: 'test', validate: (value: unknown) => (clock.now() > START_MS ? { issues: [{ message: 'no' }] } : { value }) } } as never });
-    await scheduler.addJob('work', hourly(), { id: 'job', args: [], expect: { successWithin: { hours: 5 } } } as never);
+    await scheduler.addJob('work', hourly(), { id: 'job', args: [], expect: { successWithin: { hours: 5 } } });
     await scheduler.start();
     await clock.advance(5 * HOUR + 20 * SECOND);
     expect((await scheduler.getJob('job'))?.status).toBe('quarantined');
@@ -248,6 +248,17 @@ describe('an overdue job', () => {
     expect(recorder.of('jobOverdue')).toHaveLength(1);
   });
 
+  it('in whose place another is added is judged by what is expected of that, and not at all when it is added paused', async () => {
+    const { scheduler, clock, recorder } = await overdueJob();
+    await scheduler.addJob(() => undefined, '@yearly', { id: 'job', expect: { successWithin: { hours: 1 } }, replaceExisting: true });
+    expect((await scheduler.getJob('job'))?.overdue).not.toBeNull();
+    const paused = await scheduler.addJob(() => undefined, '@yearly', { id: 'job', expect: { successWithin: { hours: 1 } }, replaceExisting: true, paused: true });
+    expect(paused.overdue).toBeNull();
+    expect(recorder.of('jobRecovered')).toMatchObject([{ reason: 'paused' }]);
+    await clock.advance(DAY);
+    expect(recorder.of('jobOverdue')).toHaveLength(1);
+  });
+
   it('that is removed is so no longer', async () => {
     const { scheduler, recorder } = await overdueJob();
     await scheduler.removeJob('job');
@@ -355,7 +366,7 @@ describe('looking for overdue jobs', () => {
     await scheduler.addJob('work', '@yearly', { id: 'rare', expect: { successWithin: { days: 9 } } });
     calls.length = 0;
     await clock.advance(HOUR);
-    expect(looks()).toBeLessThanOrEqual(62);
+    expect(looks()).toBeLessThanOrEqual(13);
     await scheduler.addJob('work', new IntervalTrigger({ seconds: 1 }), { id: 'often', expect: { maxLateness: { seconds: 2 } } });
     calls.length = 0;
     await clock.advance(HOUR);
@@ -411,6 +422,35 @@ describe('looking for overdue jobs', () => {
     await a.scheduler.addJob('work', '@yearly', { id: 'job', expect: { successWithin: { seconds: 5 } } });
     await clock.advance(310 * SECOND);
     expect(b.recorder.of('jobOverdue')).toHaveLength(1);
+  });
+
+  it('looks after jobs that another scheduler left in a store in memory', async () => {
+    const clock = new VirtualClock(START);
+    const store = new MemoryJobStore();
+    const a = nodeOn(store, clock, 'a');
+    await a.scheduler.addJob(() => undefined, '@yearly', { id: 'job', expect: { successWithin: { hours: 1 } } });
+    await a.scheduler.shutdown();
+    const b = nodeOn(store, clock, 'b');
+    await b.scheduler.start();
+    await clock.advance(HOUR);
+    expect(b.recorder.of('jobOverdue')).toHaveLength(1);
+  });
+
+  it('is done by a node that stands by, too', async () => {
+    const clock = new VirtualClock(START);
+    const store = new JsonJobStore();
+    const nodes = ['a', 'b'].map((node) => nodeOn(store, clock, node, { ha: { mode: 'leader' } }));
+    for (const { scheduler } of nodes) {
+      scheduler.defineTask('work', () => undefined);
+      await scheduler.start();
+    }
+    await clock.advance(5 * SECOND);
+    const leader = nodes.find(({ scheduler }) => scheduler.isLeader)!;
+    const standby = nodes.find((node) => node !== leader)!;
+    await leader.scheduler.addJob('work', '@yearly', { id: 'job', expect: { successWithin: { hours: 1 } } });
+    await clock.advance(HOUR + 15 * SECOND);
+    expect(leader.recorder.of('jobOverdue').length + standby.recorder.of('jobOverdue').length).toBe(1);
+    expect(standby.scheduler.health().jobStores['default']).toMatchObject({ role: 'standby' });
   });
 
   it('follows a clock that is set', async () => {
@@ -470,6 +510,11 @@ describe('the option expect', () => {
     await expect(scheduler.addJob(() => undefined, '@daily', { expect: { maxLateness: 1 } })).rejects.toMatchObject({ code: 'INVALID_OPTION', option: 'expect' });
     await scheduler.addJob(() => undefined, '@daily', { id: 'job' });
     await expect(scheduler.modifyJob('job', { expect: { maxLateness: 1 } })).rejects.toMatchObject({ code: 'INVALID_OPTION', option: 'expect' });
+    const able = makeWorld({ jobStores: { default: new JsonJobStore() } });
+    able.scheduler.defineTask('work', () => undefined);
+    await able.scheduler.addJob('work', '@daily', { id: 'expecting', expect: { maxLateness: 1 } });
+    await expect(scheduler.importJobs(await able.scheduler.exportJobs())).rejects.toMatchObject({ code: 'INVALID_OPTION', option: 'expect' });
+    expect((await scheduler.getJobs()).map(({ id }) => id)).toEqual(['job']);
     expect(await scheduler.getJobs({ overdue: true })).toEqual([]);
   });
 });

@@ -95,6 +95,8 @@ export function makePolicy(random: Random, now: EpochMs): JobPolicyOptions {
     maxCrashes: random.whole(0, 3),
     priority: random.whole(-1, 1),
     executor: random.pick(['default', 'default', 'default', 'small']),
+    maxConsecutiveFailures: maybe(0.1, () => random.whole(2, 4)),
+    expect: maybe(0.3, () => ({ successWithin: random.whole(500, 20_000), maxLateness: random.pick([null, 100, 3_000]) })),
   };
 }
 

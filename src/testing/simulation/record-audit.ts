@@ -96,6 +96,11 @@ export class RecordAudit {
     if (policy.maxRuns !== null && state.runCount > Math.max(policy.maxRuns, before.state.runCount)) {
       fail('maxRuns', `${state.runCount} runs of ${policy.maxRuns}`);
     }
+    const { watch, status } = state;
+    if (watch !== null && (policy.expect === null || (status !== 'active' && status !== 'quarantined'))) fail('alarms', `something is expected of a job that is ${status}`);
+    // Said once: while an alarm holds, it is the same one.
+    const [said, says] = [before.state.watch?.overdue, watch?.overdue];
+    if (said != null && said.deadline === says?.deadline && said.raisedAt !== says.raisedAt) fail('alarms', 'an alarm was raised twice');
     if (state.fence < before.state.fence && incarnationOf(before) === incarnationOf(next)) fail('G4', 'the fence went back');
     if (state.status === 'active' && state.nextFireTime === null && state.runs.length === 0) fail('G1', 'an active job without a future stays');
     if (state.status === 'active' && (state.nextFireTime === null) !== (state.nextDueAt === null)) fail('G1', 'cursor and due time disagree');
