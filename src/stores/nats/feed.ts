@@ -8,6 +8,8 @@ import { findStream, type StreamInfo } from './streams.js';
 const HEARTBEAT_MS = 2_000;
 /** Silence after which the consumer is thought to be gone. */
 const SILENCE_MS = 3 * HEARTBEAT_MS;
+/** How long a message is waited for before it is looked whether it is still there. */
+const GAP_MS = 200;
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 5_000;
 /** Tombstones are in the stream for longer than this, so that who was away for less has missed no delete. */
@@ -16,8 +18,8 @@ const MOST_AWAY_MS = 30_000;
 export interface FeedListener {
   /** A message of the stream. */
   heard(message: NatsMessage, sequence: number): void;
-  /** All there is will follow. */
-  reading(): void;
+  /** All there is will follow. `isOther`: of a stream that was made anew or restored, in which numbers mean something else. */
+  reading(isOther: boolean): void;
   /** All there was up to a sequence has been heard. */
   read(upTo: number): void;
 }
@@ -25,6 +27,7 @@ export interface FeedListener {
 interface ConsumerInfo {
   readonly name: string;
   readonly num_pending: number;
+  readonly delivered?: { readonly consumer_seq: number };
 }
 
 /**
@@ -83,8 +86,42 @@ export class Feed {
   /** Resolves when everything that has been written by now has been heard. @throws NatsStoreError when that takes too long. */
   async catchUp(timeoutMs: number): Promise<void> {
     const info = await this.#info();
+    const upTo = info.state.last_seq;
+    const isDone = (): boolean => this.#created === info.created && this.#applied >= upTo && this.#snapshot === undefined;
+    if (isDone()) return;
     if (info.created !== this.#created) void this.#restart(true);
-    await this.#until(info.state.last_seq, timeoutMs);
+    const stop = this.#lookForGaps(upTo);
+    try {
+      await this.#until(upTo, timeoutMs, isDone);
+    } finally {
+      stop();
+    }
+  }
+
+  /** The last message of the stream may have been taken out by hand: it will never be heard, and need not be waited for. */
+  #lookForGaps(upTo: number): () => void {
+    let timer: TimerHandle | undefined;
+    let isOver = false;
+    const look = async (): Promise<void> => {
+      const consumer = this.#consumer;
+      try {
+        if (consumer !== undefined && this.#snapshot === undefined) {
+          const { num_pending: pending, delivered } = await this.#link.api<ConsumerInfo>(`CONSUMER.INFO.${this.#stream}.${consumer}`);
+          const isAll = pending === 0 && delivered?.consumer_seq === this.#delivered && consumer === this.#consumer;
+          if (isAll && this.#snapshot === undefined) this.#applied = Math.max(this.#applied, upTo);
+        }
+      } catch {
+        // The consumer is gone, or the server away: the feed notices by itself.
+      }
+      this.#settle();
+      if (!isOver) wait();
+    };
+    const wait = (): void => { timer = this.#clock.setTimer(GAP_MS, () => { void look(); }, false); };
+    wait();
+    return () => {
+      isOver = true;
+      timer?.cancel();
+    };
   }
 
   close(): void {
@@ -106,7 +143,7 @@ export class Feed {
     return info;
   }
 
-  async #until(upTo: number, timeoutMs: number, isDone = (): boolean => this.#applied >= upTo && this.#snapshot === undefined): Promise<void> {
+  async #until(upTo: number, timeoutMs: number, isDone: () => boolean): Promise<void> {
     if (isDone()) return;
     await new Promise<void>((resolve, reject) => {
       const waiting = {
@@ -144,7 +181,7 @@ export class Feed {
     this.#delivered = 0;
     if (isWhole) {
       this.#snapshot = { upTo: state.last_seq };
-      this.#listener.reading();
+      this.#listener.reading(isOther);
     }
     const inbox = this.#link.inbox();
     this.#subscription = this.#link.subscribe(

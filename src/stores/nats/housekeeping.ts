@@ -57,6 +57,12 @@ export class Housekeeping {
     this.#others.set(id, { revision, dueAt: this.#clock.monotonic() + TOMBSTONE_OTHERS_MS });
   }
 
+  /** The stream is another one, with other tombstones. */
+  forget(): void {
+    this.#own.clear();
+    this.#others.clear();
+  }
+
   /** Another node has cleared these away. */
   cleared(revisions: readonly number[]): void {
     const gone = new Set(revisions);

@@ -91,6 +91,12 @@ export class JobIndex {
     }
   }
 
+  clear(): void {
+    for (const entry of [...this.#entries.values()]) this.#remove(entry);
+    this.boxed.clear();
+    this.#gone.clear();
+  }
+
   /** After a reading of all there is: what was not in it, and is not newer, is gone. */
   keepOnly(isThere: (id: string) => boolean, upTo: number): void {
     for (const entry of this.#entries.values()) if (entry.revision <= upTo && !isThere(entry.id)) this.#remove(entry);

@@ -34,7 +34,7 @@ export class JobTable {
   readonly #outbox: Outbox;
   readonly #keepsLedger: boolean;
   readonly #outlines: OutlineReader;
-  readonly #cache = new RecordCache(CACHED_RECORDS);
+  #cache = new RecordCache(CACHED_RECORDS);
   /** Definitions as text: they change less often than they are written. */
   readonly #texts = new WeakMap<JobDefinition, { readonly definition: string; readonly about: string }>();
   /** The text of definitions that could not be read: they are written back as they were found. */
@@ -103,6 +103,11 @@ export class JobTable {
     }
     const { record, revision } = this.#learn(id, message);
     return { record, revision };
+  }
+
+  /** The stream is another one. */
+  forget(): void {
+    this.#cache = new RecordCache(CACHED_RECORDS);
   }
 
   /** The record of this revision or a later one, from memory where it is there. */

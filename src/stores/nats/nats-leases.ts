@@ -6,7 +6,7 @@ import { EXPECTED } from './job-form.js';
 import { encodeKey } from './keys.js';
 import type { NatsSubscription } from './driver.js';
 import type { Link } from './link.js';
-import { readMessage, type Names } from './streams.js';
+import { findStream, readMessage, type Names } from './streams.js';
 
 /** Times that others may be faster before something is wrong. */
 const ATTEMPTS = 50;
@@ -20,7 +20,11 @@ interface StoredLease {
 
 const decoder = new TextDecoder();
 
-/** Leases in a bucket of their own, by compare-and-set. Of a release the nodes tell each other. */
+/**
+ * Leases in a bucket of their own, by compare-and-set. Of a release the nodes tell each other. The server drops what nobody has
+ * written for a month; a token is never above the number of its message, so that one that begins anew after the last number
+ * of the stream is above all that were given for its key before.
+ */
 export class NatsLeases implements Leases {
   readonly #link: Link;
   readonly #names: Names;
@@ -34,11 +38,11 @@ export class NatsLeases implements Leases {
   }
 
   async acquire({ key, holder, now, ttlMs, force = false }: LeaseRequest): Promise<Lease | undefined> {
-    return this.#change(key, (held) => {
+    return this.#change(key, (held, least) => {
       const isHeld = held !== undefined && held.expiresAt !== null;
       const isOwn = isHeld && held.holder === holder;
       if (isHeld && !isOwn && !force && held.expiresAt > now) return undefined;
-      return { holder, token: (held?.token ?? 0) + (isOwn ? 0 : 1), expiresAt: isOwn ? Math.max(held.expiresAt, now + ttlMs) : now + ttlMs };
+      return { holder, token: (held?.token ?? least) + (isOwn ? 0 : 1), expiresAt: isOwn ? Math.max(held.expiresAt, now + ttlMs) : now + ttlMs };
     });
   }
 
@@ -83,10 +87,10 @@ export class NatsLeases implements Leases {
     return `${this.#names.notices}.released`;
   }
 
-  async #change(key: string, next: (held: StoredLease | undefined) => StoredLease | undefined): Promise<Lease | undefined> {
+  async #change(key: string, next: (held: StoredLease | undefined, least: number) => StoredLease | undefined): Promise<Lease | undefined> {
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const found = await this.#read(key);
-      const lease = next(found?.lease);
+      const lease = next(found?.lease, found?.seq ?? (await this.#lastSequence()));
       if (lease === undefined) return undefined;
       try {
         await this.#link.store(this.#subjectOf(key), JSON.stringify(lease), { [EXPECTED]: String(found?.seq ?? 0) });
@@ -96,6 +100,10 @@ export class NatsLeases implements Leases {
       }
     }
     throw new NatsStoreError('timeout', `The lease "${key}" changes hands too fast. Look for nodes that ask for it without a pause.`);
+  }
+
+  async #lastSequence(): Promise<number> {
+    return (await findStream(this.#link, this.#names.leases))?.state.last_seq ?? 0;
   }
 
   async #read(key: string): Promise<{ readonly lease: StoredLease | undefined; readonly seq: number } | undefined> {

@@ -66,7 +66,10 @@ export class Node {
     this.ledger = new NatsLedger({ link, names, index, outbox, scan, keepsAny: perJob > 0, catchUp: async () => this.#catchUp(), now: () => this.clock.estimate() });
     this.#feed = new Feed(link, context, names.jobs, {
       heard: (message, sequence) => { this.#heard(message, sequence); },
-      reading: () => { this.#seen = new Set(); },
+      reading: (isOther) => {
+        if (isOther) this.#forget();
+        this.#seen = new Set();
+      },
       read: (upTo) => { this.#read(upTo); },
     });
   }
@@ -163,6 +166,14 @@ export class Node {
 
   async #catchUp(): Promise<void> {
     return this.#feed.catchUp(this.#timeoutMs);
+  }
+
+  /** What is known of another stream says nothing of this one. */
+  #forget(): void {
+    this.index.clear();
+    this.jobs.forget();
+    this.#outbox.forget();
+    this.housekeeping.forget();
   }
 
   #heard({ subject, headers }: NatsMessage, sequence: number): void {

@@ -93,6 +93,11 @@ export class Outbox {
     if (this.#written.get(id) === revision) this.#written.delete(id);
   }
 
+  /** Revisions mean something else from now on. */
+  forget(): void {
+    this.#written.clear();
+  }
+
   /** Resolves when the lines of these jobs are in the ledger. @throws NatsStoreError */
   async settle(ids: Iterable<string>): Promise<void> {
     const work: Promise<void>[] = [];

@@ -62,7 +62,8 @@ export async function prepareStreams(link: Link, names: Names, { replicas, maxBy
     allow_direct: false,
   };
   await prepare(link, { ...bucket, name: names.jobs, subjects: [`${names.jobSubject}>`], description: describe('jobs'), ...(maxBytes === undefined ? {} : { max_bytes: maxBytes }) });
-  await prepare(link, { ...bucket, name: names.leases, subjects: [`${names.leaseSubject}>`], description: describe('leases') });
+  const leases = await prepare(link, { ...bucket, name: names.leases, subjects: [`${names.leaseSubject}>`], description: describe('leases'), max_age: LEASES_MS * 1e6 });
+  if ((leases.max_age ?? 0) !== LEASES_MS * 1e6) await link.api(`STREAM.UPDATE.${names.leases}`, { ...leases, max_age: LEASES_MS * 1e6 });
   if (perJob === 0) return;
   const limits = { max_msgs_per_subject: perJob, max_age: maxAgeMs === null ? 0 : maxAgeMs * 1e6 };
   const ledger = {
@@ -82,6 +83,8 @@ export async function prepareStreams(link: Link, names: Names, { replicas, maxBy
   }
 }
 
+/** How long a lease stays that nobody renews or takes. None lasts longer than a week without being renewed. */
+const LEASES_MS = 30 * 86_400_000;
 /** How long the server knows ids of messages that it has. */
 export const DUPLICATES_MS = 120_000;
 
@@ -105,7 +108,7 @@ async function requireJetStream(link: Link): Promise<void> {
   }
 }
 
-async function prepare(link: Link, config: { readonly name: string; readonly description: string; readonly subjects: readonly string[] }): Promise<StreamConfig> {
+async function prepare(link: Link, config: { readonly name: string; readonly description: string; readonly subjects: readonly string[]; readonly max_age?: number }): Promise<StreamConfig> {
   const info = (await findStream(link, config.name)) ?? (await create(link, config));
   const { description = '', subjects = [] } = info.config;
   const [, form] = /^punctual \w+, form (\d+)$/.exec(description) ?? [];
