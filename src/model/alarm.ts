@@ -53,13 +53,15 @@ export function deadlineFor(record: JobRecord, why: OverdueReason): EpochMs | nu
 
 /** When the earliest fire time was due, or will be, of which no attempt has begun. Runs by hand have none. */
 function firstNotBegun({ state, definition: { policy } }: JobRecord): EpochMs | null {
-  const { runs } = state;
+  const { nextFireTime, nextDueAt, runs } = state;
+  // One that waits for a limit is due later than it was.
+  const due = nextDueAt === null || nextFireTime === null ? nextDueAt : Math.min(nextDueAt, nextFireTime + policy.jitterMs);
   // One that waits for other jobs is not to begin yet.
-  let first = isWaiting(state) ? null : state.nextDueAt;
+  let first = isWaiting(state) ? null : due;
   for (const run of runs) {
     if (run.state !== 'waiting' || run.manual || run.attempt > 0) continue;
-    const due = Math.min(run.readyAt, run.scheduledFor + policy.jitterMs);
-    if (first === null || due < first) first = due;
+    const readyAt = Math.min(run.readyAt, run.scheduledFor + policy.jitterMs);
+    if (first === null || readyAt < first) first = readyAt;
   }
   return first;
 }

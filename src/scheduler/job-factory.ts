@@ -68,7 +68,6 @@ export class JobFactory {
     const policy = this.#policyFor(taskPolicy, made, options);
     this.#executors.requireFor(policy.executor, name, kind);
     requireAlarms(policy, store);
-    this.#tasks.hasJob({ fn, task: name, policy });
     return {
       id,
       definition: {
@@ -97,7 +96,6 @@ export class JobFactory {
     if (changes.executor === undefined) this.#executors.require(policy.executor);
     else this.#checkExecutor(policy.executor, definition);
     requireAlarms(policy, store);
-    this.#tasks.hasJob({ ...definition, policy });
     const { args, name, tags, metadata } = changes;
     return {
       definition: {

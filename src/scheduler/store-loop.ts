@@ -3,7 +3,7 @@ import type { Decision } from '../core/draft.js';
 import { wakeAt, type JobRecord } from '../model/job.js';
 import type { RunningRun } from '../model/run.js';
 import type { TimerHandle } from '../ports/clock.js';
-import type { ClaimScope, MaybePromise, StoreContext, StoredJob } from '../ports/job-store.js';
+import type { ClaimScope, StoreContext, StoredJob } from '../ports/job-store.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { AlarmWatch } from './alarm-watch.js';
 import { AbortNotes } from './abort-notes.js';
@@ -304,11 +304,16 @@ export class StoreLoop {
       let scope = this.#scope();
       let claimed = 0;
       // A poll mostly finds nothing, and one question has to do then.
-      const polled = isPoll && admission.isIdle(scope) ? await this.access.nextWakeAt(scope) : undefined;
+      const polled = isPoll && admission.isIdle ? await this.access.nextWakeAt(scope) : undefined;
       const isQuiet = polled !== undefined && (polled === null || polled > this.now());
       while (!isQuiet && this.#isClaiming()) {
         const begunAt = this.#deps.clock.monotonic();
-        const answer = admission.isOff ? this.#claim(scope, this.#batch.size) : admission.claim(scope, this.#batch.size, this.#claim);
+        const answer = this.access.claimDue({
+          ...scope,
+          now: this.now(),
+          limit: this.#batch.size,
+          reserveMs: Math.min(RESERVE_MS, this.#deps.leaseMs),
+        });
         const due = isThenable(answer) ? await answer : answer;
         if (due.length === 0) {
           if (isThenable(answer)) this.#batch.came(0, 0);
@@ -337,10 +342,9 @@ export class StoreLoop {
       const doing = this.#chores.run();
       const goesOn = isThenable(doing) ? await doing : doing;
       const looking = isQuiet ? polled : null;
-      const looksOn = !isQuiet && this.#isClaiming();
-      const wake = looksOn ? this.access.nextWakeAt(admission.isOff ? scope : admission.awake(scope)) : looking;
+      const wake = !isQuiet && this.#isClaiming() ? this.access.nextWakeAt(scope) : looking;
       const next = isThenable(wake) ? await wake : wake;
-      const room = looksOn && !admission.isOff ? await admission.lookAgainAt(scope, (of) => this.access.nextWakeAt(of)) : Number.POSITIVE_INFINITY;
+      const room = admission.isOff ? Number.POSITIVE_INFINITY : admission.lookAgainAt();
       this.health.succeeded();
       const chores = goesOn ? this.now() + CHORES_PAUSE_MS : Number.POSITIVE_INFINITY;
       const unsure = this.#mode === 'claiming' && !this.#isClaiming() ? this.now() + UNSURE_PAUSE_MS : Number.POSITIVE_INFINITY;
@@ -353,12 +357,9 @@ export class StoreLoop {
     }
   }
 
-  readonly #claim = (scope: ClaimScope, limit: number): MaybePromise<readonly StoredJob[]> =>
-    this.access.claimDue({ ...scope, now: this.now(), limit, reserveMs: Math.min(RESERVE_MS, this.#deps.leaseMs) });
-
   /** Jobs that were put off, and that a limit has room for by now. */
   async #takeUp(): Promise<void> {
-    const due = await this.admission.takeUp(this.#batch.size, (id) => this.access.get(id));
+    const due = await this.admission.takeUp(this.#batch.size, (executor) => this.#deps.executors.free(executor), (id) => this.access.get(id));
     if (due.length > 0) await this.#writer.act(due);
   }
 

@@ -83,7 +83,6 @@ export class TaskRegistry {
     const limit = readLimit(options, 'defaults');
     const task: Task = { ...rules, fn, kind, module, policy, onError: checkOnError(options.onError, 'onError') };
     if (limit !== undefined) this.#limits.set('task', valid, limit);
-    this.#limits.noteGrace(valid, policy.misfireGraceMs);
     this.#tasks.set(valid, task);
     this.#versions.set(valid, task.version);
     return task;
@@ -99,11 +98,6 @@ export class TaskRegistry {
     const module = readTaskModule(given);
     if (known?.module?.url === module.url && known.module.export === module.export) return known;
     return { fn: moduleFunction(module, this.#load), kind: 'module', module };
-  }
-
-  /** A job of it was made, with this policy. */
-  hasJob({ fn, task, policy }: Pick<JobDefinition, 'fn' | 'task' | 'policy'>): void {
-    if (fn === null) this.#limits.noteGrace(task, policy.misfireGraceMs);
   }
 
   /** @throws UnknownTaskError */

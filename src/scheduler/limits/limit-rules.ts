@@ -9,8 +9,6 @@ export class LimitRules {
   readonly #tags = new Map<string, LimitSpec>();
   /** Those of `#tags` that stand for each tag that begins so. The longest first: it is the most exact. */
   #prefixes: { readonly prefix: string; readonly spec: LimitSpec }[] = [];
-  /** Tasks of which some job has a grace for fire times that are late. */
-  readonly #graced = new Set<string>();
   /** Counts changes. */
   #version = 0;
 
@@ -49,19 +47,6 @@ export class LimitRules {
     if (spec === undefined) specs.delete(name);
     else specs.set(name, spec);
     this.#changed();
-  }
-
-  /** A job of the task came up, or its default, that has a `misfireGraceTime`. */
-  noteGrace(task: string, misfireGraceMs: number | null): void {
-    if (misfireGraceMs !== null) this.#graced.add(task);
-  }
-
-  /**
-   * Whether jobs of the task have to be claimed when they are due, room or none: how late one is, is measured when it is
-   * claimed, and to wait for a limit is not to be late.
-   */
-  measuresGrace(task: string): boolean {
-    return this.#graced.has(task);
   }
 
   get version(): number {

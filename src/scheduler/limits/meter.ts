@@ -158,7 +158,7 @@ export class Meter implements SlotOwner {
     for (const seenAt of this.#foreign.values()) oldestMs = Math.max(oldestMs, at - seenAt);
     const turns = Math.ceil((position + 1) / this.#size);
     const waitMs = Math.min(MOST_WAIT_MS, Math.max(this.#averageMs, oldestMs)) * turns;
-    return now + Math.round(Math.min(LONGEST_WAIT_MS, waitMs) * this.#jitter());
+    return now + Math.round(Math.min(LONGEST_WAIT_MS, waitMs) * (0.25 + this.#jitter()));
   }
 
   #endsOf(now: EpochMs): readonly number[] {

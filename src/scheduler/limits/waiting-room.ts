@@ -7,6 +7,7 @@ export interface Waiting {
   /** The limit that had none. */
   readonly meter: Meter;
   readonly priority: number;
+  readonly executor: string;
   /** From when on it was due. */
   readonly since: EpochMs;
   /** Until when it was put off: how it is known again. */
