@@ -113,6 +113,34 @@ describe.each(stores)('limits of several schedulers, %s', (_name, makeStore) => 
     expect((await b.scheduler.verifyLedger()).ok).toBe(true);
   });
 
+  it('keep no slot for ever that was taken while the clock was wrong', async () => {
+    const { clock, node, executions, store } = shop(makeStore());
+    const line = new Line();
+    const limits = { work: { concurrency: 1 }, mail: { rateLimit: { max: 1, per: 10 * SECOND } } };
+    const a = node('a', limits, {}, line.to(store));
+    await a.scheduler.start();
+    clock.jump(86_400_000);
+    await a.scheduler.enqueue('work', { id: 'first', args: [40 * SECOND] });
+    await a.scheduler.enqueue('mail', { id: 'mail-0' });
+    await clock.advance(SECOND);
+    clock.jump(-86_400_000);
+    const b = node('b', limits);
+    await b.scheduler.start();
+    for (let i = 1; i < 4; i++) await b.scheduler.enqueue('mail', { id: `mail-${i}` });
+    await b.scheduler.enqueue('work', { id: 'second', args: [SECOND] });
+    await clock.advance(20 * SECOND);
+    // Whoever lives keeps what it has.
+    expect(executions.filter(({ task }) => task === 'work').map(({ job }) => job)).toEqual(['first']);
+    line.isCut = true; // and now a is dead
+    await clock.advance(100 * SECOND);
+    expect(executions.filter(({ task }) => task === 'work').map(({ job }) => job).sort()).toEqual(['first', 'first', 'second']);
+    expect(executions.filter(({ task }) => task === 'mail')).toHaveLength(4);
+    const [first, ...later] = executions.filter(({ task }) => task === 'work');
+    expect(peak(later)).toBe(1);
+    expect(first!.endedAt).toBeLessThanOrEqual(Math.min(...later.map(({ startedAt }) => startedAt)));
+    line.isCut = false;
+  });
+
   it('let the most generous hold while nodes have different ones', async () => {
     const { clock, node, executions } = shop(makeStore());
     const old = node('old', { work: { concurrency: 2 } });

@@ -2,7 +2,7 @@ import type { Lease, MaybePromise } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
 import type { LeasePort } from './lease-port.js';
 import type { LimitSubject } from './limit-rules.js';
-import type { Slot, SlotOwner } from './slot.js';
+import { isStray, SKEW_MS, ttlOf, type Slot, type SlotOwner } from './slot.js';
 import type { SlotKeeper } from './slot-keeper.js';
 import { isThenable } from '../maybe-promise.js';
 
@@ -14,7 +14,8 @@ export interface MeterHost {
   /** The store's time. */
   now(): EpochMs;
   monotonic(): number;
-  newHolder(): string;
+  /** Ends with the time it is for. */
+  newHolder(ttlMs: number): string;
   /** From 0 to 1. The same on each run of a test. */
   chance(): number;
   /** A slot is free again. */
@@ -67,6 +68,10 @@ export class Meter implements SlotOwner {
   #averageMs = 0;
   /** Longest time of late from the question for a slot to the start it is for. */
   #delayMs = 0;
+  /** Slots whose lease was taken while the clock was ahead, as it was seen. */
+  readonly #stray = new Map<number, Lease>();
+  /** When this was last looked at. */
+  #lookedAt = Number.NEGATIVE_INFINITY;
   /** Whether the limit is still in force as this. */
   isCurrent = true;
 
@@ -93,7 +98,7 @@ export class Meter implements SlotOwner {
 
   /** Nothing of it is in use here, and nothing is known of it that matters. */
   get isIdle(): boolean {
-    const now = this.#host.now();
+    const now = this.#now();
     return this.#own.size === 0 && this.#foreign.size === 0 && this.#until.every((until) => until <= now);
   }
 
@@ -102,12 +107,27 @@ export class Meter implements SlotOwner {
     this.#ttlMs = ttlMs;
     while (this.#until.length < size) this.#until.push(0);
     this.#cursor %= size;
+    this.#bound(this.#now());
+  }
+
+  #now(): EpochMs {
+    const now = this.#host.now();
+    if (now < this.#lookedAt - SKEW_MS) this.#bound(now); // the clock was set back
+    return (this.#lookedAt = now);
+  }
+
+  /** Nothing is taken for longer than it would be if it were taken now. */
+  #bound(now: EpochMs): void {
+    this.#until = this.#until.map((until, index) => {
+      if (until === Number.POSITIVE_INFINITY || until <= now + this.#ttlMs) return until;
+      return this.#foreign.has(index) ? now : now + this.#ttlMs;
+    });
     this.#changed();
   }
 
   /** Slots that are free as far as is known, at most `most`. */
   room(most = Number.POSITIVE_INFINITY): number {
-    const now = this.#host.now();
+    const now = this.#now();
     let room = this.#spare.length;
     if (this.#fullUntil > now) return room;
     let first = Number.POSITIVE_INFINITY;
@@ -123,7 +143,7 @@ export class Meter implements SlotOwner {
 
   /** Slots that are taken, as far as is known. */
   get taken(): number {
-    const now = this.#host.now();
+    const now = this.#now();
     let taken = 0;
     for (let index = 0; index < this.#size; index++) if (this.#until[index]! > now || this.#foreign.has(index)) taken += 1;
     return taken;
@@ -131,7 +151,7 @@ export class Meter implements SlotOwner {
 
   /** When room may come up without anything happening on this node; +infinity for never. */
   nextChangeAt(): EpochMs {
-    const now = this.#host.now();
+    const now = this.#now();
     let next = Number.POSITIVE_INFINITY;
     for (let index = 0; index < this.#size; index++) {
       const until = this.#until[index]!;
@@ -146,7 +166,7 @@ export class Meter implements SlotOwner {
    * else a guess by how long runs took and how long the present ones have gone on.
    */
   expectedAt(position: number): EpochMs {
-    const now = this.#host.now();
+    const now = this.#now();
     if (this.kind === 'rate') {
       const ends = this.#endsOf(now);
       const turn = Math.floor(position / this.#size) * this.#ttlMs;
@@ -177,7 +197,7 @@ export class Meter implements SlotOwner {
 
   /** Whether other nodes had slots that may be free by now. */
   get isUnsure(): boolean {
-    const now = this.#host.now();
+    const now = this.#now();
     for (const index of this.#foreign.keys()) if (index < this.#size && this.#until[index]! <= now) return true;
     return false;
   }
@@ -227,7 +247,7 @@ export class Meter implements SlotOwner {
   /** Slots to ask for. They count as taken until there is an answer. */
   #pick(count: number, isAgain: boolean): number[] {
     const picks: number[] = [];
-    const now = this.#host.now();
+    const now = this.#now();
     // What is taken by others lies together: better to look somewhere else than next to it.
     if (isAgain) this.#cursor = (this.#cursor + Math.floor(this.#size * 0.618)) % this.#size;
     if (this.#fullUntil <= now) {
@@ -248,24 +268,25 @@ export class Meter implements SlotOwner {
     return picks;
   }
 
-  #acquire(index: number): MaybePromise<Slot | undefined> {
+  #acquire(index: number, force = false): MaybePromise<Slot | undefined> {
     const { port } = this.#host;
     const key = `limit.${this.subject}.${this.kind}.${index}.${this.#keyName}`;
-    const holder = this.#host.newHolder();
     const askedAt = this.#host.monotonic();
     // The start comes a little after the question, and its time counts from the start.
     const ttlMs = this.kind === 'rate' ? this.#ttlMs + this.#delayMs : this.#ttlMs;
+    const holder = this.#host.newHolder(ttlMs);
     if (port === null) return this.#taken(index, key, holder, askedAt, ttlMs, Number.POSITIVE_INFINITY);
     const answered = (lease: Lease | undefined): MaybePromise<Slot | undefined> =>
       lease === undefined ? this.#learn(index, key) : this.#taken(index, key, holder, askedAt, ttlMs, lease.expiresAt);
     const failed = (error: unknown): never => {
       // It may have been taken all the same; then it is found out when it is asked for again.
-      this.#until[index] = this.#host.now() + RECHECK_MS;
+      this.#until[index] = this.#now() + RECHECK_MS;
       this.#changed();
+      this.#host.track(Promise.resolve().then(() => port.releaseLease(key, holder)));
       throw error;
     };
     try {
-      const answer = port.acquireLease({ key, holder, now: this.#host.now(), ttlMs });
+      const answer = port.acquireLease({ key, holder, now: this.#now(), ttlMs, force });
       return isThenable(answer) ? answer.then(answered).catch(failed) : answered(answer);
     } catch (error) {
       return failed(error);
@@ -277,31 +298,43 @@ export class Meter implements SlotOwner {
     const trustedUntil = keeper === null ? Number.POSITIVE_INFINITY : keeper.trustedUntil(askedAt);
     const slot: Slot = { owner: this, index, key, holder, askedAt, ttlMs, expiresAt, trustedUntil, state: 'held', onLost: null };
     this.#foreign.delete(index);
+    this.#stray.delete(index);
     this.#own.add(slot);
     if (this.kind === 'concurrency') keeper?.add(slot);
     return slot;
   }
 
-  /** Another has it. Until when, only a rate tells for certain. */
-  #learn(index: number, key: string): MaybePromise<undefined> {
+  /**
+   * Another has it. Until when, only a rate tells for certain; a slot that a run has is looked at when it seems to last for
+   * longer than a lease, since its holder may be dead, and its lease have been taken while the clock was ahead.
+   */
+  #learn(index: number, key: string): MaybePromise<Slot | undefined> {
     const { port } = this.#host;
-    if (this.kind === 'concurrency' || port === null) {
-      this.#isForeign(index);
-      return undefined;
-    }
-    const answered = (lease: Lease | undefined): void => {
-      this.#until[index] = lease?.expiresAt ?? 0;
-      this.#changed();
-    };
+    const isFresh = this.#host.monotonic() - (this.#foreign.get(index) ?? Number.POSITIVE_INFINITY) < this.#ttlMs;
+    if (this.kind === 'concurrency') this.#isForeign(index);
+    if (port === null || (this.kind === 'concurrency' && isFresh)) return undefined;
     const answer = port.lease(key);
-    if (isThenable(answer)) return answer.then((lease) => { answered(lease); return undefined; });
-    answered(answer);
+    return isThenable(answer) ? answer.then((lease) => this.#judge(index, lease)) : this.#judge(index, answer);
+  }
+
+  #judge(index: number, lease: Lease | undefined): MaybePromise<Slot | undefined> {
+    const now = this.#now();
+    if (lease !== undefined && isStray(lease, now)) {
+      // Whoever lives puts that right, in the time of one lease. If it is as it was then, it is nobody's.
+      const seen = this.#stray.get(index);
+      if (seen?.token === lease.token && seen.expiresAt === lease.expiresAt) return this.#acquire(index, true);
+      this.#stray.set(index, lease);
+      this.#until[index] = now + ttlOf(lease.holder);
+    } else if (this.kind === 'rate') {
+      this.#until[index] = lease?.expiresAt ?? 0;
+    }
+    this.#changed();
     return undefined;
   }
 
   #isForeign(index: number): void {
     if (!this.#foreign.has(index)) this.#foreign.set(index, this.#host.monotonic());
-    this.#until[index] = this.#host.now() + Math.round(RECHECK_MS * this.#jitter());
+    this.#until[index] = this.#now() + Math.round(RECHECK_MS * this.#jitter());
     this.#changed();
   }
 
@@ -312,7 +345,7 @@ export class Meter implements SlotOwner {
     slot.state = 'gone'; // nobody can give it back any more
     this.#own.delete(slot);
     const { port } = this.#host;
-    const now = this.#host.now();
+    const now = this.#now();
     if (port === null) {
       this.#until[slot.index] = now + this.#ttlMs;
       this.#changed();

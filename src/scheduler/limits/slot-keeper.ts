@@ -2,7 +2,7 @@ import type { Clock, TimerHandle } from '../../ports/clock.js';
 import type { Lease, MaybePromise } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
 import type { LeasePort } from './lease-port.js';
-import type { Slot } from './slot.js';
+import { isStray, type Slot } from './slot.js';
 
 /** As for the leases of runs: two renewals may fail. */
 const RENEWALS_PER_LEASE = 3;
@@ -15,14 +15,16 @@ export class SlotKeeper {
   readonly #clock: Clock;
   readonly #leaseMs: number;
   readonly #now: () => EpochMs;
+  readonly #newHolder: (ttlMs: number) => string;
   readonly #slots = new Set<Slot>();
   #timer: TimerHandle | undefined;
 
-  constructor(port: LeasePort, clock: Clock, leaseMs: number, now: () => EpochMs) {
+  constructor(port: LeasePort, clock: Clock, leaseMs: number, now: () => EpochMs, newHolder: (ttlMs: number) => string) {
     this.#port = port;
     this.#clock = clock;
     this.#leaseMs = leaseMs;
     this.#now = now;
+    this.#newHolder = newHolder;
   }
 
   /** How long a slot asked for then may be trusted. */
@@ -60,6 +62,7 @@ export class SlotKeeper {
     try {
       const asking: MaybePromise<Lease | undefined> = this.#port.acquireLease({ key: slot.key, holder: slot.holder, now: this.#now(), ttlMs: slot.ttlMs });
       lease = await asking;
+      if (lease !== undefined && isStray(lease, this.#now())) lease = await this.#retake(slot);
     } catch {
       // The loop of the store tells that it fails. A slot that would run out before it is asked for again is given up now.
       const isLate = slot.trustedUntil <= this.#clock.monotonic() + this.#leaseMs / RENEWALS_PER_LEASE;
@@ -75,6 +78,15 @@ export class SlotKeeper {
       slot.expiresAt = lease.expiresAt;
       slot.trustedUntil = Math.max(slot.trustedUntil, this.trustedUntil(askedAt));
     }
+  }
+
+  /** A renewal makes no lease end sooner. One that would last too long is taken anew, from oneself. */
+  async #retake(slot: Slot): Promise<Lease | undefined> {
+    const { key, ttlMs } = slot;
+    const holder = this.#newHolder(ttlMs);
+    const lease = await this.#port.acquireLease({ key, holder, now: this.#now(), ttlMs, force: true });
+    slot.holder = holder;
+    return lease;
   }
 
   #lose(slot: Slot): void {

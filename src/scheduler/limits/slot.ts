@@ -1,4 +1,18 @@
+import type { Lease } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
+
+/** What clocks may differ by without anything being wrong. */
+export const SKEW_MS = 1_000;
+
+/** Whether a lease ends so late that it was taken while the clock was ahead. Its holder says for how long it was taken. */
+export function isStray({ holder, expiresAt }: Lease, now: EpochMs): boolean {
+  return expiresAt > now + ttlOf(holder) + SKEW_MS;
+}
+
+export function ttlOf(holder: string): number {
+  const ttlMs = Number(holder.slice(holder.lastIndexOf(' ') + 1));
+  return Number.isFinite(ttlMs) ? ttlMs : Number.POSITIVE_INFINITY;
+}
 
 /** Who hands out slots and takes them back. */
 export interface SlotOwner {
@@ -18,7 +32,7 @@ export interface Slot {
   readonly index: number;
   readonly key: string;
   /** Of no other slot, ever: what is released late must not be somebody else's by then. */
-  readonly holder: string;
+  holder: string;
   /** Monotonic. From when its time counts. */
   readonly askedAt: number;
   readonly ttlMs: number;

@@ -45,12 +45,13 @@ export class StoreLimits {
     const process = randomUUID();
     let holders = 0;
     let chances = 0;
+    const newHolder = (ttlMs: number): string => `${node} ${process} ${++holders} ${ttlMs}`;
     this.#host = {
       port,
-      keeper: port === null ? null : new SlotKeeper(port, clock, leaseMs, () => deps.now()),
+      keeper: port === null ? null : new SlotKeeper(port, clock, leaseMs, () => deps.now(), newHolder),
       now: () => deps.now(),
       monotonic: () => clock.monotonic(),
-      newHolder: () => `${node} ${process} ${++holders}`,
+      newHolder,
       chance: () => hashFraction(node, ++chances),
       roomMade: () => { this.#roomMade(); },
       track: (work) => { this.#track(work); },
