@@ -1,4 +1,4 @@
-import { AsyncExecutor, IntervalTrigger, MemoryJobStore, type JobStore, type LimitOptions } from 'punctual';
+import { after, AsyncExecutor, IntervalTrigger, MemoryJobStore, type JobStore, type LimitOptions } from 'punctual';
 import { JsonJobStore } from 'punctual/testing';
 import { describe, expect, it } from 'vitest';
 import { SECOND, START_MS } from '../scheduler/support/world.js';
@@ -164,6 +164,21 @@ describe.each(stores)('limits of one scheduler, %s', (_name, makeStore) => {
     expect(peak(executions)).toBe(2);
     expect(peak(executions.filter(({ task }) => task === 'work'))).toBe(1);
     expect((await scheduler.getJob('work-0'))).toBeUndefined();
+  });
+
+  it('hold jobs that follow others as any', async () => {
+    const { clock, node, executions } = shop(makeStore(), { limits: { tags: { one: { concurrency: 1 } } } });
+    const { scheduler } = node('a', { work: {} });
+    await scheduler.start();
+    await scheduler.addJob('work', new IntervalTrigger({ seconds: 10 }), { id: 'load', maxRuns: 3 });
+    await scheduler.addJob('work', after('load'), { id: 'report', args: [15 * SECOND], tags: ['one'], coalesce: 'all' });
+    const first = await scheduler.enqueue('work', { id: 'first', args: [5 * SECOND], delay: 12 * SECOND, tags: ['one'] });
+    await scheduler.enqueue('work', { id: 'second', args: [SECOND], dependsOn: first, tags: ['one'] });
+    await clock.advance(200 * SECOND);
+    const limited = executions.filter(({ job }) => job !== 'load');
+    expect(peak(limited)).toBe(1);
+    expect(limited.map(({ job }) => job).sort()).toEqual(['first', 'report', 'report', 'second']); // the fire time in the middle finds a run going on
+    expect((await scheduler.verifyLedger()).ok).toBe(true);
   });
 
   it('let a job that waits for too long be overdue', async () => {
