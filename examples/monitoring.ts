@@ -33,6 +33,7 @@ scheduler.addListener(
   (event) => {
     if (event.type === 'jobError') alarms.push(`${event.jobId}: ${event.error.message}`);
     else if (event.type === 'jobMissed') alarms.push(`${event.jobId}: ${event.count} missed, ${event.reason}`);
+    else if (event.type === 'jobOverdue') alarms.push(`${event.jobId}: overdue, ${event.why}`); // told even if nobody runs it
   },
   EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_SKIPPED,
 );
@@ -54,7 +55,10 @@ const reading = (async () => {
 
 // Two jobs with trouble: one takes longer than its interval, one fails now and then.
 let calls = 0;
-await scheduler.addJob(() => clock.sleep({ seconds: 90 }), new IntervalTrigger({ minutes: 1 }), { id: 'slow' });
+await scheduler.addJob(() => clock.sleep({ seconds: 90 }), new IntervalTrigger({ minutes: 1 }), {
+  id: 'slow',
+  expect: { successWithin: { seconds: 140 } },
+});
 await scheduler.addJob(
   () => {
     calls += 1;
@@ -82,5 +86,5 @@ console.log(`alarms: ${alarms.join('; ')}`);
 console.log(`feed:\n  ${feed.join('\n  ')}`);
 assert.equal(counters.get('jobMaxInstances'), 3);
 assert.equal(counters.get('jobError'), 2);
-assert.deepEqual(alarms, ['flaky: no connection', 'flaky: no connection']);
+assert.deepEqual(alarms, ['slow: overdue, no-success', 'flaky: no connection', 'flaky: no connection']);
 assert.equal(feed.length, 5);

@@ -1,6 +1,8 @@
 import { AsyncExecutor, AsyncScheduler, DateTrigger, IntervalTrigger, MemoryJobStore, type JobStore, type SchedulerOptions } from 'punctual';
+import { SQLiteJobStore } from 'punctual/sqlite';
 import { JsonJobStore, VirtualClock } from 'punctual/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { temporaryFile } from '../stores/sqlite/support.js';
 import { FaultyStore } from './support/stores.js';
 import { DAY, end, gate, HOUR, makeWorld, MemoryLogger, MINUTE, Recorder, SECOND, START, START_MS, type Gate } from './support/world.js';
 
@@ -409,6 +411,28 @@ describe('looking for overdue jobs', () => {
     isAway = false;
     await clock.advance(2 * MINUTE);
     expect(recorder.of('jobOverdue')).toMatchObject([{ deadline: START_MS + HOUR }]);
+  });
+
+  it('works through a file of SQLite, for nodes that cannot run the job, and through a restart', async () => {
+    const clock = new VirtualClock(START);
+    const path = temporaryFile();
+    const nodes = ['a', 'b'].map((node) => nodeOn(new SQLiteJobStore({ path, pollInterval: 60_000 }), clock, node));
+    const adder = nodeOn(new SQLiteJobStore({ path, pollInterval: 60_000 }), clock, 'adder', { tasks: { work: () => undefined } });
+    await adder.scheduler.addJob('work', hourly(), { id: 'job', expect: { maxLateness: { minutes: 10 } } });
+    await adder.scheduler.addJob('work', hourly(), { id: 'other' });
+    await adder.scheduler.shutdown();
+    for (const { scheduler } of nodes) await scheduler.start();
+    await clock.advance(2 * HOUR);
+    expect(nodes.flatMap(({ recorder }) => recorder.of('jobOverdue'))).toMatchObject([{ jobId: 'job', why: 'not-started', deadline: START_MS + HOUR + 10 * MINUTE }]);
+    expect((await nodes[1]!.scheduler.getJobs({ overdue: true })).map(({ id }) => id)).toEqual(['job']);
+    for (const { scheduler } of nodes) await scheduler.shutdown();
+
+    const able = nodeOn(new SQLiteJobStore({ path, pollInterval: 60_000 }), clock, 'able', { tasks: { work: () => undefined } });
+    await able.scheduler.start();
+    await clock.advance(MINUTE);
+    expect(able.recorder.of('jobOverdue')).toEqual([]);
+    expect(able.recorder.of('jobRecovered')).toMatchObject([{ jobId: 'job', why: 'not-started', reason: 'met' }]);
+    expect(able.scheduler.health().jobStores['default']?.overdue).toBe(0);
   });
 
   it('finds a job that another node added and did not live to look after', async () => {
