@@ -2,40 +2,7 @@ import assert from 'node:assert/strict';
 import { after, AsyncScheduler, currentRun, IntervalTrigger, MemoryJobStore, type JobStore } from 'punctual';
 import { VirtualClock } from 'punctual/testing';
 import { test } from 'vitest';
-import { quiet, START } from './support.js';
-
-/** When a node dies: with its nth write, before the store has it, or after, with the answer lost. */
-interface Death {
-  readonly write: number;
-  readonly isWritten: boolean;
-}
-
-/** A node's way to a store: from its death on nothing it asks is answered. */
-function connect(server: MemoryJobStore, death: Death | undefined, died: () => void): { store: JobStore; writes: () => number; isDead: () => boolean } {
-  let writes = 0;
-  let dead = false;
-  const never = new Promise<never>(() => undefined);
-  const store = new Proxy<JobStore>(server, {
-    get(target, property) {
-      const value: unknown = Reflect.get(target, property, target);
-      if (property === 'close') return () => undefined;
-      if (typeof value !== 'function') return value;
-      return (...args: unknown[]): unknown => {
-        if (dead) return property === 'watch' ? () => undefined : never;
-        const isWrite = property === 'commit' || property === 'insert';
-        if (isWrite && writes++ === death?.write) {
-          dead = true;
-          if (death.isWritten) (value as (...a: unknown[]) => unknown).apply(target, args);
-          died();
-          return never;
-        }
-        const answer = (value as (...a: unknown[]) => unknown).apply(target, args);
-        return property === 'watch' ? answer : Promise.resolve(answer);
-      };
-    },
-  });
-  return { store, writes: () => writes, isDead: () => dead };
-}
+import { connect, quiet, START, type Death } from './support.js';
 
 interface Followed {
   readonly runId: string;
@@ -88,8 +55,8 @@ async function play(death: Death | undefined, isAlone: boolean): Promise<number>
   const world = new World();
   const { clock, server } = world;
   let rescue: AsyncScheduler | undefined;
-  const other = world.node('other', connect(server, undefined, () => undefined).store);
-  const adder = connect(server, undefined, () => undefined);
+  const other = world.node('other', connect(server).store);
+  const adder = connect(server);
   const calls = world.node('calls', adder.store);
   await calls.addJob('work', new IntervalTrigger({ seconds: 10 }), { id: 'source', args: [false], maxRuns: 3 });
   await calls.addJob('work', new IntervalTrigger({ seconds: 15 }), { id: 'failing', args: [true], maxRuns: 2 });

@@ -302,6 +302,35 @@ test('what ends while a job that waits for it is being added is looked up', asyn
   }
 });
 
+test('a job that is written long after it was entered finds out that nobody remembers it', async () => {
+  // Its process stood still in between, for longer than a follower nobody knows of is kept.
+  for (const kind of ['dependsOn', 'after'] as const) {
+    const store = new JsonJobStore();
+    const { scheduler, clock, ran } = makeWorld(store, { storeTimeout: { hours: 1 }, leaseDuration: { hours: 3 } });
+    await scheduler.start();
+    await scheduler.addJob('work', new Date(clock.now() + 30_000), { id: 'other', args: ['other'] });
+    await scheduler.addJob('work', new IntervalTrigger({ minutes: 1 }), { id: 'a', args: ['a'] });
+    const insert = store.insert.bind(store);
+    store.insert = async (records) => {
+      store.insert = insert;
+      await clock.sleep({ minutes: 5 });
+      return insert(records);
+    };
+    const pinned = (await scheduler.nextRunTimes('a'))[0]!.getTime();
+    const adding = kind === 'after' ? scheduler.addJob('work', after('a'), { id: 'b', args: ['b'] }) : scheduler.enqueue('work', { id: 'b', args: ['b'], dependsOn: `a@${pinned}` });
+    await clock.advance({ minutes: 4, seconds: 30 });
+    assert.equal((await store.get('a'))?.record.state.links, undefined, 'it is forgotten');
+    await clock.advance({ minutes: 1 });
+    await adding;
+    await clock.advance({ minutes: 2 });
+    const count = ran.filter((line) => line === 'b after a succeeded').length;
+    if (kind === 'dependsOn') assert.equal(count, 1);
+    else assert.ok(count >= 1 && count <= 3, `${count} runs`);
+    await clock.advance({ minutes: 2 });
+    assert.equal(ran.filter((line) => line === 'b after a succeeded').length, kind === 'dependsOn' ? 1 : count + 2);
+  }
+});
+
 /** One node's way to a store in memory; once it is dead, nothing is answered. */
 function sharedBy(server: MemoryJobStore, isDead: () => boolean = () => false): MemoryJobStore {
   return new Proxy(server, {

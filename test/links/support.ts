@@ -35,3 +35,36 @@ export function makeWorld(store: JobStore = new MemoryJobStore(), options: Sched
   });
   return { scheduler, clock, ran, fails, events: new EventRecorder(scheduler) };
 }
+
+/** When a node dies: with its nth write, before the store has it, or after, with the answer lost. */
+export interface Death {
+  readonly write: number;
+  readonly isWritten: boolean;
+}
+
+/** A node's way to a store: from its death on nothing it asks is answered. */
+export function connect(server: MemoryJobStore, death?: Death, died?: () => void): { store: JobStore; writes: () => number; isDead: () => boolean } {
+  let writes = 0;
+  let dead = false;
+  const never = new Promise<never>(() => undefined);
+  const store = new Proxy<JobStore>(server, {
+    get(target, property) {
+      const value: unknown = Reflect.get(target, property, target);
+      if (property === 'close') return () => undefined;
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]): unknown => {
+        if (dead) return property === 'watch' ? () => undefined : never;
+        const isWrite = property === 'commit' || property === 'insert';
+        if (isWrite && writes++ === death?.write) {
+          dead = true;
+          if (death.isWritten) (value as (...a: unknown[]) => unknown).apply(target, args);
+          died?.();
+          return never;
+        }
+        const answer = (value as (...a: unknown[]) => unknown).apply(target, args);
+        return property === 'watch' ? answer : Promise.resolve(answer);
+      };
+    },
+  });
+  return { store, writes: () => writes, isDead: () => dead };
+}
