@@ -1,4 +1,5 @@
 import type { JobDefinition, JobRecord, JobState } from '../model/job.js';
+import type { EpochMs } from '../ports/trigger.js';
 import { Draft, type Decision } from './draft.js';
 import type { ActContext } from './finish.js';
 import { dueAt, fireAfterCompletion } from './fires.js';
@@ -28,7 +29,7 @@ export function settle(draft: Draft, state: JobState): Decision {
     }
   }
   // A paused job without a fire time is parked on purpose, or waits to be told what to do with its past.
-  const waits = state.status === 'paused' || (!ended && awaitsEvent(definition));
+  const waits = state.status === 'paused' || (!ended && awaitsEvent(definition) && !isPast(definition, now));
   if (waits || state.runs.length > 0) return draft.write(state);
   draft.note({ type: 'jobCompleted', reason: ended ? 'max-runs' : 'exhausted', runCount: state.runCount });
   return deleteJob(draft, state);
@@ -38,6 +39,11 @@ export function settle(draft: Draft, state: JobState): Decision {
 function goesOn({ record: { definition } }: Draft, { nextFireTime, runCount, runs }: JobState): boolean {
   if (nextFireTime !== null || runs.some((run) => run.state === 'waiting' && !run.manual)) return true;
   return !hasEnded(definition.policy.maxRuns, runCount) && (awaitsEvent(definition) || definition.trigger.nextAfterCompletion !== undefined);
+}
+
+/** Whether the ends of other runs make no fire times any more. */
+function isPast({ trigger, policy: { endTime } }: JobDefinition, now: EpochMs): boolean {
+  return trigger.follows !== undefined && endTime !== null && endTime < now;
 }
 
 /** Deletes the record, or keeps it unseen as long as others are still to be told of it, or follow whichever job has its id. */

@@ -1,5 +1,6 @@
 import { jobIdOf } from './run-ids.js';
-import { listRuns, type RunQuery, type RunReports } from './ledger-view.js';
+import type { JobSelector } from './job.js';
+import { listRuns, type RunQuery, type RunReport, type RunReports } from './ledger-view.js';
 import { refuseUnknownKeys } from '../errors/options.js';
 import { nonEmpty } from './policy.js';
 import { TaskFace } from './task-face.js';
@@ -21,6 +22,21 @@ export abstract class HistoryFace extends TaskFace {
     await loop.open(this.context());
     const jobId = query.jobId ?? jobIdOf(query.runId);
     return listRuns(jobId === undefined ? loop : await historyOf(loop, jobId), query, this.options.timezone, this.codec);
+  }
+
+  /**
+   * How a run ended, and what it returned, as long as the history keeps that; `undefined` while it has no verdict, and when
+   * nothing is known of it. @throws InvalidOptionError, UnknownStoreError
+   *
+   * @example
+   * ```ts
+   * const sources = await Promise.all(currentRun().follows.map(({ runId }) => scheduler.getRun(runId!)));
+   * ```
+   */
+  async getRun(runId: string, options: JobSelector = {}): Promise<RunReport | undefined> {
+    refuseUnknownKeys(options, '', ['jobStore']);
+    const [report] = await this.getRuns({ runId: nonEmpty(runId, 'runId'), jobStore: options.jobStore, newestFirst: true, limit: 1 });
+    return report;
   }
 
   /** Checks that the history adds up: every fire time of an active job has exactly one verdict, or a live run. Of jobs that each node runs, on this node. */

@@ -57,6 +57,8 @@ for (const [name, make] of stores) {
     const f = await scheduler.enqueue('work', { id: 'f', args: ['f'], dependsOn: ['a', d.runId] });
     await clock.advance(0);
     assert.equal(await f.result(), 'f done');
+    assert.equal((await scheduler.getRun(f.runId))?.result, 'f done');
+    assert.equal(await scheduler.getRun('nobody@1'), undefined);
     assert.equal(ran.at(-1), 'f after a succeeded, d succeeded');
   });
 

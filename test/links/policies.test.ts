@@ -135,6 +135,7 @@ describe('the policies of any job hold for one that follows', () => {
     assert.deepEqual([count('twice'), count('bound'), count('late')], [2, 2, 5]);
     assert.equal(events.of('jobCompleted').some(({ jobId }) => jobId === 'twice'), true);
     assert.equal(await scheduler.getJob('twice'), undefined);
+    assert.equal(await scheduler.getJob('bound'), undefined, 'after its end it has no fire times any more');
   });
 });
 

@@ -59,8 +59,9 @@ function begin(draft: Draft, source: string, others: readonly LinkNotice[]): Dec
     const { lastFireTime } = state;
     const first = hasEnded(definition.policy.maxRuns, draft.runCount) ? null : firstFire(definition, now);
     const next = first !== null && lastFireTime !== null && first <= lastFireTime ? nextFire(definition, lastFireTime) : first;
-    // It could not start before, so its lateness counts from here.
-    const nextDueAt = next === null ? null : Math.max(dueAt(id, definition, next), now);
+    // It could not start before, so its lateness counts from here. What holds it back for other reasons still does.
+    const held = next === state.nextFireTime ? (state.nextDueAt ?? now) : now;
+    const nextDueAt = next === null ? null : Math.max(dueAt(id, definition, next), now, held);
     return settle(draft, draft.state({ nextFireTime: next, nextDueAt, firstFireTime: next }));
   } catch (error) {
     return quarantine(draft, error);

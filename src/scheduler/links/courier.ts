@@ -117,7 +117,8 @@ export class Courier {
 
   async #deliver(record: JobRecord): Promise<void> {
     const { id } = record;
-    for (let current: JobRecord | undefined = record; current !== undefined; ) {
+    let current: JobRecord | undefined = record;
+    while (current !== undefined) {
       const outbox: readonly LinkNotice[] | undefined = current.state.links?.outbox;
       const last = outbox?.at(-1)?.seq;
       if (outbox === undefined || last === undefined || (this.#tried.get(id) ?? -1) >= last) break;
@@ -134,7 +135,7 @@ export class Courier {
       this.#retryMs = FIRST_RETRY_MS;
       current = result?.stored?.record;
     }
-    if (this.#isClosed) this.#tried.delete(id);
+    if (current?.state.links?.outbox === undefined || this.#isClosed) this.#tried.delete(id);
   }
 
   /** Answers the keys of the notices that their followers have by now. */
