@@ -223,6 +223,14 @@ if not keeps then
   return answers
 end
 local seq = call('HINCRBY', B .. 'meta', 'seq', total) - total
+if seq == 0 then
+  -- The first entry there is, or somebody has deleted the counter.
+  local last = call('XREVRANGE', B .. 'log', '+', '-', 'COUNT', 1)[1]
+  if last then
+    seq = tonumber(string.match(last[1], '^%d+'))
+    call('HSET', B .. 'meta', 'seq', string.format('%.0f', seq + total))
+  end
+end
 local trouble, expiries, results = {}, {}, {}
 for k = 1, total do
   local i, q = entries[2 * k - 1], entries[2 * k]
@@ -251,7 +259,7 @@ return answers
  * long: what is hidden beyond anything that can be right is put back.
  */
 export const CLAIM = script(`${COMMON}
-local now, till, limit, epoch = ARGV[1], ARGV[2], tonumber(ARGV[4]), call('HGET', B .. 'meta', 'lanes') or ''
+local now, till, limit, epoch = ARGV[1], ARGV[2], tonumber(ARGV[4]), call('HGET', B .. 'meta', 'lanes') or 'none'
 if epoch ~= ARGV[6] then return { 0, epoch, call('SMEMBERS', B .. 'lanes') } end
 call('ZREMRANGEBYSCORE', B .. 'hidden', '-inf', now)
 local wrong = call('ZRANGEBYSCORE', B .. 'hidden', '(' .. ARGV[3], '+inf', 'LIMIT', 0, 200)
@@ -325,7 +333,7 @@ return { 1, found, heads, fetch(B .. 'state', found), ARGV[5] == '1' and fetch(B
 
 /** The lanes as they were known, then lanes. Answers 0 and the lanes when they have changed, else 1 and the earliest wake-up. */
 export const NEXT = script(`${COMMON}
-local epoch, earliest, least = call('HGET', B .. 'meta', 'lanes') or '', false, math.huge
+local epoch, earliest, least = call('HGET', B .. 'meta', 'lanes') or 'none', false, math.huge
 if epoch ~= ARGV[1] then return { 0, epoch, call('SMEMBERS', B .. 'lanes') } end
 for i = 2, #ARGV do
   local score = call('ZRANGE', B .. 'due:' .. ARGV[i], 0, 0, 'WITHSCORES')[2]

@@ -19,6 +19,7 @@ for i = 2, #ARGV, 2 do
   if found ~= 'none' and found ~= ARGV[i + 1] then return { 'foreign', ARGV[i] } end
 end
 local version = call('HGET', B .. 'meta', 'schema')
+if not version and call('EXISTS', B .. 'head', B .. 'state', B .. 'ids') == 3 then return { 'unmarked', 'meta' } end
 if not version then
   for i = 2, #ARGV, 2 do
     if call('EXISTS', B .. ARGV[i]) == 1 then return { 'foreign', ARGV[i] } end
@@ -78,6 +79,12 @@ export async function prepare(link: Link, logger: Logger): Promise<void> {
     throw new RedisStoreError(
       'newer-version',
       `What is stored under ${link.base} has version ${String(detail)}, and this release of punctual knows ${VERSION}. Update punctual, or give another \`prefix\`.`,
+    );
+  }
+  if (answer === 'unmarked') {
+    throw new RedisStoreError(
+      'foreign-keys',
+      `The key ${link.base}meta, which says what version the data has, is gone. If nothing later than this release has written it, put the version back: HSET ${link.base}meta schema ${VERSION}. Else give another \`prefix\`.`,
     );
   }
   if (answer === 'foreign') throw new RedisStoreError('foreign-keys', `The key ${link.base}${String(detail)} is not punctual's. Give another \`prefix\`.`);

@@ -1,12 +1,12 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net';
-import { InvalidOptionError, isPunctualError, SystemClock } from 'punctual';
+import { InvalidOptionError, isPunctualError, SystemClock, type Revision } from 'punctual';
 import { RedisJobStore, RedisStoreError, type RedisJobStoreOptions } from 'punctual/redis';
 import { storeContext } from 'punctual/testing';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { loadIoredis, loadNodeRedis } from '../../../src/stores/redis/driver.js';
 import { errorFromLoading, translate } from '../../../src/stores/redis/errors.js';
 import { Link } from '../../../src/stores/redis/link.js';
-import { claim, jobRecord, T0 } from '../../../src/testing/contracts/job-store/records.js';
+import { claim, jobRecord, ledgerEntry, T0 } from '../../../src/testing/contracts/job-store/records.js';
 import { MemoryLogger } from '../../scheduler/support/world.js';
 import { RedisServer } from '../../support/redis-server.js';
 import { describeRedis, freshPrefix, openIoredis, openNodeRedis, openStore } from './support.js';
@@ -175,6 +175,26 @@ describeRedis('servers that cannot be used', (server) => {
     const third = freshPrefix();
     await server().command('HSET', `{${third}}:meta`, 'name', 'theirs');
     expect((await errorOf({ url: server().url(), prefix: third })).reason).toBe('foreign-keys');
+  });
+
+  it('data whose version somebody has deleted, with how to put it back; a store that is open goes on', async () => {
+    const prefix = freshPrefix();
+    const store = await openStore({ url: server().url(), prefix });
+    const write = async (revision: Revision, at: number): Promise<Revision> => {
+      const [next] = await store.commit([{ id: 'job', expected: revision, next: jobRecord('job', at + 1), ledger: [ledgerEntry('job', at), ledgerEntry('job', at + 1)] }]);
+      return next!;
+    };
+    const [stored] = await store.insert([jobRecord('job')]);
+    const revision = await write(stored!.revision, T0);
+    await server().command('DEL', `{${prefix}}:meta`);
+    await write(await write(revision, T0 + 10), T0 + 20);
+    const { entries } = await store.ledger.list({ jobId: 'job', limit: 10 });
+    expect(entries.map(({ scheduledFor }) => scheduledFor - T0)).toEqual([0, 1, 10, 11, 20, 21]);
+    expect((await store.claimDue(claim(T0 + 60_000))).map(({ record }) => record.id)).toEqual(['job']);
+    const error = await errorOf({ url: server().url(), prefix });
+    expect(error).toMatchObject({ reason: 'foreign-keys', message: expect.stringContaining(`HSET {${prefix}}:meta schema 1`) });
+    await server().command('HSET', `{${prefix}}:meta`, 'schema', '1');
+    expect(await (await openStore({ url: server().url(), prefix })).get('job')).toBeDefined();
   });
 
   it('a server that throws keys away is used, with a warning; one whose settings nobody may ask for, without', async () => {
