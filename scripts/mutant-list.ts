@@ -58,6 +58,9 @@ export const mutants: readonly Mutant[] = [
   mutant('a claimed record stays hidden', 'stores/shared/wake-index.ts', 'const until = request.now + request.reserveMs;', 'const until = Number.MAX_SAFE_INTEGER;'),
   mutant('results that a failing store did not take are dropped', 'scheduler/run-writer.ts', '        this.#queue = [...batch, ...this.#queue];\n', ''),
   mutant('the loop does not come back after an error', 'scheduler/store-loop.ts', "this.#sleepUntil(this.now() + this.health.failed('tick', error));", "this.health.failed('tick', error);"),
-  mutant('a shared store is not polled when hints are there', 'scheduler/store-loop.ts', 'deps.clock.onJump !== undefined && !access.store.shared', 'deps.clock.onJump !== undefined'),
   mutant('what the planner has to say is not published', 'scheduler/store-loop.ts', '      reporter.job(record, this.access.alias, notice);\n', ''),
+
+  // ── what is expected of a job ──
+  mutant('something is expected of a job that is paused', 'core/watch.ts', 'definition.policy.expect == null || !isWatched(state.status, definition)', 'definition.policy.expect == null'),
+  mutant('an alarm that holds is raised again', 'core/watch.ts', 'let overdue = watch?.overdue ?? null;', 'let overdue: JobOverdue | null = null;'),
 ];

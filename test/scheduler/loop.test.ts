@@ -366,6 +366,23 @@ describe('a store that fails', () => {
     expect(recorder.of('jobExecuted')).toHaveLength(1);
   });
 
+  it('whose hints get lost is polled, also under a clock that tells of jumps', async () => {
+    const clock = new VirtualClock(START);
+    const inner = new MemoryJobStore({ shared: true });
+    // It takes who watches, and tells nobody.
+    const store = Object.assign(new FaultyStore(inner), { watch: () => () => undefined });
+    const { scheduler } = makeWorld({ clock, jobStores: { default: store } });
+    let runs = 0;
+    scheduler.defineTask('work', () => { runs += 1; });
+    await scheduler.start();
+    await clock.advance(10 * SECOND);
+    const elsewhere = makeWorld({ clock, jobStores: { default: inner }, node: 'node-b' });
+    elsewhere.scheduler.defineTask('work', () => undefined);
+    await elsewhere.scheduler.addJob('work', new Date(START_MS + 11 * SECOND), { id: 'job' });
+    await clock.advance(31 * SECOND);
+    expect(runs).toBe(1);
+  });
+
   it('whose watch hangs does not hold up start and shutdown', async () => {
     const store = new FaultyStore(new MemoryJobStore({ shared: true }), { watches: true });
     store.faults.set('watch', 'hang');
