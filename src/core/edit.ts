@@ -61,7 +61,7 @@ export function resumeJob(record: JobRecord, catchUp: boolean, context: ActConte
   const draft = new Draft(record, context.now, context.node);
   draft.stats = draft.stats.consecutiveFailures === 0 ? draft.stats : { ...draft.stats, consecutiveFailures: 0 };
   const active = { status: 'active', reason: null } as const;
-  if (catchUp || isWaiting(state) || state.nextDueAt === null || state.nextDueAt > context.now) return settle(draft, draft.state(active));
+  if (catchUp || isWaiting(state) || !isOverdue(record, definition, context.now)) return settle(draft, draft.state(active));
   const lastFireTime = skipOverdue(draft, 'paused');
   const awaits = definition.trigger.nextAfterCompletion !== undefined;
   const next = awaits || lastFireTime === null ? null : nextFire(definition, lastFireTime);
@@ -104,6 +104,11 @@ export function retryQuarantined(record: JobRecord, context: ActContext): Decisi
   return settle(draft, draft.state({ status: 'active', reason: null, nextFireTime: next, nextDueAt }));
 }
 
+/** Whether what one of them waits for (a limit, a node that can run it) the other does, too. */
+function startsAlike(a: JobDefinition, b: JobDefinition): boolean {
+  return a.task === b.task && a.taskVersion === b.taskVersion && a.tags === b.tags && a.policy.executor === b.policy.executor;
+}
+
 /** The record under another definition, its place in the schedule kept. */
 export function modifyJob(record: JobRecord, definition: JobDefinition, context: ActContext): Decision {
   const before = record.definition.policy;
@@ -117,8 +122,8 @@ export function modifyJob(record: JobRecord, definition: JobDefinition, context:
   // With more runs than before, a job whose last run is still going is not at its end after all.
   const goesOn = !ended && hasEnded(before.maxRuns, runCount) && definition.trigger.nextAfterCompletion === undefined;
   const cursor = ended ? null : goesOn && lastFireTime !== null ? nextFire(definition, lastFireTime) : nextFireTime;
-  const nextDueAt =
-    cursor === null ? null : before.jitterMs === after.jitterMs && cursor === nextFireTime ? record.state.nextDueAt : dueAt(record.id, definition, cursor);
+  const isSame = cursor === nextFireTime && before.jitterMs === after.jitterMs && startsAlike(record.definition, definition);
+  const nextDueAt = cursor === null ? null : isSame ? record.state.nextDueAt : dueAt(record.id, definition, cursor);
   return settle(draft, draft.state({ nextFireTime: cursor, nextDueAt }));
 }
 
@@ -214,12 +219,18 @@ export function withStatus(decision: Decision, next: JobRecord, status: JobStatu
   return { ...decision, next: changed.next ?? next, notices: [...decision.notices, ...changed.notices] };
 }
 
+/** Whether the fire time that comes next was due by now: also one that waits for a limit, and is due later since. */
+function isOverdue({ id, state: { nextFireTime, nextDueAt } }: JobRecord, definition: JobDefinition, now: EpochMs): boolean {
+  if (nextFireTime === null || nextDueAt === null) return false;
+  return nextDueAt <= now || (nextFireTime <= now && dueAt(id, definition, nextFireTime) <= now);
+}
+
 /** Gives what is due and not dealt with the verdict `skipped`. Answers the last fire time that has one now. */
 function skipOverdue(draft: Draft, reason: SkipReason): EpochMs | null {
   const { state, id } = draft.record;
   const definition = scheduleOf(draft.record);
-  const { nextFireTime: first, nextDueAt } = state;
-  if (first === null || nextDueAt === null || nextDueAt > draft.now || isWaiting(state)) return state.lastFireTime;
+  const { nextFireTime: first } = state;
+  if (first === null || isWaiting(state) || !isOverdue(draft.record, definition, draft.now)) return state.lastFireTime;
   const awaits = definition.trigger.nextAfterCompletion !== undefined;
   const last = awaits ? first : (lastDue(id, definition, first, draft.now) ?? first);
   const range = fireRange(definition, first, last);

@@ -84,7 +84,7 @@ export class ClaimWriter {
         }
         won += 1;
         this.#loop.apply(record, decision, revision, askedAt, grant?.permits);
-        if (grant !== undefined) this.#admission.settle(record.id, decision.next, grant, decision.start.length);
+        if (grants !== undefined) this.#admission.settle(record.id, decision.next, grant, decision.start.length);
       });
       this.#won += won;
       this.#lost += due.length - won;

@@ -12,7 +12,7 @@ import type { ClockSkew, NodeCard } from './node-card.js';
 import type { ProcessIdentity } from './process-identity.js';
 import type { OnError } from './on-error.js';
 import type { Reporter } from './reporter.js';
-import type { RunSettled } from './runner.js';
+import type { RunSettled } from './run-handles.js';
 import type { StoreLoop } from './store-loop.js';
 import type { TaskRegistry } from './tasks.js';
 

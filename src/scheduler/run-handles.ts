@@ -1,12 +1,11 @@
 import { RunNotSucceededError } from '../errors/job-errors.js';
 import { SchedulerShutdownError } from '../errors/scheduler-errors.js';
-import type { LedgerEntry } from '../model/ledger.js';
+import type { LedgerEntry, Verdict } from '../model/ledger.js';
 import type { ErrorInfo } from '../model/run.js';
 import type { Clock, TimerHandle } from '../ports/clock.js';
 import type { JobCodec } from '../ports/job-codec.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { readResult } from './ledger-view.js';
-import type { RunEnd } from './runner.js';
 import type { StoreLoop } from './store-loop.js';
 
 /**
@@ -24,6 +23,16 @@ export interface RunHandle<R = unknown> {
    */
   result(): Promise<R>;
 }
+
+/** How a run ended, for whoever waits for its result. */
+export interface RunEnd {
+  readonly verdict: Verdict;
+  readonly reason?: string | null;
+  readonly result?: unknown;
+  readonly error?: unknown;
+}
+
+export type RunSettled = (runId: string, end: RunEnd) => void;
 
 interface Waiter {
   readonly promise: Promise<unknown>;

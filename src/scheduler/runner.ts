@@ -1,7 +1,7 @@
 import type { Decision } from '../core/draft.js';
 import { JobAbortedError, JobTimeoutError, LeaseLostError } from '../errors/job-errors.js';
 import type { JobRecord, TaskFunction } from '../model/job.js';
-import type { StoredResult, Verdict } from '../model/ledger.js';
+import type { StoredResult } from '../model/ledger.js';
 import type { ErrorInfo, RunningRun, RunOutcome } from '../model/run.js';
 import type { MaybePromise, Revision } from '../ports/job-store.js';
 import { ActiveRun } from './active-run.js';
@@ -18,16 +18,6 @@ import { prepareArguments, takesAsStored } from './task-arguments.js';
 import type { Task } from './tasks.js';
 import type { LoopDeps } from './loop-deps.js';
 import type { StoreLoop } from './store-loop.js';
-
-/** How a run ended, for whoever waits for its result. */
-export interface RunEnd {
-  readonly verdict: Verdict;
-  readonly reason?: string | null;
-  readonly result?: unknown;
-  readonly error?: unknown;
-}
-
-export type RunSettled = (runId: string, end: RunEnd) => void;
 
 const NONE: readonly ActiveRun[] = Object.freeze([]);
 const SUCCEEDED: RunOutcome = Object.freeze({ kind: 'succeeded', result: null });
@@ -99,7 +89,7 @@ export class Runner implements FinishWriteHost {
     active.module = task?.module ?? null;
     if (permit !== undefined) {
       active.permit = permit;
-      permit.begin(() => { this.#lose(active); });
+      permit.begin(() => { this.#loseSlot(active); });
     }
     if (this.#refuses !== null) {
       this.#release(active, this.#refuses);
@@ -258,10 +248,14 @@ export class Runner implements FinishWriteHost {
   }
 
   #release(active: ActiveRun, reason: string): void {
+    active.permit?.release();
+    this.#giveBack(active, reason);
+  }
+
+  #giveBack(active: ActiveRun, reason: string): void {
     active.phase = 'ended';
     active.timeoutTimer?.cancel();
     active.onEarlyAbort?.();
-    active.permit?.release();
     this.#writer.push(new FinishWrite(this, active, { kind: 'released', reason }));
   }
 
@@ -439,6 +433,19 @@ export class Runner implements FinishWriteHost {
     active.abort(new LeaseLostError(active.runId));
     this.#deps.reporter.run(active.record, this.#alias, active.run, 'leaseLost', {});
     this.#forget(active);
+  }
+
+  /** What it had of a limit is another's. Where a run has no lease that could run out, it is given back, lest nobody ever does. */
+  #loseSlot(active: ActiveRun): void {
+    if (this.#leased) {
+      this.#lose(active);
+      return;
+    }
+    if (active.phase !== 'running') return;
+    active.permit?.forsake();
+    this.#deps.reporter.run(active.record, this.#alias, active.run, 'leaseLost', {});
+    this.#giveBack(active, 'lease-lost');
+    active.abort(new LeaseLostError(active.runId));
   }
 
   // ── what is held ──────────────────────────────────────────────────────────

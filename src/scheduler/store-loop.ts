@@ -359,7 +359,10 @@ export class StoreLoop {
 
   /** Jobs that were put off, and that a limit has room for by now. */
   async #takeUp(): Promise<void> {
-    const due = await this.admission.takeUp(this.#batch.size, (executor) => this.#deps.executors.free(executor), (id) => this.access.get(id));
+    const { executors, tasks } = this.#deps;
+    const isInReach = ({ definition: { fn, task, taskVersion, policy } }: JobRecord): boolean =>
+      executors.has(policy.executor) && (fn !== null || (tasks.versions.get(task) ?? 0) >= taskVersion);
+    const due = await this.admission.takeUp(this.#batch.size, (executor) => executors.free(executor), isInReach, (id) => this.access.get(id));
     if (due.length > 0) await this.#writer.act(due);
   }
 

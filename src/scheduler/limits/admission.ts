@@ -90,19 +90,25 @@ export class Admission {
   }
 
   /**
-   * Jobs that were put off, and for which there seems to be room by now, as if they had not been. They are no longer kept in
-   * mind: one that finds no room after all is put off again.
+   * Jobs that were put off, and for which there seems to be room by now, as if they had not been. They are kept in mind until
+   * it is known what became of them: one that could not be written is taken up again.
    *
    * @param free - how many runs an executor still takes.
+   * @param isInReach - whether this node can run the job. It may have been changed since it was put off.
    */
-  async takeUp(most: number, free: (executor: string) => number, get: (id: string) => MaybePromise<StoredJob | undefined>): Promise<readonly StoredJob[]> {
+  async takeUp(
+    most: number,
+    free: (executor: string) => number,
+    isInReach: (record: JobRecord) => boolean,
+    get: (id: string) => MaybePromise<StoredJob | undefined>,
+  ): Promise<readonly StoredJob[]> {
     await this.#probe();
     const ready = this.#ready(most, free);
     const due: StoredJob[] = [];
     for (const [index, stored] of (await Promise.all(ready.map(async ({ id }) => get(id)))).entries()) {
       const { id, until } = ready[index]!;
-      this.#held.delete(id);
-      if (stored !== undefined && isHeldUntil(stored.record, until)) due.push({ ...stored, record: takeUp(stored.record, until, this.#deps.now()) });
+      if (stored === undefined || !isHeldUntil(stored.record, until) || !isInReach(stored.record)) this.#held.delete(id);
+      else due.push({ ...stored, record: takeUp(stored.record, until, this.#deps.now()) });
     }
     return due;
   }
@@ -127,10 +133,10 @@ export class Admission {
     return ready;
   }
 
-  /** What became of a job that was admitted: so many of its runs have started. */
-  settle(id: string, next: JobRecord | null, grant: Grant, started: number): void {
-    for (const permit of grant.permits.slice(started)) permit.release();
-    if (next === null || grant.lacking === null || grant.holdUntil === undefined) this.#held.delete(id);
+  /** What became of a job that was admitted: so many of its runs have started. @param grant - `undefined` without limits. */
+  settle(id: string, next: JobRecord | null, grant: Grant | undefined, started: number): void {
+    if (grant !== undefined) for (const permit of grant.permits.slice(started)) permit.release();
+    if (next === null || grant?.lacking == null || grant.holdUntil === undefined) this.#held.delete(id);
     else this.#hold(next, grant.lacking, grant.holdUntil);
   }
 
