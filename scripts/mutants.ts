@@ -15,7 +15,7 @@ import { bundleSimulation, play } from './simulation-bundle.js';
 import { mutants, type Mutant } from './mutant-list.js';
 
 const { values } = parseArgs({
-  options: { seeds: { type: 'string', default: '600' }, only: { type: 'string', default: '' } },
+  options: { seeds: { type: 'string', default: '1000' }, only: { type: 'string', default: '' } },
 });
 const seeds = Number(values.seeds);
 if (!Number.isInteger(seeds) || seeds < 1) throw new RangeError('--seeds takes a whole number');
