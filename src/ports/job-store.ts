@@ -108,6 +108,13 @@ export interface JobStore {
   alarms?(): MaybePromise<JobAlarms>;
 
   /**
+   * Called after each batch that was claimed and written, in a turn of the event loop of its own: for what a store that
+   * answers at once had better not do within a commit. Answers whether it took time, so that everything else has its turn
+   * before the next batch.
+   */
+  betweenBatches?(): boolean;
+
+  /**
    * Does one small piece of housekeeping (drops old history, expired results), short enough not to hold up what is due.
    * Called from time to time while a scheduler runs. Answers whether there is more to do at once.
    */

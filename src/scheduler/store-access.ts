@@ -165,6 +165,10 @@ export class StoreAccess {
     return this.#call('take leave', () => this.store.members?.withdraw(node));
   }
 
+  betweenBatches(): boolean {
+    return this.#call('tidy up', () => this.store.betweenBatches?.() ?? false) === true;
+  }
+
   maintain(now: EpochMs): MaybePromise<boolean> {
     return this.#call('keep house', () => this.store.maintain?.(now) ?? false);
   }

@@ -334,10 +334,11 @@ export class StoreLoop {
         }
         scope = this.#scope();
         // Let timers and I/O have their turn between batches, however much is due.
-        await new Promise<void>((resolve) => { this.#deps.clock.defer(resolve); });
+        await this.#turn();
         if (isThenable(answer)) this.#batch.came(due.length, won);
         else this.#batch.took(due.length, this.#deps.clock.monotonic() - begunAt);
         if (!this.#isClaiming()) break;
+        if (this.access.betweenBatches()) await this.#turn();
       }
       const doing = this.#chores.run();
       const goesOn = isThenable(doing) ? await doing : doing;
@@ -364,6 +365,12 @@ export class StoreLoop {
       executors.has(policy.executor) && (fn !== null || (tasks.versions.get(task) ?? 0) >= taskVersion);
     const due = await this.admission.takeUp(this.#batch.size, (executor) => executors.free(executor), isInReach, (id) => this.access.get(id));
     if (due.length > 0) await this.#writer.act(due);
+  }
+
+  #turn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#deps.clock.defer(resolve);
+    });
   }
 
   /**

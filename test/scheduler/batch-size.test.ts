@@ -121,3 +121,30 @@ it('records runs that end together a batch at a time, and lets others have their
   expect(seen.size).toBeGreaterThan(2);
   expect(await scheduler.getRuns({ verdict: 'succeeded', limit: 200 })).toHaveLength(100);
 });
+
+it('lets a store tidy up in a turn of its own after each batch', async () => {
+  const clock = new VirtualClock();
+  const notes: string[] = [];
+  class TidyStore extends MemoryJobStore {
+    readonly batchSize = 10;
+    override claimDue(request: Parameters<MemoryJobStore['claimDue']>[0]): ReturnType<MemoryJobStore['claimDue']> {
+      const due = super.claimDue(request);
+      if (due.length > 0) {
+        notes.push(`claim ${due.length}`);
+        setImmediate(() => notes.push('turn'));
+      }
+      return due;
+    }
+    betweenBatches(): boolean {
+      notes.push('tidy');
+      setImmediate(() => notes.push('turn'));
+      return true;
+    }
+  }
+  const scheduler = new AsyncScheduler({ clock, jobStores: { default: new TidyStore() } });
+  await scheduler.addJobs(Array.from({ length: 25 }, () => ({ task: () => undefined, trigger: new DateTrigger(clock.now() + 1_000) })));
+  await scheduler.start();
+  await clock.advance(1_000);
+  await scheduler.shutdown();
+  expect(notes).toEqual(['claim 10', 'turn', 'tidy', 'turn', 'claim 15', 'turn', 'tidy', 'turn']);
+});

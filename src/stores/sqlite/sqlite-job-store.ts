@@ -27,6 +27,7 @@ import { errorFromTables, isBusy, SQLiteStoreError } from './errors.js';
 import { Housekeeping } from './housekeeping.js';
 import { JobList } from './job-list.js';
 import { JobTable } from './job-table.js';
+import { LogCopier } from './log-copier.js';
 import { Lanes } from './lanes.js';
 import { readSettings, type Settings, type SQLiteJobStoreOptions } from './options.js';
 import { migrate } from './schema.js';
@@ -41,6 +42,7 @@ interface Parts {
   readonly logger: StoreContext['logger'];
   readonly lanes: Lanes;
   readonly jobs: JobTable;
+  readonly log: LogCopier | undefined;
   readonly list: JobList;
   readonly claims: Claims;
   readonly ledger: SQLiteLedger;
@@ -52,11 +54,6 @@ interface Parts {
 
 /** Pages of the database kept in memory by a connection of our own, in KiB. */
 const CACHE_KIB = 16_000;
-/**
- * Pages of the write-ahead log (of 4 KiB) from which on it is copied into the database, and both are synced to the disk:
- * a few milliseconds, within a commit. More of them at a time are cheaper, but hold up the event loop for longer.
- */
-const LOG_PAGES = 1_000;
 /** Attempts to switch the log on while other processes do the same. */
 const LOG_ATTEMPTS = 50;
 
@@ -141,7 +138,6 @@ export class SQLiteJobStore extends LockingStore implements JobStore {
     const { prefix, perJob, maxAgeMs, synchronous, busyTimeoutMs, pollMs, source } = this.#settings;
     if (busyTimeoutMs !== undefined) database.pragma(`busy_timeout = ${busyTimeoutMs}`);
     if ('path' in source) database.pragma(`cache_size = -${CACHE_KIB}`);
-    if ('path' in source) database.pragma(`wal_autocheckpoint = ${LOG_PAGES}`);
     const connection = new Connection(database, prefix);
     const mode = writeAheadLog(database);
     if (mode !== 'wal' && mode !== 'memory') {
@@ -151,6 +147,8 @@ export class SQLiteJobStore extends LockingStore implements JobStore {
     migrate(connection);
     connection.requireWritable();
     const lanes = new Lanes(connection);
+    // How often the log of a database of the user's is copied is up to him.
+    const log = 'path' in source && mode === 'wal' ? new LogCopier(database, logger) : undefined;
     const ledger = new SQLiteLedger(connection, perJob);
     connection.onUndone = () => {
       lanes.undone();
@@ -163,6 +161,7 @@ export class SQLiteJobStore extends LockingStore implements JobStore {
       logger,
       lanes,
       jobs,
+      log,
       list: new JobList(connection, jobs),
       claims: new Claims(connection, jobs, lanes),
       ledger,
@@ -207,7 +206,10 @@ export class SQLiteJobStore extends LockingStore implements JobStore {
   }
 
   commit(changes: readonly JobChange[]): readonly (Revision | undefined)[] {
-    return this.#open.jobs.commit(changes);
+    const { jobs, log } = this.#open;
+    const answers = jobs.commit(changes);
+    log?.wrote(changes.length);
+    return answers;
   }
 
   nextWakeAt(scope: ClaimScope): EpochMs | null {
@@ -224,6 +226,10 @@ export class SQLiteJobStore extends LockingStore implements JobStore {
 
   alarms(): JobAlarms {
     return this.#open.list.alarms();
+  }
+
+  betweenBatches(): boolean {
+    return this.#open.log?.copy() ?? false;
   }
 
   maintain(now: EpochMs): boolean {

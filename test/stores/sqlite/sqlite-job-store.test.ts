@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3';
-import { AsyncScheduler, IntervalTrigger, type JobRecord, type LedgerPage, type Revision } from 'punctual';
+import { AsyncScheduler, IntervalTrigger, type JobRecord, type LedgerPage, type Revision, type StoredJob } from 'punctual';
 import { SQLiteJobStore } from 'punctual/sqlite';
 import { storeContext, VirtualClock } from 'punctual/testing';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -383,6 +383,47 @@ describe('plans: what is asked often or at each start walks along an index made 
     const plan = prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...Array<string>((sql.match(/\?/g) ?? []).length).fill('1')) as { detail: string }[];
     expect(plan[0]?.detail).toContain(index);
     expect(plan.map(({ detail }) => detail).filter((detail) => detail.startsWith('SCAN') && !/^SCAN r |definitions_startup|jobs_at_rest/.test(detail))).toEqual([]);
+  });
+});
+
+describe('the write-ahead log', () => {
+  it('is copied into the database between batches, once it has become long', async () => {
+    const path = temporaryFile();
+    const store = await openStore(path);
+    let jobs = store.insert(Array.from({ length: 400 }, (_, i) => jobRecord(`job${1000 + i}`))) as StoredJob[];
+    expect(store.betweenBatches()).toBe(false);
+    const write = (at: number): void => {
+      const next = jobs.map(({ record }) => dueAt(record, at));
+      const revisions = store.commit(jobs.map(({ record, revision }, i) => ({ id: record.id, expected: revision, next: next[i]!, ledger: [ledgerEntry(record.id, at)] })));
+      jobs = next.map((record, i) => ({ record, revision: revisions[i]! }));
+    };
+    let batches = 0;
+    while (!store.betweenBatches()) write(T0 + ++batches);
+    expect(batches).toBeGreaterThan(1);
+    expect(batches).toBeLessThan(50);
+    const other = new Database(path);
+    onTestFinished(() => { other.close(); });
+    const [{ log, checkpointed }] = other.pragma('wal_checkpoint(PASSIVE)') as [{ log: number; checkpointed: number }];
+    expect(checkpointed).toBe(log);
+    expect(store.betweenBatches()).toBe(false);
+    // As often again, by what the first copy told.
+    let more = 0;
+    while (!store.betweenBatches()) write(T0 + 1_000 + ++more);
+    expect(more).toBeLessThan(50);
+    expect(store.list({ limit: 1_000 }).jobs).toEqual(jobs);
+  });
+
+  it('of a database of yours, or in memory, is nobody else’s business', async () => {
+    for (const target of [new Database(temporaryFile()), ':memory:']) {
+      const store = await openStore(target);
+      const jobs = store.insert(Array.from({ length: 400 }, (_, i) => jobRecord(`job${i}`))) as StoredJob[];
+      let revisions: readonly (Revision | undefined)[] = jobs.map(({ revision }) => revision);
+      for (let i = 1; i <= 20; i++) {
+        revisions = store.commit(jobs.map(({ record }, j) => ({ id: record.id, expected: revisions[j]!, next: dueAt(record, T0 + i), ledger: [] })));
+      }
+      expect(revisions.every((revision) => revision !== undefined)).toBe(true);
+      expect(store.betweenBatches()).toBe(false);
+    }
   });
 });
 
