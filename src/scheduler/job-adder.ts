@@ -1,4 +1,5 @@
 import { wakeAt, type JobDefinition, type JobRecord } from '../model/job.js';
+import { isWaiting } from '../model/links.js';
 import type { Clock } from '../ports/clock.js';
 import { ConflictingJobIdError, NeverFiresError } from '../errors/job-errors.js';
 import type { JobWriter, MaybePromise, StoredJob } from '../ports/job-store.js';
@@ -48,14 +49,16 @@ export class JobAdder {
   }
 
   async #link(loop: StoreLoop, additions: readonly Addition[], writer: JobWriter): Promise<readonly Addition[]> {
+    const wanted: Addition[] = [];
     for (const addition of additions) {
-      const { id } = addition.fresh;
-      if (addition.replaceExisting || !isLinked(addition)) continue;
-      const existing = await writer.get(id);
+      const existing = isLinked(addition) ? (await writer.get(addition.fresh.id))?.record : undefined;
+      const isThere = existing !== undefined && existing.state.status !== 'removed';
       // Those it follows are told of no job that is refused.
-      if (existing !== undefined && existing.record.state.status !== 'removed') throw new ConflictingJobIdError(id);
+      if (isThere && !addition.replaceExisting) throw new ConflictingJobIdError(existing.id);
+      const isOver = addition.dependencies !== undefined && (isThere ? goesOn(existing, addition) : isSpent(await withoutPast(loop, addition.fresh)));
+      wanted.push(isOver ? { ...addition, dependencies: undefined } : addition);
     }
-    const records = await linkJobs({ loop, clock: this.#clock, node: this.#node, writer }, additions);
+    const records = await linkJobs({ loop, clock: this.#clock, node: this.#node, writer }, wanted);
     return additions.map((addition, index) => ({ ...addition, fresh: records[index]! }));
   }
 
@@ -151,4 +154,10 @@ export class JobAdder {
     loop.expect(wakeAt(record));
     void loop.nodeJobs?.tell(record, record);
   }
+}
+
+/** Whether a job that is added again has begun, and stays at its place: what it had to wait for may be forgotten by now. */
+function goesOn({ definition, state }: JobRecord, { remake }: Addition): boolean {
+  if (isWaiting(state) || state.status === 'quarantined') return false;
+  return JSON.stringify(remake(definition.anchor).trigger) === JSON.stringify(definition.trigger);
 }

@@ -152,6 +152,17 @@ describe('a job that depends on others', () => {
     await add();
     await clock.advance({ seconds: 10 });
     assert.deepEqual(ran, ['a', 'b after a succeeded', 'b']);
+    // By then, what it depended on may be forgotten; and a date that had its run does not come again.
+    await add({ dependsOn: 'forgotten' });
+    assert.deepEqual((await scheduler.getJob('b'))?.waitsFor, []);
+    const date = new Date(clock.now());
+    await scheduler.addJob('work', date, { id: 'once', args: ['once'], dependsOn: 'a', replaceExisting: true });
+    await scheduler.removeJob('once');
+    await scheduler.addJob('work', date, { id: 'once', args: ['once'] });
+    await clock.advance(0);
+    await scheduler.addJob('work', date, { id: 'once', args: ['once'], dependsOn: 'forgotten', replaceExisting: true });
+    assert.equal(await scheduler.getJob('once'), undefined);
+    ran.splice(ran.indexOf('once'), 1);
     assert.equal((await scheduler.verifyLedger()).ok, true);
     // What it depends on can be taken away while it waits.
     await scheduler.addJob('work', '@yearly', { id: 'y', args: ['y'] });

@@ -56,7 +56,7 @@ describe('refuses, before anything is changed,', () => {
     const before = JSON.stringify((await store.list({ limit: 9 })).jobs);
     assert.equal(await codeOf(scheduler.rescheduleJob('a', after('c'))), 'DEPENDENCY_CYCLE');
     assert.equal(await codeOf(scheduler.addJob('work', after('a'), { id: 'a', args: ['x'], replaceExisting: true })), 'DEPENDENCY_CYCLE');
-    assert.equal(await codeOf(scheduler.addJob('work', '@daily', { id: 'a', args: ['x'], replaceExisting: true, dependsOn: 'c' })), 'DEPENDENCY_CYCLE');
+    assert.equal(await codeOf(scheduler.addJob('work', '@weekly', { id: 'a', args: ['x'], replaceExisting: true, dependsOn: 'c' })), 'DEPENDENCY_CYCLE');
     assert.equal(await codeOf(scheduler.sync([{ id: 'a', task: 'work', trigger: after('c'), args: ['x'] }], { owner: 'me', adopt: true })), 'DEPENDENCY_CYCLE');
     assert.equal(await codeOf(scheduler.sync([{ id: 'a', task: 'work', trigger: after('c'), args: ['x'] }], { owner: 'me', adopt: true, dryRun: true })), 'DEPENDENCY_CYCLE');
     assert.equal(JSON.stringify((await store.list({ limit: 9 })).jobs), before);
