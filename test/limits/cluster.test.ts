@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { hostname } from 'node:os';
 import { IntervalTrigger, MemoryJobStore, type JobStore, type LeaseRequest } from 'punctual';
 import { JsonJobStore } from 'punctual/testing';
 import { describe, expect, it } from 'vitest';
@@ -139,6 +141,34 @@ describe.each(stores)('limits of several schedulers, %s', (_name, makeStore) => 
     expect(peak(later)).toBe(1);
     expect(first!.endedAt).toBeLessThanOrEqual(Math.min(...later.map(({ startedAt }) => startedAt)));
     line.isCut = false;
+  });
+
+  it('give a process that was started again the slots that the last one of its name left', async () => {
+    const { clock, node, executions, store } = shop(makeStore(), { leaseDuration: MINUTE });
+    const line = new Line();
+    const a = node('web', { work: { concurrency: 1 } }, {}, line.to(store));
+    await a.scheduler.start();
+    await a.scheduler.addJob('work', new Date(START_MS + SECOND), { id: 'first', args: [600 * SECOND] });
+    await clock.advance(2 * SECOND);
+    line.isCut = true;
+    // As if it had been another process, which is dead.
+    const { pid } = spawnSync(process.execPath, ['-e', '']);
+    const dead = `${hostname()}:${pid}:abc`;
+    const { record, revision } = (await store.get('first'))!;
+    const runs = record.state.runs.map((run) => (run.state === 'running' ? { ...run, process: dead } : run));
+    await store.commit([{ id: 'first', expected: revision, next: { ...record, state: { ...record.state, runs } }, ledger: [] }]);
+    const key = 'limit.task.concurrency.0.work';
+    const lease = (await store.leases.get(key))!;
+    const holder = lease.holder.split(' ').map((part, index) => (index === 1 ? dead : part)).join(' ');
+    await store.leases.acquire({ key, holder, now: clock.now(), ttlMs: MINUTE, force: true });
+
+    const b = node('web', { work: { concurrency: 1 } });
+    await b.scheduler.start();
+    await clock.advance(SECOND);
+    expect(executions.map(({ job, startedAt }) => [job, startedAt])).toEqual([['first', SECOND], ['first', 2 * SECOND]]);
+    const left = (await store.leases.get(key))!;
+    expect(left.holder).not.toBe(holder);
+    expect(left.expiresAt).toBeLessThanOrEqual(clock.now() + MINUTE);
   });
 
   it('let the most generous hold while nodes have different ones', async () => {

@@ -16,6 +16,8 @@ export interface MeterHost {
   monotonic(): number;
   /** Ends with the time it is for. */
   newHolder(ttlMs: number): string;
+  /** Whether the process of a holder is gone for certain. */
+  isDead(holder: string): boolean;
   /** From 0 to 1. The same on each run of a test. */
   chance(): number;
   /** A slot is free again. */
@@ -268,7 +270,7 @@ export class Meter implements SlotOwner {
     return picks;
   }
 
-  #acquire(index: number, force = false): MaybePromise<Slot | undefined> {
+  #acquire(index: number): MaybePromise<Slot | undefined> {
     const { port } = this.#host;
     const key = `limit.${this.subject}.${this.kind}.${index}.${this.#keyName}`;
     const askedAt = this.#host.monotonic();
@@ -286,7 +288,7 @@ export class Meter implements SlotOwner {
       throw error;
     };
     try {
-      const answer = port.acquireLease({ key, holder, now: this.#now(), ttlMs, force });
+      const answer = port.acquireLease({ key, holder, now: this.#now(), ttlMs });
       return isThenable(answer) ? answer.then(answered).catch(failed) : answered(answer);
     } catch (error) {
       return failed(error);
@@ -305,16 +307,18 @@ export class Meter implements SlotOwner {
   }
 
   /**
-   * Another has it. Until when, only a rate tells for certain; a slot that a run has is looked at when it seems to last for
-   * longer than a lease, since its holder may be dead, and its lease have been taken while the clock was ahead.
+   * Another has it. Until when, only a rate tells for certain; a slot that a run has is looked at when it is first seen, since
+   * its process may be known to be dead, and when it seems to last for longer than a lease.
    */
   #learn(index: number, key: string): MaybePromise<Slot | undefined> {
     const { port } = this.#host;
-    const isFresh = this.#host.monotonic() - (this.#foreign.get(index) ?? Number.POSITIVE_INFINITY) < this.#ttlMs;
+    const seenAt = this.#foreign.get(index);
     if (this.kind === 'concurrency') this.#isForeign(index);
-    if (port === null || (this.kind === 'concurrency' && isFresh)) return undefined;
+    const isKnown = seenAt !== undefined && this.#host.monotonic() - seenAt < this.#ttlMs;
+    if (port === null || isKnown) return undefined;
+    const judge = (lease: Lease | undefined): MaybePromise<Slot | undefined> => this.#judge(index, lease);
     const answer = port.lease(key);
-    return isThenable(answer) ? answer.then((lease) => this.#judge(index, lease)) : this.#judge(index, answer);
+    return isThenable(answer) ? answer.then(judge) : judge(answer);
   }
 
   #judge(index: number, lease: Lease | undefined): MaybePromise<Slot | undefined> {
@@ -322,14 +326,34 @@ export class Meter implements SlotOwner {
     if (lease !== undefined && isStray(lease, now)) {
       // Whoever lives puts that right, in the time of one lease. If it is as it was then, it is nobody's.
       const seen = this.#stray.get(index);
-      if (seen?.token === lease.token && seen.expiresAt === lease.expiresAt) return this.#acquire(index, true);
+      if (seen?.token === lease.token && seen.expiresAt === lease.expiresAt) return this.#inherit(index, lease);
       this.#stray.set(index, lease);
       this.#until[index] = now + ttlOf(lease.holder);
     } else if (this.kind === 'rate') {
       this.#until[index] = lease?.expiresAt ?? 0;
+    } else if (lease !== undefined && this.#host.isDead(lease.holder)) {
+      return this.#inherit(index, lease);
     }
     this.#changed();
     return undefined;
+  }
+
+  /** Takes a lease that is nobody's, whatever is left of it. Of several who try, one gets it: for the others it is not over then. */
+  async #inherit(index: number, { key, expiresAt }: Lease): Promise<Slot | undefined> {
+    const port = this.#host.port!;
+    const ttlMs = this.#ttlMs;
+    const askedAt = this.#host.monotonic();
+    this.#until[index] = Number.POSITIVE_INFINITY;
+    let lease: Lease | undefined;
+    try {
+      lease = await port.acquireLease({ key, holder: this.#host.newHolder(ttlMs), now: Math.max(this.#now(), expiresAt), ttlMs });
+      // As of a time to come, it would end too late.
+      if (lease !== undefined) lease = await port.acquireLease({ key, holder: this.#host.newHolder(ttlMs), now: this.#now(), ttlMs, force: true });
+    } finally {
+      if (lease === undefined) this.#until[index] = this.#now() + (this.kind === 'rate' ? ttlMs : RECHECK_MS);
+      this.#changed();
+    }
+    return lease && this.#taken(index, key, lease.holder, askedAt, ttlMs, lease.expiresAt);
   }
 
   #isForeign(index: number): void {

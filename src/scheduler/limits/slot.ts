@@ -9,6 +9,15 @@ export function isStray({ holder, expiresAt }: Lease, now: EpochMs): boolean {
   return expiresAt > now + ttlOf(holder) + SKEW_MS;
 }
 
+/** Who has a slot: the node, its process, which slot of it, and for how long. */
+export function holderOf(node: string, process: string, count: string, ttlMs: number): string {
+  return `${node} ${process} ${count} ${ttlMs}`;
+}
+
+export function processOf(holder: string): string {
+  return holder.split(' ').at(-3) ?? '';
+}
+
 export function ttlOf(holder: string): number {
   const ttlMs = Number(holder.slice(holder.lastIndexOf(' ') + 1));
   return Number.isFinite(ttlMs) ? ttlMs : Number.POSITIVE_INFINITY;

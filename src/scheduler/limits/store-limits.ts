@@ -3,10 +3,12 @@ import { hash32, hashFraction } from '../../core/hash.js';
 import type { JobDefinition } from '../../model/job.js';
 import type { Clock } from '../../ports/clock.js';
 import type { EpochMs } from '../../ports/trigger.js';
+import type { ProcessIdentity } from '../process-identity.js';
 import type { LeasePort } from './lease-port.js';
 import type { LimitSpec } from './limit-options.js';
 import type { LimitRules, LimitSubject } from './limit-rules.js';
 import { Meter, type MeterHost } from './meter.js';
+import { holderOf, processOf } from './slot.js';
 import { SlotKeeper } from './slot-keeper.js';
 
 const NONE: readonly Meter[] = Object.freeze([]);
@@ -22,6 +24,8 @@ export interface StoreLimitsDeps {
   readonly port: LeasePort | null;
   readonly clock: Clock;
   readonly node: string;
+  /** The process behind the node, where its name is one that the next process has too. */
+  readonly process: ProcessIdentity | undefined;
   readonly leaseMs: number;
   now(): EpochMs;
 }
@@ -42,16 +46,18 @@ export class StoreLimits {
     this.#deps = deps;
     this.rules = deps.rules;
     const { port, clock, leaseMs, node } = deps;
-    const process = randomUUID();
+    // One process may have several of these, on one store under two names.
+    const own = randomUUID();
     let holders = 0;
     let chances = 0;
-    const newHolder = (ttlMs: number): string => `${node} ${process} ${++holders} ${ttlMs}`;
+    const newHolder = (ttlMs: number): string => holderOf(node, deps.process?.id ?? own, `${own}.${++holders}`, ttlMs);
     this.#host = {
       port,
       keeper: port === null ? null : new SlotKeeper(port, clock, leaseMs, () => deps.now(), newHolder),
       now: () => deps.now(),
       monotonic: () => clock.monotonic(),
       newHolder,
+      isDead: (holder) => deps.process?.isGone(processOf(holder)) === true,
       chance: () => hashFraction(node, ++chances),
       roomMade: () => { this.#roomMade(); },
       track: (work) => { this.#track(work); },

@@ -4,9 +4,9 @@ import { Admission } from './admission.js';
 import { StoreLimits } from './store-limits.js';
 
 /** The limits of a loop's store. Where nobody else uses it, and it ends with this process, nobody needs to be asked. */
-export function limitsOf(loop: StoreLoop, { limits: rules, clock, node, leaseMs }: LoopDeps): StoreLimits {
+export function limitsOf(loop: StoreLoop, { limits: rules, clock, node, process, leaseMs }: LoopDeps): StoreLimits {
   const port = loop.access.leased ? loop.access : null;
-  return new StoreLimits({ rules, port, clock, node, leaseMs, now: () => loop.now() });
+  return new StoreLimits({ rules, port, clock, node, process, leaseMs, now: () => loop.now() });
 }
 
 export function admissionOf(loop: StoreLoop, { reporter }: LoopDeps): Admission {
