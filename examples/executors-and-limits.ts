@@ -1,12 +1,12 @@
 /**
  * How do I limit how much runs at the same time?
  *
- * `maxInstances` and `overlap` limit one job; an executor limits all the jobs that name it. Jobs of one executor wait
- * for one another, by priority; those of another go on. A run that waits for its executor is not late a second time:
- * its lateness was measured when it was claimed.
+ * `maxInstances` and `overlap` limit one job; an executor limits all the jobs that name it, on its node. Jobs of one
+ * executor wait for one another, by priority; those of another go on. A run that waits for its executor is not late a
+ * second time: its lateness was measured when it was claimed. A limit of a task or a tag holds over all nodes of a store.
  */
 import assert from 'node:assert/strict';
-import { AsyncExecutor, AsyncScheduler, currentRun, IntervalTrigger } from 'punctual';
+import { AsyncExecutor, AsyncScheduler, currentRun, IntervalTrigger, MemoryJobStore } from 'punctual';
 import { VirtualClock } from 'punctual/testing';
 
 const clock = new VirtualClock('2026-01-01T00:00:00Z');
@@ -83,3 +83,40 @@ await clock.settle();
 assert.equal((await scheduler.getRuns({ jobId: 'import' })).length, 1);
 console.log('the import waited for its executor');
 await scheduler.shutdown();
+
+// 4. Two nodes share a store. An API takes three calls in ten seconds, and one at a time for each customer.
+const store = new MemoryJobStore({ shared: true }); // in production: SQLite, PostgreSQL, …
+const calls: { at: number; customer: string; node: string }[] = [];
+const nodes = ['a', 'b'].map((node) => {
+  const worker = new AsyncScheduler({
+    clock,
+    node,
+    jobStores: { default: store },
+    limits: { tags: { 'customer:*': { concurrency: 1 } } },
+  });
+  worker.on('limitReached', ({ name, kind, freeAt }) => {
+    console.log(`${node}: waits for ${name} (${kind})${freeAt === null ? '' : `, until ${new Date(freeAt).toISOString().slice(14, 19)}`}`);
+  });
+  worker.defineTask(
+    'call',
+    async (customer: string) => {
+      calls.push({ at: clock.now(), customer, node });
+      await clock.sleep({ seconds: 2 });
+    },
+    { rateLimit: { max: 3, per: { seconds: 10 } } },
+  );
+  return worker;
+});
+for (const worker of nodes) await worker.start();
+for (let i = 0; i < 12; i++) {
+  const customer = ['ada', 'bob'][i % 2]!;
+  await nodes[i % 2]!.enqueue('call', { args: [customer], tags: [`customer:${customer}`] });
+}
+await clock.advance({ minutes: 2 });
+assert.equal(calls.length, 12);
+for (const { at, customer } of calls) {
+  assert.ok(calls.filter((other) => other.at >= at && other.at < at + 10_000).length <= 3);
+  assert.equal(calls.filter((other) => other.customer === customer && other.at >= at && other.at < at + 2_000).length, 1);
+}
+console.log(`12 calls, three in ten seconds: ${calls.map(({ at }) => (at - calls[0]!.at) / 1_000).join(', ')} s`);
+await Promise.all(nodes.map((worker) => worker.shutdown()));
