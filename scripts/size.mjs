@@ -11,7 +11,7 @@ const limits = {
   punctual: 96,
   'punctual/testing': 60,
   'punctual/rrule': 20,
-  'punctual/sqlite': 19,
+  'punctual/sqlite': 20,
   'punctual/postgres': 21,
   'punctual/redis': 24,
   'punctual/nats': 22,
