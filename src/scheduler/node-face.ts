@@ -5,6 +5,7 @@ import type { JobPage, Member } from '../ports/job-store.js';
 import type { NodeRole } from './leadership.js';
 import { readCard, type ClockSkew, type ExecutorRoom, type NodeCard } from './node-card.js';
 import { SchedulerBase } from './scheduler-base.js';
+import type { StoreAccess } from './store-access.js';
 import type { StoreLoop } from './store-loop.js';
 
 /** One node of a job store. */
@@ -57,7 +58,7 @@ export abstract class NodeFace extends SchedulerBase {
   /**
    * The nodes of each job store, and what they run: those that started and have not stopped. One that died is there until
    * two and a half of its heartbeats are missing (75 s by default), and then as `unheard` for as long as runs are its own.
-   * In a store that is this scheduler's alone, and in one that cannot tell, it is this node alone and those that run something.
+   * Of jobs that each node runs (`exclusive: false`), those of this node are shown. In a store that is this scheduler's alone, and in one that cannot tell, it is this node alone and those that run something.
    *
    * @param query - `jobStore`: of that store only.
    * @throws UnknownStoreError, StoreFailedError
@@ -75,7 +76,7 @@ export abstract class NodeFace extends SchedulerBase {
   async #nodesOf(loop: StoreLoop): Promise<NodeInfo[]> {
     await loop.open(this.context());
     const members = new Map<string, Member | undefined>((await loop.membership.members()).map((member) => [member.node, member]));
-    const runs = await runsByNode(loop);
+    const runs = await runsByNode(loop.all);
     if (this.lifecycle.state !== 'stopped' && !members.has(this.node)) members.set(this.node, undefined);
     for (const node of runs.keys()) if (!members.has(node)) members.set(node, undefined);
     return [...members].sort(([a], [b]) => (a < b ? -1 : 1)).map(([node, member]) => {
@@ -109,8 +110,13 @@ interface Runs {
 }
 
 /** From the records: they are the truth, and cost no more than there are runs. */
-async function runsByNode({ access }: StoreLoop): Promise<Map<string, Runs>> {
+async function runsByNode(loops: readonly StoreLoop[]): Promise<Map<string, Runs>> {
   const byNode = new Map<string, Runs>();
+  for (const { access } of loops) await addRuns(byNode, access);
+  return byNode;
+}
+
+async function addRuns(byNode: Map<string, Runs>, access: StoreAccess): Promise<void> {
   let page: JobPage | undefined;
   do {
     page = await access.list({ running: true, limit: PAGE, after: page?.nextCursor ?? undefined });
@@ -124,7 +130,6 @@ async function runsByNode({ access }: StoreLoop): Promise<Map<string, Runs>> {
       }
     }
   } while (page.nextCursor !== null);
-  return byNode;
 }
 
 function toRun({ id, definition }: JobRecord, run: RunningRun): NodeRun {

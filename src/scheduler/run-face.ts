@@ -63,7 +63,8 @@ export abstract class RunFace extends JobFace {
   /**
    * Calls a run off, wherever it is: one that waits (for its time, a slot, its next attempt) never begins; one that runs is asked
    * to stop by its `signal`, on whichever node has it, and is `cancelled` unless it succeeds all the same. Resolves when
-   * that is written, not when the task has stopped. The job goes on with its next fire time.
+   * that is written, not when the task has stopped. The job goes on with its next fire time. Of a job that each node runs
+   * (`exclusive: false`), the run on this node is called off.
    *
    * @param runId - as in events, in the history and in `currentRun()`. That of a fire time is `<job id>@<epoch ms>`; the next
    * one can be called off before it comes.

@@ -208,6 +208,8 @@ describe('a job that is not exclusive', () => {
     expect(a.scheduler.health().jobStores['default']).toMatchObject({ activeRuns: 1 });
     const [run] = (await a.scheduler.getJob('long'))!.runs;
     expect(run).toMatchObject({ node: 'a', state: 'running' });
+    const shown = (await a.scheduler.getNodes()).flatMap(({ node, running }) => running.map(({ runId }) => `${node} ${runId}`));
+    expect(shown).toEqual([`a ${run!.runId}`]);
     expect(await a.scheduler.cancelRun(run!.runId)).toBe(true);
     await clock.advance(SECOND);
     expect(ends).toEqual(['a cancelled']);
