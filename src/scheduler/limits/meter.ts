@@ -130,8 +130,10 @@ export class Meter implements SlotOwner {
   /** Slots that are free as far as is known, at most `most`. */
   room(most = Number.POSITIVE_INFINITY): number {
     const now = this.#now();
-    let room = this.#spare.length;
-    if (this.#fullUntil > now) return room;
+    const spare = this.#spare.length;
+    if (this.#fullUntil > now) return spare;
+    const excess = this.#excess(now);
+    let room = spare - excess;
     let first = Number.POSITIVE_INFINITY;
     for (let index = 0; index < this.#size && room < most; index++) {
       if (this.#foreign.has(index)) continue;
@@ -139,8 +141,15 @@ export class Meter implements SlotOwner {
       if (until <= now) room += 1;
       else if (until < first) first = until;
     }
-    if (room === 0) this.#fullUntil = first;
-    return room;
+    if (room === 0 && excess === 0) this.#fullUntil = first;
+    return Math.max(spare, room);
+  }
+
+  /** Slots of a limit that was greater before, and that are still taken: they count. */
+  #excess(now: EpochMs): number {
+    let excess = 0;
+    for (let index = this.#size; index < this.#until.length; index++) if (this.#until[index]! > now) excess += 1;
+    return excess;
   }
 
   /** Slots that are taken, as far as is known. */
@@ -148,19 +157,15 @@ export class Meter implements SlotOwner {
     const now = this.#now();
     let taken = 0;
     for (let index = 0; index < this.#size; index++) if (this.#until[index]! > now || this.#foreign.has(index)) taken += 1;
-    return taken;
+    return taken + this.#excess(now);
   }
 
   /** When room may come up without anything happening on this node; +infinity for never. */
   nextChangeAt(): EpochMs {
     const now = this.#now();
     let next = Number.POSITIVE_INFINITY;
-    for (let index = 0; index < this.#size; index++) {
-      const until = this.#until[index]!;
-      if (until > now && until < next) next = until;
-      else if (until <= now && this.#foreign.has(index)) next = Math.min(next, now);
-    }
-    return next;
+    for (const until of this.#until) if (until > now && until < next) next = until;
+    return this.isUnsure ? Math.min(next, now) : next;
   }
 
   /**
@@ -172,7 +177,8 @@ export class Meter implements SlotOwner {
     if (this.kind === 'rate') {
       const ends = this.#endsOf(now);
       const turn = Math.floor(position / this.#size) * this.#ttlMs;
-      return (ends[Math.min(position % this.#size, ends.length - 1)] ?? now) + turn;
+      const over = Math.max(0, ends.length - this.#size);
+      return (ends[Math.min(over + (position % this.#size), ends.length - 1)] ?? now) + turn;
     }
     let oldestMs = LEAST_WAIT_MS;
     const at = this.#host.monotonic();
@@ -186,7 +192,7 @@ export class Meter implements SlotOwner {
   #endsOf(now: EpochMs): readonly number[] {
     if (this.#ends !== null && (this.#ends[0] ?? Number.POSITIVE_INFINITY) > now) return this.#ends;
     // One that is being taken for a start will end as late as one that is taken now.
-    const ends = this.#until.slice(0, this.#size).map((until) => (until === Number.POSITIVE_INFINITY ? now + this.#ttlMs : until));
+    const ends = this.#until.map((until) => (until === Number.POSITIVE_INFINITY ? now + this.#ttlMs : until));
     return (this.#ends = ends.filter((until) => until > now).sort((a, b) => a - b));
   }
 
@@ -200,7 +206,7 @@ export class Meter implements SlotOwner {
   /** Whether other nodes had slots that may be free by now. */
   get isUnsure(): boolean {
     const now = this.#now();
-    for (const index of this.#foreign.keys()) if (index < this.#size && this.#until[index]! <= now) return true;
+    for (const index of this.#foreign.keys()) if (index < this.#size && this.#until[index]! <= now) return this.#excess(now) === 0;
     return false;
   }
 
@@ -247,9 +253,10 @@ export class Meter implements SlotOwner {
   }
 
   /** Slots to ask for. They count as taken until there is an answer. */
-  #pick(count: number, isAgain: boolean): number[] {
+  #pick(most: number, isAgain: boolean): number[] {
     const picks: number[] = [];
     const now = this.#now();
+    const count = this.#excess(now) === 0 ? most : Math.min(most, this.room(most + this.#spare.length) - this.#spare.length);
     // What is taken by others lies together: better to look somewhere else than next to it.
     if (isAgain) this.#cursor = (this.#cursor + Math.floor(this.#size * 0.618)) % this.#size;
     if (this.#fullUntil <= now) {
