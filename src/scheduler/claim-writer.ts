@@ -16,6 +16,8 @@ export class ClaimWriter {
   readonly #admission: Admission;
   #won = 0;
   #lost = 0;
+  /** How long what was decided and started has held up the event loop since this was set to 0. */
+  heldMs = 0;
 
   constructor(loop: StoreLoop, deps: LoopDeps, admission: Admission) {
     this.#loop = loop;
@@ -73,6 +75,7 @@ export class ClaimWriter {
       changes.push({ id: record.id, expected: revision, next: decision.next, ledger: decision.ledger });
     });
     const finish = (revisions: readonly (Revision | undefined)[]): number => {
+      const begunAt = clock.monotonic();
       let won = 0;
       due.forEach(({ record }, index) => {
         const revision = revisions[index];
@@ -88,6 +91,7 @@ export class ClaimWriter {
       });
       this.#won += won;
       this.#lost += due.length - won;
+      this.heldMs += clock.monotonic() - begunAt;
       return won;
     };
     let answer: MaybePromise<readonly (Revision | undefined)[]>;
@@ -98,6 +102,7 @@ export class ClaimWriter {
       throw error;
     }
     if (!isThenable(answer)) return finish(answer);
+    this.heldMs += clock.monotonic() - askedAt;
     for (const [executor, { starts }] of contexts) executors.promise(executor, starts);
     const keepPromises = (): void => {
       for (const [executor, { starts }] of contexts) executors.promise(executor, -starts);

@@ -56,10 +56,11 @@ export class RunWriter {
   #schedule(): void {
     if (this.#flushing) return;
     this.#flushing = true;
-    // Not at once: what ends in the same turn goes into the same batch.
-    queueMicrotask(() => {
-      void this.#flush();
-    });
+    const flush = (): void => { void this.#flush(); };
+    // Not at once: what ends in the same turn goes into the same batch. While a store works, this process shall have
+    // something to do, too: what is to start goes first.
+    if (this.#isWaitedFor) this.#clock.defer(() => { this.#clock.defer(flush); });
+    else queueMicrotask(flush);
   }
 
   /** Writes nothing more. */

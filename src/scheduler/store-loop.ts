@@ -2,13 +2,13 @@ import type { PlanContext } from '../core/decide.js';
 import type { Decision } from '../core/draft.js';
 import { wakeAt, type JobRecord } from '../model/job.js';
 import type { RunningRun } from '../model/run.js';
-import type { TimerHandle } from '../ports/clock.js';
-import type { ClaimScope, StoreContext, StoredJob } from '../ports/job-store.js';
+import type { ClaimScope, MaybePromise, StoreContext, StoredJob } from '../ports/job-store.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { AlarmWatch } from './alarm-watch.js';
 import { AbortNotes } from './abort-notes.js';
 import { BatchSize } from './batch-size.js';
 import { ClaimWriter } from './claim-writer.js';
+import { CommitWatch } from './commit-watch.js';
 import type { HighAvailability } from './high-availability.js';
 import { Leadership, type NodeRole } from './leadership.js';
 import type { Admission } from './limits/admission.js';
@@ -28,6 +28,7 @@ import { StoreClock } from './store-clock.js';
 import { StoreChores } from './store-chores.js';
 import { StoreHealth } from './store-health.js';
 import { StoreWatch } from './store-watch.js';
+import { WakeTimer } from './wake-timer.js';
 
 /**
  * How long a claim hides records from other nodes, and no longer than a lease. If the claimer dies, they are late by this
@@ -38,12 +39,21 @@ const RESERVE_MS = 5_000;
 const LOST_BATCH_PAUSE_MS = 20;
 /** Longest pause before what is due, and could not be claimed, is asked for again. */
 const LONGEST_OVERLOOKED_PAUSE_MS = 200;
-/** First pause before a transaction of the user's is thought to be over. */
-const FIRST_COMMIT_PAUSE_MS = 25;
 /** Pause of a leader that does not know whether it still is one. */
 const UNSURE_PAUSE_MS = 100;
 /** Pause between two pieces of a store's housekeeping, for everything else that wants its turn. */
 const CHORES_PAUSE_MS = 20;
+
+/** A process that begins a batch within so long claims the next before that one is written. */
+const QUICK_MS = 10;
+
+/** A batch that is asked for. */
+interface Claim {
+  readonly size: number;
+  /** Monotonic. */
+  readonly begunAt: number;
+  readonly answer: MaybePromise<readonly StoredJob[]>;
+}
 
 /**
  * Claims what is due, commits what the planner decided, starts what was won, and sleeps until the next wake-up.
@@ -77,16 +87,14 @@ export class StoreLoop {
   readonly #batch: BatchSize;
   readonly #aborts: AbortNotes;
   readonly courier: Courier;
-  #timer: TimerHandle | undefined;
-  /** When the timer goes off, in wall time. */
-  #plannedAt = Number.POSITIVE_INFINITY;
-  /** The timer goes off although nothing is expected by then. */
-  #isPoll = false;
+  readonly #timer: WakeTimer;
+  /** When something is due that was written during this tick: what the tick asks the store may be from before that. */
+  #expectedAt = Number.POSITIVE_INFINITY;
   /** A clock that tells of jumps needs no looking; records nobody else can change need no polling. */
   readonly #maxSleepMs: number;
   readonly #storeClock: StoreClock;
   readonly #wakeUp = (): void => { this.wake(); };
-  #commitTimer: TimerHandle | undefined;
+  readonly #commits: CommitWatch;
   readonly #watch: StoreWatch;
   #unwatchClock: (() => void) | undefined;
 
@@ -116,6 +124,8 @@ export class StoreLoop {
     if (access.store.shared && nodeLoop !== undefined) this.nodeJobs = new NodeJobs(this, deps, () => nodeLoop(this));
     const canSleepOn = deps.clock.onJump !== undefined && !access.store.shared;
     this.#maxSleepMs = canSleepOn ? Number.POSITIVE_INFINITY : deps.maxSleepMs;
+    this.#commits = new CommitWatch(deps.clock, this.#maxSleepMs, this.#wakeUp);
+    this.#timer = new WakeTimer(deps, this.#maxSleepMs, () => this.now(), this.#wakeUp);
   }
 
   #newLeadership(ha: Extract<HighAvailability, { mode: 'leader' }>): Leadership {
@@ -178,8 +188,8 @@ export class StoreLoop {
   /** Takes on nothing more, and resolves once nothing more can start. What runs goes on. */
   async pause(): Promise<void> {
     this.#mode = 'idle';
-    this.#commitTimer?.cancel();
-    this.#sleep(Number.POSITIVE_INFINITY);
+    this.#commits.stop();
+    this.#timer.clear();
     const pausing = this.nodeJobs?.pause();
     await this.#ticking;
     await pausing;
@@ -240,7 +250,7 @@ export class StoreLoop {
       this.#wakeAgain = true;
       return;
     }
-    this.#sleep(Number.POSITIVE_INFINITY);
+    this.#timer.clear();
     this.#ticking = this.#tick().finally(() => {
       this.#ticking = undefined;
       if (!this.#wakeAgain) return;
@@ -252,9 +262,9 @@ export class StoreLoop {
   /** A record was written that wants attention at `at`. */
   expect(at: EpochMs | null): void {
     if (at === null || !this.#isClaiming()) return;
-    if (this.#ticking !== undefined) this.#wakeAgain ||= at < this.#plannedAt;
+    if (this.#ticking !== undefined) this.#expectedAt = Math.min(this.#expectedAt, at);
     else if (at <= this.now()) this.wake();
-    else if (at < this.#plannedAt) this.#sleepUntil(at);
+    else if (at < this.#timer.plannedAt) this.#sleepUntil(at);
   }
 
   /**
@@ -262,21 +272,7 @@ export class StoreLoop {
    * where it cannot, this looks for it, less and less often, until polling comes round.
    */
   expectCommit(): void {
-    this.#commitTimer?.cancel();
-    let pauseMs = FIRST_COMMIT_PAUSE_MS;
-    const look = (): void => {
-      this.#commitTimer = this.#deps.clock.setTimer(
-        pauseMs,
-        () => {
-          this.#commitTimer = undefined;
-          this.wake();
-          pauseMs *= 2;
-          if (pauseMs < this.#maxSleepMs) look();
-        },
-        false,
-      );
-    };
-    if (this.#mode === 'claiming') look();
+    if (this.#mode === 'claiming') this.#commits.start();
   }
 
   /** Jobs that fire when a scheduler starts get this start for a fire time, as soon as the store can be asked for them. */
@@ -293,63 +289,33 @@ export class StoreLoop {
       this.alarms.clockWasSet();
     }
     this.#jumps = jumps;
-    const isPoll = this.#isPoll && this.#isClaiming();
-    this.#isPoll = false;
+    const isPoll = this.#timer.takePoll() && this.#isClaiming();
+    this.#expectedAt = Number.POSITIVE_INFINITY;
     try {
       await this.#storeClock.sync();
       const takingOver = this.#chores.takeOver();
       if (takingOver !== undefined) await takingOver;
       const { admission } = this;
       if (!admission.isOff && this.#isClaiming()) await this.#takeUp();
-      let scope = this.#scope();
-      let claimed = 0;
       // A poll mostly finds nothing, and one question has to do then.
-      const polled = isPoll && admission.isIdle ? await this.access.nextWakeAt(scope) : undefined;
+      const polled = isPoll && admission.isIdle ? await this.access.nextWakeAt(this.#scope()) : undefined;
       const isQuiet = polled !== undefined && (polled === null || polled > this.now());
-      while (!isQuiet && this.#isClaiming()) {
-        const begunAt = this.#deps.clock.monotonic();
-        const answer = this.access.claimDue({
-          ...scope,
-          now: this.now(),
-          limit: this.#batch.size,
-          reserveMs: Math.min(RESERVE_MS, this.#deps.leaseMs),
-        });
-        const due = isThenable(answer) ? await answer : answer;
-        if (due.length === 0) {
-          if (isThenable(answer)) this.#batch.came(0, 0);
-          break;
-        }
-        if (!this.#isClaiming()) {
-          await this.#writer.leave(due);
-          break;
-        }
-        claimed += due.length;
-        const acted = this.#writer.act(due);
-        const won = isThenable(acted) ? await acted : acted;
-        if (won === 0) {
-          if (isThenable(answer)) this.#batch.came(due.length, won);
-          this.health.succeeded();
-          this.#sleepUntil(this.now() + LOST_BATCH_PAUSE_MS);
-          return;
-        }
-        scope = this.#scope();
-        // Let timers and I/O have their turn between batches, however much is due.
-        await this.#turn();
-        if (isThenable(answer)) this.#batch.came(due.length, won);
-        else this.#batch.took(due.length, this.#deps.clock.monotonic() - begunAt);
-        if (!this.#isClaiming()) break;
-        if (this.access.betweenBatches()) await this.#turn();
+      const claimed = isQuiet ? 0 : await this.#workOff();
+      if (claimed === undefined) {
+        this.health.succeeded();
+        this.#sleepUntil(this.now() + LOST_BATCH_PAUSE_MS);
+        return;
       }
       const doing = this.#chores.run();
       const goesOn = isThenable(doing) ? await doing : doing;
       const looking = isQuiet ? polled : null;
-      const wake = !isQuiet && this.#isClaiming() ? this.access.nextWakeAt(scope) : looking;
+      const wake = !isQuiet && this.#isClaiming() ? this.access.nextWakeAt(this.#scope()) : looking;
       const next = isThenable(wake) ? await wake : wake;
       const room = admission.isOff ? Number.POSITIVE_INFINITY : admission.lookAgainAt();
       this.health.succeeded();
       const chores = goesOn ? this.now() + CHORES_PAUSE_MS : Number.POSITIVE_INFINITY;
       const unsure = this.#mode === 'claiming' && !this.#isClaiming() ? this.now() + UNSURE_PAUSE_MS : Number.POSITIVE_INFINITY;
-      const at = Math.min(this.#wakeTime(next, claimed), room, chores, unsure);
+      const at = Math.min(this.#wakeTime(next, claimed), this.#expectedAt, room, chores, unsure);
       // Something came up while this tick was going on. No timer: a clock in a test may stand still.
       if (at <= this.now()) this.#wakeAgain = true;
       else this.#sleepUntil(at);
@@ -371,6 +337,89 @@ export class StoreLoop {
     return new Promise((resolve) => {
       this.#deps.clock.defer(resolve);
     });
+  }
+
+  /**
+   * Claims, commits and starts what is due, batch by batch. A store that takes its time has two batches to write and a claim
+   * to answer at a time, where there is much to do and this process is quick to begin it: else the rest is for other nodes.
+   * Nothing is claimed once an answer was not full: what is still due then, if anything, is for `nextWakeAt` to say, which
+   * is asked anyway. Answers how many were claimed, or `undefined` when a whole batch of them was lost to others.
+   */
+  async #workOff(): Promise<number | undefined> {
+    const { clock } = this.#deps;
+    let claimed = 0;
+    let isLost = false;
+    let isQuick = false;
+    let asked: Claim | undefined;
+    let writing: Promise<number> | undefined;
+    try {
+      while (this.#isClaiming() && !isLost) {
+        const { size, begunAt, answer } = asked ?? this.#claim();
+        asked = undefined;
+        const due = isThenable(answer) ? await answer : answer;
+        if (due.length === 0) {
+          if (isThenable(answer)) this.#batch.came(0, 0);
+          break;
+        }
+        if (!this.#isClaiming()) {
+          await this.#writer.leave(due);
+          break;
+        }
+        claimed += due.length;
+        this.#writer.heldMs = 0;
+        const { lost } = this.#writer.claims;
+        const isLast = isThenable(answer) && due.length < size;
+        const acted = this.#writer.act(due);
+        if (isThenable(acted)) {
+          // What limits have room for is known once this batch is written.
+          if (isQuick && !isLast && this.admission.isOff) asked = this.#claim();
+          const before = writing;
+          writing = acted;
+          // It may fail while something else is waited for, and is asked after that.
+          acted.catch(() => undefined);
+          if (before !== undefined) isLost = (await before) === 0;
+          if (asked === undefined) {
+            isLost = (await acted) === 0 || isLost;
+            writing = undefined;
+          }
+        } else isLost = acted === 0;
+        isQuick = isThenable(answer) && this.#writer.heldMs <= QUICK_MS;
+        if (isThenable(answer)) this.#batch.came(isQuick ? due.length : 0, this.#writer.claims.lost > lost ? 0 : due.length);
+        if (isLast) break;
+        // Let timers and I/O have their turn between batches, however much is due.
+        await this.#turn();
+        if (!isThenable(answer)) this.#batch.took(due.length, clock.monotonic() - begunAt);
+        if (this.#isClaiming() && this.access.betweenBatches()) await this.#turn();
+      }
+      if (writing !== undefined && (await writing) === 0) isLost = true;
+    } catch (error) {
+      void this.#leaveAsked(asked);
+      // Nothing may start once the tick is over.
+      await writing?.catch(() => undefined);
+      throw error;
+    }
+    await this.#leaveAsked(asked);
+    return isLost ? undefined : claimed;
+  }
+
+  #claim(): Claim {
+    const { size } = this.#batch;
+    const begunAt = this.#deps.clock.monotonic();
+    const answer = this.access.claimDue({ ...this.#scope(), now: this.now(), limit: size, reserveMs: Math.min(RESERVE_MS, this.#deps.leaseMs) });
+    // Whoever waits for it hears of a failure; it may be that nobody does any more.
+    if (isThenable(answer)) answer.then(undefined, () => undefined);
+    return { size, begunAt, answer };
+  }
+
+  /** What was claimed in advance is not wanted after all. */
+  async #leaveAsked(asked: Claim | undefined): Promise<void> {
+    if (asked === undefined) return;
+    try {
+      const due = await asked.answer;
+      if (due.length > 0) await this.#writer.leave(due);
+    } catch (error) {
+      this.#deps.logger.debug('nothing was claimed in advance', { error, jobStore: this.access.alias });
+    }
   }
 
   /**
@@ -443,22 +492,6 @@ export class StoreLoop {
   }
 
   #sleepUntil(at: EpochMs): void {
-    if (this.#mode === 'idle') return;
-    const latest = this.now() + this.#maxSleepMs;
-    this.#sleep(Math.min(at, latest), at > latest);
-  }
-
-  /** Replaces the timer. */
-  #sleep(at: EpochMs, isPoll = false): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    this.#plannedAt = at;
-    if (at === Number.POSITIVE_INFINITY) return;
-    const delay = Math.max(0, at - this.now());
-    const wake = (): void => {
-      this.#isPoll = isPoll;
-      this.wake();
-    };
-    this.#timer = this.#deps.clock.setTimer(delay, wake, this.#deps.keepAlive);
+    if (this.#mode !== 'idle') this.#timer.set(at);
   }
 }

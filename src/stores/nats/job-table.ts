@@ -6,6 +6,7 @@ import type { JobChange, Revision, StoredJob } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
 import { parseJson, parseObject } from '../../serializers/parse-object.js';
 import { ApiError, translate, WRONG_LAST_SEQUENCE } from './errors.js';
+import { hasImmutableValues } from '../shared/shared-definitions.js';
 import type { JobIndex } from './job-index.js';
 import type { OutlineReader} from './job-form.js';
 import { aboutText, EXPECTED, headersOf, JOB, OPERATION, readStateHeader, STATE, stateOutline, tombstoneHeaders } from './job-form.js';
@@ -16,6 +17,7 @@ import { RecordCache, type KnownRecord } from './record-cache.js';
 import { headerOf, readMessage, type Names, type StoredMessage } from './streams.js';
 
 const CACHED_RECORDS = 10_000;
+const MOST_SIMILAR = 500;
 /** Times an insert is tried where others add and remove the same id. */
 const ATTEMPTS = 10;
 /** Left of the largest message for headers. */
@@ -37,6 +39,8 @@ export class JobTable {
   #cache = new RecordCache(CACHED_RECORDS);
   /** Definitions as text: they change less often than they are written. */
   readonly #texts = new WeakMap<JobDefinition, { readonly definition: string; readonly about: string }>();
+  /** Of those that are indexed alike, the definition that was read last: jobs that were added together often differ in nothing but the id. */
+  readonly #similar = new Map<string, { readonly text: string; readonly definition: JobDefinition }>();
   /** The text of definitions that could not be read: they are written back as they were found. */
   readonly #unreadable = new WeakMap<JsonObject, string>();
   /** Told of tombstones that this node wrote. */
@@ -214,7 +218,7 @@ export class JobTable {
     const known = this.#cache.get(id);
     if (known?.revision === seq) return known;
     const box = readBox(data);
-    const { record, definition } = this.#decode(id, data, known);
+    const { record, definition } = this.#decode(id, data, headerOf(headers, JOB) ?? '', known);
     const high = readStateHeader(headerOf(headers, STATE))?.high ?? null;
     const read = { revision: seq, record, definition, lines: box.lines, high };
     // The codec knows a record it could not read by its definition, which must then not be combined with another state.
@@ -228,15 +232,31 @@ export class JobTable {
     return read;
   }
 
-  #decode(id: string, body: string, known: KnownRecord | undefined): { record: JobRecord; definition: string } {
-    if (known !== undefined && body.startsWith(MIDDLE, HEAD.length + known.definition.length) && body.startsWith(known.definition, HEAD.length)) {
-      const { state } = parseObject(`{"v":1${body.slice(HEAD.length + known.definition.length)}`) as { state: JsonObject };
-      const record = this.#codec.decode({ id, definition: { v: versionOf(known.definition) }, state }, known.record.definition);
-      if (record.definition === known.record.definition) return { record, definition: known.definition };
-    }
+  #decode(id: string, body: string, about: string, known: KnownRecord | undefined): { record: JobRecord; definition: string } {
+    const own = known && this.#combine(id, body, known.definition, known.record.definition);
+    if (own !== undefined) return own;
+    const similar = this.#similar.get(about);
+    const same = similar && this.#combine(id, body, similar.text, similar.definition);
+    if (same !== undefined) return same;
     const whole = parseObject(body);
-    const definition = objectOf(whole['definition'], body);
-    return { record: this.#codec.decode({ id, definition, state: objectOf(whole['state'], body) }), definition: JSON.stringify(definition) };
+    const json = objectOf(whole['definition'], body);
+    const record = this.#codec.decode({ id, definition: json, state: objectOf(whole['state'], body) });
+    const definition = JSON.stringify(json);
+    if (!this.#codec.isUnreadable(record.definition) && isShareable(record.definition)) this.#share(about, definition, record.definition);
+    return { record, definition };
+  }
+
+  /** The record of a body that begins with a definition that has been read. `undefined` where it does not, or its state cannot be read. */
+  #combine(id: string, body: string, text: string, definition: JobDefinition): { record: JobRecord; definition: string } | undefined {
+    if (!body.startsWith(MIDDLE, HEAD.length + text.length) || !body.startsWith(text, HEAD.length)) return undefined;
+    const { state } = parseObject(`{"v":1${body.slice(HEAD.length + text.length)}`);
+    const record = this.#codec.decode({ id, definition: { v: versionOf(text) }, state: objectOf(state, body) }, definition);
+    return record.definition === definition ? { record, definition: text } : undefined;
+  }
+
+  #share(about: string, text: string, definition: JobDefinition): void {
+    if (this.#similar.size >= MOST_SIMILAR) this.#similar.clear();
+    this.#similar.set(about, { text, definition });
   }
 
   #stateText(record: JobRecord): string {
@@ -282,6 +302,13 @@ function versionOf(definition: string): unknown {
 
 function objectOf(value: unknown, body: string): JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : { unreadable: body };
+}
+
+/** Whether several records may have it: nobody can change any of it. */
+function isShareable(definition: JobDefinition): boolean {
+  if (!hasImmutableValues(definition) || definition.trigger.unreadable !== undefined) return false;
+  Object.freeze(definition.tags);
+  return true;
 }
 
 /** What a caller may still change must not be shown to others later: arguments it holds on to. */

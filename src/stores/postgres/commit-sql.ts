@@ -3,15 +3,16 @@ export const DEFINITION_COLUMNS =
   'body text, lane text, executor text, task text, task_version float8, priority float8, owner text, trigger_kind text, tags text[], name text';
 export const STATE_COLUMNS = 'state text, wake_at float8, status text, running int, alarm_at float8';
 
+/** `same`: which was the first of its text. Definitions of one text have one revision, so that who has read one knows all. */
 export const INSERT = `
   WITH given AS MATERIALIZED (
     SELECT r.*, nextval('{revisions}') AS revision
-    FROM json_to_recordset($1::json) AS r (i int, id text, ${STATE_COLUMNS}, ${DEFINITION_COLUMNS})
+    FROM json_to_recordset($1::json) AS r (i int, same int, id text, ${STATE_COLUMNS}, ${DEFINITION_COLUMNS})
     ORDER BY r.id COLLATE "C", r.i
   ), added AS (
     INSERT INTO {jobs} (id, revision, definition, state, wake_at, status, running, alarm_at, lane)
-    SELECT id, revision, revision, state, wake_at, status, running, alarm_at, lane
-    FROM given
+    SELECT id, revision, min(revision) OVER (PARTITION BY same), state, wake_at, status, running, alarm_at, lane
+    FROM given ORDER BY id COLLATE "C", i
     ON CONFLICT (id) DO NOTHING
     RETURNING id, revision
   ), defined AS (

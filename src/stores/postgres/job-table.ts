@@ -91,9 +91,13 @@ export class JobTable {
 
   async insertWith(run: Run, records: readonly JobRecord[]): Promise<(StoredJob | undefined)[]> {
     if (records.length === 0) return [];
+    const firsts = new Map<string, number>();
     const rows = records.map((record, i) => {
       requireKey(record.id, 'job id');
-      return { i, id: record.id, ...this.#stateColumns(record), ...this.#definitionColumns(record) };
+      const columns = this.#definitionColumns(record);
+      const same = firsts.get(columns.body) ?? i;
+      if (same === i) firsts.set(columns.body, i);
+      return { i, same, id: record.id, ...this.#stateColumns(record), ...columns };
     });
     const added = new Map<string, number>();
     for (const [id, revision] of await run(INSERT, [JSON.stringify(rows)])) added.set(id!, Number(revision));
@@ -147,7 +151,11 @@ export class JobTable {
 
   #fromKnown(id: string, revision: number, state: JsonObject): JobRecord | undefined {
     const known = this.#known.get(id);
-    return known?.revision === revision ? this.#combine(id, state, known) : undefined;
+    if (known?.revision === revision) return this.#combine(id, state, known);
+    const shared = this.#shared.at(revision);
+    const record = shared && this.#combine(id, state, shared);
+    if (record !== undefined) this.#known.set(id, { ...shared!, revision });
+    return record;
   }
 
   #combine(id: string, state: JsonObject, { version, definition }: ReadDefinition): JobRecord | undefined {
@@ -160,6 +168,7 @@ export class JobTable {
     const same = shared && this.#combine(id, state, shared);
     if (shared !== undefined && same !== undefined) {
       this.#known.set(id, { ...shared, revision });
+      this.#shared.add(body, shared, revision);
       return same;
     }
     const definition = parseObject(body);
@@ -169,7 +178,7 @@ export class JobTable {
     else {
       const read = { version: definition['v'], definition: record.definition };
       this.#known.set(id, { ...read, revision });
-      this.#shared.add(body, read);
+      this.#shared.add(body, read, revision);
     }
     return record;
   }

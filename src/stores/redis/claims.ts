@@ -68,13 +68,16 @@ export class Claims {
   }
 
   async #read(rows: readonly Row[]): Promise<StoredJob[]> {
-    const strange = rows.filter((row) => !this.#jobs.isKnown(row));
+    const known = rows.map((row) => this.#jobs.readKnown(row));
+    const strange = rows.filter((_, i) => known[i] === undefined);
     if (rows.length > 0) this.#wantsBodies = strange.length * 2 > rows.length;
     const missing = strange.filter(({ body }) => body === undefined).map(({ id }) => id);
-    if (missing.length === 0) return rows.map((row) => this.#jobs.read(row));
     // As they are now: one that has changed since is as good, and one that is gone is nobody's.
-    const whole = new Map((await this.#jobs.rows(missing)).map((row) => [row.id, row]));
+    const whole = new Map(missing.length === 0 ? [] : (await this.#jobs.rows(missing)).map((row) => [row.id, row]));
     const isMissing = new Set(missing);
-    return rows.map((row) => (isMissing.has(row.id) ? whole.get(row.id) : row)).filter((row) => row !== undefined).map((row) => this.#jobs.read(row));
+    return rows.flatMap((row, i) => {
+      const found = isMissing.has(row.id) ? whole.get(row.id) : row;
+      return known[i] ?? (found === undefined ? [] : this.#jobs.read(found));
+    });
   }
 }

@@ -66,8 +66,12 @@ local function prune(job, through)
 end
 `;
 
-/** nonce, count; of each job: id, wake-up, flags, alarm, state, definition, lane, number of look-ups, look-ups. Answers 1 for each that was added. */
+/**
+ * A list, as JSON: nonce, count; of each job: id, wake-up, flags, alarm, state, definition, lane, number of look-ups, look-ups.
+ * Definitions of the same text have one revision, so that who has read one knows all. Answers 1 for each that was added.
+ */
 export const INSERT = script(`${COMMON}
+local ARGV = cjson.decode(ARGV[1])
 local nonce, n, p = ARGV[1], tonumber(ARGV[2]), 3
 local ids, at = {}, {}
 for i = 1, n do
@@ -76,13 +80,16 @@ for i = 1, n do
 end
 local known, answers, seen = fetch(B .. 'head', ids), {}, {}
 local heads, states, defs, looks, names, idx, due, alarms = {}, {}, {}, {}, {}, {}, {}, {}
+local written = {}
 for i = 1, n do
   local id = ids[i]
   if known[i] or seen[id] then answers[i] = 0 else
     answers[i], seen[id] = 1, true
     local q = at[i]
     local wakeAt, flags, alarm, lane, rev, look = ARGV[q + 1], ARGV[q + 2], ARGV[q + 3], ARGV[q + 6], nonce .. '.' .. i, {}
-    add(heads, id); add(heads, rev .. ' ' .. rev .. ' ' .. flags .. ' ' .. wakeAt .. ' ' .. lane)
+    local def = written[ARGV[q + 5]]
+    if not def then def = rev; written[ARGV[q + 5]] = rev end
+    add(heads, id); add(heads, rev .. ' ' .. def .. ' ' .. flags .. ' ' .. wakeAt .. ' ' .. lane)
     add(states, id); add(states, ARGV[q + 4])
     add(defs, id); add(defs, ARGV[q + 5])
     for k = 1, tonumber(ARGV[q + 7]) do
@@ -115,7 +122,7 @@ return { fetch(B .. 'head', ARGV), fetch(B .. 'state', ARGV), fetch(B .. 'def', 
 `);
 
 /**
- * nonce, whether history is kept, count; of each change: id, expected revision, kind, number of ledger entries, then
+ * A list, as JSON: nonce, whether history is kept, count; of each change: id, expected revision, kind, number of ledger entries, then
  *   kind `d` (delete): nothing
  *   kind `s`: wake-up, flags, alarm, state, the revision the definition must have
  *   kind `b`: wake-up, flags, alarm, state, definition, lane, number of look-ups, look-ups
@@ -128,6 +135,7 @@ return { fetch(B .. 'head', ARGV), fetch(B .. 'state', ARGV), fetch(B .. 'def', 
  * it. Answers for each change 0 when somebody else was first, else 1 and the number of the job's ledger entries.
  */
 export const COMMIT = script(`${COMMON}
+local ARGV = cjson.decode(ARGV[1])
 local nonce, keeps, n, p = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3]), 4
 local ids, at = {}, {}
 local WIDTH = 9

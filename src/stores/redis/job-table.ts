@@ -6,6 +6,7 @@ import type { JobCodec, JsonObject } from '../../ports/job-codec.js';
 import type { JobChange, Revision, StoredJob } from '../../ports/job-store.js';
 import { parseObject } from '../../serializers/parse-object.js';
 import { DefinitionCache } from '../shared/definition-cache.js';
+import { SharedDefinitions, type ReadDefinition } from '../shared/shared-definitions.js';
 import { readState, writeState } from '../shared/state-text.js';
 import type { Reply } from './driver.js';
 import { COMMIT, INSERT, READ } from './job-scripts.js';
@@ -32,6 +33,7 @@ export class JobTable {
   readonly #codec: JobCodec;
   readonly #ledger: RedisLedger;
   readonly #known = new DefinitionCache<string>(CACHED_DEFINITIONS);
+  readonly #shared = new SharedDefinitions<string>();
   /** The text of definitions that could not be read: they are written back as they were found. */
   readonly #unreadable = new WeakMap<JsonObject, string>();
   /**
@@ -59,7 +61,7 @@ export class JobTable {
     for (let from = 0; from < rows.length; from += PIECE) {
       const piece = rows.slice(from, from + PIECE);
       const nonce = this.#nonce();
-      const added = (await this.#link.run(INSERT, [nonce, String(piece.length), ...piece.flat()])) as Reply[];
+      const added = (await this.#link.run(INSERT, [listText([nonce, String(piece.length), ...piece.flat()])])) as Reply[];
       added.forEach((isAdded, i) => answers.push(Number(isAdded) === 1 ? { record: records[from + i]!, revision: `${nonce}.${i + 1}` } : undefined));
     }
     if (answers.some((answer) => answer !== undefined)) this.onWritten();
@@ -78,29 +80,41 @@ export class JobTable {
     return rowsOf([ids, ...((await this.#link.run(READ, ids)) as Reply[])]);
   }
 
-  /** Whether a row can be read without its definition. */
-  isKnown({ id, head }: Row): boolean {
-    return this.#known.get(id)?.revision === head.split(' ', 2)[1];
+  read(row: Row): StoredJob {
+    return this.readKnown(row) ?? this.#readWhole(row);
   }
 
-  read({ id, head, state: stateText, body = '' }: Row): StoredJob {
+  /** A record that can be read without its definition, or by the text of it that is known; `undefined` where it takes the definition. */
+  readKnown({ id, head, state: stateText, body = '' }: Row): StoredJob | undefined {
     const [revision = '', definitionRevision = ''] = head.split(' ', 2);
-    return { record: this.#decode(id, definitionRevision, stateText, body), revision };
+    const known = this.#known.get(id);
+    const isKnown = known?.revision === definitionRevision;
+    const found = isKnown ? known : (this.#shared.at(definitionRevision) ?? this.#shared.get(body));
+    const record = found && this.#combine(id, readState(id, stateText), found);
+    if (record === undefined) return undefined;
+    if (!isKnown) this.#remember(id, definitionRevision, body, found!);
+    return { record, revision };
   }
 
-  #decode(id: string, revision: string, stateText: string, body: string): JobRecord {
-    const state = readState(id, stateText);
-    const known = this.#known.get(id);
-    if (known?.revision === revision) {
-      const record = this.#codec.decode({ id, definition: { v: known.version }, state }, known.definition);
-      if (record.definition === known.definition) return record;
-    }
+  #readWhole({ id, head, state: stateText, body = '' }: Row): StoredJob {
+    const [revision = '', definitionRevision = ''] = head.split(' ', 2);
     const definition = parseObject(body);
-    const record = this.#codec.decode({ id, definition, state });
+    const record = this.#codec.decode({ id, definition, state: readState(id, stateText) });
     // The codec knows a record it could not read by its definition, which must then not be combined with another state.
     if (this.#codec.isUnreadable(record.definition)) this.#unreadable.set(this.#codec.encodeDefinition(record), body);
-    else this.#known.set(id, { revision, version: definition['v'], definition: record.definition });
-    return record;
+    else this.#remember(id, definitionRevision, body, { version: definition['v'], definition: record.definition });
+    return { record, revision };
+  }
+
+  #remember(id: string, revision: string, body: string, read: ReadDefinition): void {
+    this.#known.set(id, { revision, version: read.version, definition: read.definition });
+    if (body !== '') this.#shared.add(body, read, revision);
+  }
+
+  /** `undefined` where the state cannot be read: then the record is to be decoded as a whole. */
+  #combine(id: string, state: JsonObject, { version, definition }: ReadDefinition): JobRecord | undefined {
+    const record = this.#codec.decode({ id, definition: { v: version }, state }, definition);
+    return record.definition === definition ? record : undefined;
   }
 
   async commit(changes: readonly JobChange[]): Promise<(Revision | undefined)[]> {
@@ -109,7 +123,7 @@ export class JobTable {
     for (let from = 0; from < drafts.length; from += PIECE) {
       const piece = drafts.slice(from, from + PIECE);
       const nonce = this.#nonce();
-      const won = (await this.#link.run(COMMIT, [nonce, this.#ledger.keeps ? '1' : '0', String(piece.length), ...piece.flat()])) as Reply[];
+      const won = (await this.#link.run(COMMIT, [listText([nonce, this.#ledger.keeps ? '1' : '0', String(piece.length), ...piece.flat()])])) as Reply[];
       won.forEach((answer, i) => {
         const lines = Number(answer) - 1;
         answers.push(lines < 0 ? undefined : `${nonce}.${i + 1}`);
@@ -185,6 +199,15 @@ export function rowsOf([ids, heads, states, bodies]: readonly (Reply | readonly 
     rows.push({ id, head, state: (states as (string | null)[])[i] ?? '', body: (bodies as (string | null)[])[i] ?? undefined });
   });
   return rows;
+}
+
+/**
+ * Thousands of arguments as one: drivers and the server take each by itself, which costs more than to read a list. What is
+ * half of a surrogate pair becomes the character that stands for it, as it does on every way to a server.
+ */
+function listText(texts: readonly string[]): string {
+  const list = JSON.stringify(texts);
+  return /\\ud[89a-f]/.test(list) ? JSON.stringify(texts.map((text) => Buffer.from(text).toString())) : list;
 }
 
 export function isBroken(text: string): boolean {

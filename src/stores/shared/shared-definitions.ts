@@ -15,21 +15,21 @@ const LONGEST_TEXT = 4_000;
  * no part of it; these are read once, and have one definition. Only of what nobody can change, since a change would be
  * all of theirs.
  */
-export class SharedDefinitions {
+export class SharedDefinitions<R = number> {
   readonly #byText = new Map<string, ReadDefinition>();
-  readonly #byRevision = new Map<number, ReadDefinition>();
+  readonly #byRevision = new Map<R, ReadDefinition>();
 
   get(text: string): ReadDefinition | undefined {
     return text.length > LONGEST_TEXT ? undefined : this.#byText.get(text);
   }
 
   /** The definition that was written at a revision, where one revision stands for one text: it need not be read then. */
-  at(revision: number): ReadDefinition | undefined {
+  at(revision: R): ReadDefinition | undefined {
     return this.#byRevision.get(revision);
   }
 
   /** Remembers what a text was read as, if others may have it, and the revision at which it was written. */
-  add(text: string, read: ReadDefinition, revision?: number): void {
+  add(text: string, read: ReadDefinition, revision?: R): void {
     if (text.length > LONGEST_TEXT || !hasImmutableValues(read.definition) || read.definition.trigger.unreadable !== undefined) return;
     Object.freeze(read.definition.tags);
     remember(this.#byText, text, read);
