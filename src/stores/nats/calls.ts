@@ -1,5 +1,5 @@
 import type { Clock, TimerHandle } from '../../ports/clock.js';
-import type { NatsConnectionLike, NatsHeaders, NatsMessage, NatsSubscription } from './driver.js';
+import type { NatsConnectionLike, NatsMessage, NatsSubscription } from './driver.js';
 
 interface Call {
   readonly subject: string;
@@ -37,14 +37,14 @@ export class Calls {
     });
   }
 
-  async send(subject: string, payload: string, headers?: NatsHeaders): Promise<NatsMessage> {
+  /** Calls back once. */
+  send(subject: string, payload: string, headers: unknown, resolve: Call['resolve'], reject: Call['reject']): void {
     const token = String((this.#count += 1));
-    return new Promise((resolve, reject) => {
-      const reply = this.#prefix + token;
-      this.#connection.publish(subject, payload, headers === undefined ? { reply } : { reply, headers });
-      this.#calls.set(token, { subject, dueAt: this.#clock.monotonic() + this.#timeoutMs, resolve, reject });
-      this.#timer ??= this.#clock.setTimer(this.#timeoutMs, () => { this.#expire(); });
-    });
+    const reply = this.#prefix + token;
+    // Out of Node's pool: the driver would make an array of its own for each text.
+    this.#connection.publish(subject, Buffer.from(payload), headers === undefined ? { reply } : { reply, headers });
+    this.#calls.set(token, { subject, dueAt: this.#clock.monotonic() + this.#timeoutMs, resolve, reject });
+    this.#timer ??= this.#clock.setTimer(this.#timeoutMs, () => { this.#expire(); });
   }
 
   /** All calls under way fail. */

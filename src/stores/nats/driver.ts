@@ -24,7 +24,7 @@ export interface NatsSubscription {
 /** What is needed of a connection of `@nats-io/transport-node` or `@nats-io/nats-core`, version 3. */
 export interface NatsConnectionLike {
   readonly info?: { readonly version: string; readonly max_payload: number; readonly jetstream?: boolean } | undefined;
-  publish(subject: string, data?: string, options?: { reply?: string; headers?: unknown }): void;
+  publish(subject: string, data?: string | Uint8Array, options?: { reply?: string; headers?: unknown }): void;
   subscribe(subject: string, options: { callback: (error: Error | null, message: NatsMessage) => void }): NatsSubscription;
   status(): AsyncIterable<{ readonly type: string; readonly error?: Error }>;
   isClosed(): boolean;

@@ -255,7 +255,10 @@ export class Feed {
 
   #take(message: NatsMessage): void {
     this.#liveAt = this.#clock.monotonic();
-    const { headers, reply } = message;
+    const { reply } = message;
+    // Headers are read when they are asked for, and of what this node has written nobody needs to.
+    const isStored = reply?.startsWith('$JS.ACK.') === true;
+    const headers = isStored ? undefined : message.headers;
     if (headers?.code === 100) {
       // Flow control asks for an answer; a heartbeat asks when answers were lost, and tells what was sent last.
       const isBeat = reply === undefined || reply === '';

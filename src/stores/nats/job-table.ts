@@ -128,7 +128,7 @@ export class JobTable {
   async #commitOne({ id, expected, next, ledger }: JobChange, state: string): Promise<Revision | undefined> {
     if (!isKey(id)) return undefined;
     const replaced = Number(expected);
-    const before = await this.#boxAt(id, replaced);
+    const before = this.#knownBox(id, replaced) ?? (await this.#boxAt(id, replaced));
     if (before === undefined) return undefined;
     const carried = this.#outbox.unwritten(id, replaced, before.lines);
     let { high } = before;
@@ -141,12 +141,17 @@ export class JobTable {
     return next === null ? this.#remove(id, replaced, lines, high, isFirst) : this.#put(next, replaced, state, lines, high, isFirst);
   }
 
-  /** What a record of this revision has on its way to the ledger; `undefined` where somebody else has written it since. */
-  async #boxAt(id: string, revision: number): Promise<Box | undefined> {
+  /** What a record of this revision has on its way to the ledger, as far as this node knows. */
+  #knownBox(id: string, revision: number): Box | undefined {
     const known = this.#cache.get(id);
     if (known?.revision === revision) return known;
     const entry = this.#index.get(id);
-    if (entry?.revision === revision && !entry.record.isBoxed) return { lines: [], high: entry.record.high };
+    return entry?.revision === revision && !entry.record.isBoxed ? { lines: [], high: entry.record.high } : undefined;
+  }
+
+  /** The same, as the server knows it; `undefined` where somebody else has written it since. */
+  async #boxAt(id: string, revision: number): Promise<Box | undefined> {
+    const entry = this.#index.get(id);
     // A revision that is older than what is known is lost; one that is newer is not known here yet.
     if (entry !== undefined && entry.revision > revision) return undefined;
     const message = await this.#read(id);

@@ -1,5 +1,5 @@
 import type { Clock } from '../../ports/clock.js';
-import type { Driver, NatsConnectionLike, NatsHeaders, NatsMessage, NatsSubscription } from './driver.js';
+import type { Driver, NatsConnectionLike, NatsMessage, NatsSubscription } from './driver.js';
 import { Calls } from './calls.js';
 import { ApiError, NatsStoreError, translate } from './errors.js';
 
@@ -58,28 +58,53 @@ export class Link {
 
   /** @throws NatsStoreError */
   async request(subject: string, payload: string, headers?: Headers): Promise<NatsMessage> {
+    const isFree = this.#running < MOST_CALLS && !this.#isAway && !this.isClosed;
+    // Mostly nothing has to be waited for but the answer, and each promise costs a good part of what a call does.
+    return isFree ? this.#send(subject, payload, headers) : this.#sendLater(subject, payload, headers);
+  }
+
+  async #sendLater(subject: string, payload: string, headers?: Headers): Promise<NatsMessage> {
     if (this.#running >= MOST_CALLS) await new Promise<void>((resolve) => { this.#waiting.push(resolve); });
     this.#running += 1;
     try {
       await this.connected();
-      return await this.#send(subject, payload, headers);
     } catch (error) {
+      this.#ended();
       throw translate(error);
-    } finally {
-      this.#running -= 1;
-      this.#waiting.shift()?.();
     }
+    this.#running -= 1;
+    return this.#send(subject, payload, headers);
+  }
+
+  async #send(subject: string, payload: string, headers?: Headers): Promise<NatsMessage> {
+    this.#running += 1;
+    return new Promise((resolve, reject) => {
+      const answered = (message: NatsMessage): void => {
+        this.#ended();
+        resolve(message);
+      };
+      const failed = (error: unknown): void => {
+        this.#ended();
+        reject(translate(error));
+      };
+      try {
+        this.#calls ??= new Calls(this.#connection, this.inbox(), this.#clock, this.#timeoutMs);
+        this.#calls.send(subject, payload, headers === undefined ? undefined : this.#headersOf(headers), answered, failed);
+      } catch (error) {
+        failed(error);
+      }
+    });
+  }
+
+  #ended(): void {
+    this.#running -= 1;
+    this.#waiting.shift()?.();
   }
 
   /** Waits a little for a connection that broke. @throws NatsStoreError when it does not come back. */
   async connected(): Promise<void> {
     if (this.isClosed) throw closed();
     if (this.#isAway) await this.#untilBack();
-  }
-
-  async #send(subject: string, payload: string, headers?: Headers): Promise<NatsMessage> {
-    const calls = (this.#calls ??= new Calls(this.#connection, this.inbox(), this.#clock, this.#timeoutMs));
-    return calls.send(subject, payload, headers === undefined ? undefined : this.#headersOf(headers));
   }
 
   /** A call of the API of JetStream. @throws NatsStoreError */
@@ -174,10 +199,27 @@ export class Link {
     if (this.isClosed) throw closed();
   }
 
-  #headersOf(fields: Headers): NatsHeaders {
+  #headersOf(fields: Headers): unknown {
     const headers = this.#driver.headers();
+    // What the driver sends is what this answers. Its own checks each field anew, which costs more than to send it.
+    if ('encode' in headers && typeof headers.encode === 'function') return new EncodedHeaders(fields);
     for (const name in fields) headers.set(name, fields[name]!);
     return headers;
+  }
+}
+
+/** Fields of ours, whose names and values are known to be as they should: values are words, or JSON, which has no line breaks. */
+class EncodedHeaders {
+  readonly #fields: Headers;
+
+  constructor(fields: Headers) {
+    this.#fields = fields;
+  }
+
+  encode(): Uint8Array {
+    let text = 'NATS/1.0\r\n';
+    for (const name in this.#fields) text += `${name}: ${this.#fields[name]!}\r\n`;
+    return Buffer.from(`${text}\r\n`);
   }
 }
 

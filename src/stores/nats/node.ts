@@ -176,9 +176,16 @@ export class Node {
     this.housekeeping.forget();
   }
 
-  #heard({ subject, headers }: NatsMessage, sequence: number): void {
-    const id = decodeKey(subject.slice(this.#names.jobSubject.length));
+  #heard(message: NatsMessage, sequence: number): void {
+    const id = decodeKey(message.subject.slice(this.#names.jobSubject.length));
     if (id === undefined) return;
+    if (this.index.get(id)?.revision === sequence) {
+      // It was written here.
+      this.#seen?.add(id);
+      this.index.readUpTo(sequence);
+      return;
+    }
+    const { headers } = message;
     let isNews: boolean;
     if (headers?.has(OPERATION) === true) {
       const isBoxed = readStateHeader(headers.get(STATE))?.isBoxed === true;

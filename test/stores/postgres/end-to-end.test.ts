@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { AsyncScheduler, currentRun, IntervalTrigger, type SchedulerOptions, type TaskFunction } from 'punctual';
+import { AsyncExecutor, AsyncScheduler, currentRun, IntervalTrigger, type SchedulerOptions, type TaskFunction } from 'punctual';
 import { PostgresJobStore } from 'punctual/postgres';
 import { expect, it, onTestFinished } from 'vitest';
 import { MemoryLogger } from '../../scheduler/support/world.js';
@@ -27,14 +27,18 @@ describePostgres('two schedulers on one database', (server) => {
     const schema = freshSchema();
     const runs: string[] = [];
     const nodes = new Set<string>();
+    let open = (): void => undefined;
+    // Neither has room for all, and none goes on before both have begun.
+    const both = new Promise<void>((resolve) => { open = resolve; });
     const tasks = (name: string): Record<string, TaskFunction> => ({
       work: async () => {
-        nodes.add(name);
+        if (nodes.add(name).size === 2) open();
         runs.push(currentRun().runId);
-        await new Promise((resolve) => { setImmediate(resolve); });
+        await both;
       },
     });
-    const [a, b] = [makeScheduler(server(), schema, tasks('a')), makeScheduler(server(), schema, tasks('b'))];
+    const make = (name: string): AsyncScheduler => makeScheduler(server(), schema, tasks(name), { executors: { default: new AsyncExecutor({ concurrency: 50 }) } });
+    const [a, b] = [make('a'), make('b')];
     const due = new Date(Date.now() + 1_000);
     await Promise.all(Array.from({ length: 200 }, (_, i) => a.addJob('work', due, { id: `job${i}` })));
     await Promise.all([a.start(), b.start()]);
