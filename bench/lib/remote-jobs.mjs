@@ -74,5 +74,5 @@ export async function dueRuns(makeStore, jobs) {
   const recorded = await scheduler.getRuns({ verdict: 'succeeded', limit: 2 * jobs });
   await scheduler.shutdown();
   if (recorded.length !== jobs) throw new Error(`${recorded.length} runs in the ledger`);
-  return { perSecond: (jobs / ms) * 1000, ms };
+  return (jobs / ms) * 1000;
 }

@@ -1,4 +1,5 @@
 import { loadNats } from '../lib/load.mjs';
+import { coldAndWarm, coldColumns, METHOD } from '../lib/cold-and-warm.mjs';
 import { column } from '../lib/measurement.mjs';
 import { openRaw } from '../lib/nats-raw.mjs';
 import { withNats } from '../lib/nats-servers.mjs';
@@ -16,7 +17,7 @@ const LENGTH = 1_400;
 /** @param {number} jobs */
 async function punctual(jobs) {
   const { NatsJobStore } = await loadNats();
-  return (await withNats((url) => dueRuns(() => new NatsJobStore({ servers: url }), jobs))) ?? {};
+  return (await withNats((url) => dueRuns(() => new NatsJobStore({ servers: url }), jobs))) ?? Number.NaN;
 }
 
 /**
@@ -32,9 +33,9 @@ async function raw(jobs, length) {
     await bucket.work(jobs);
     const ms = performance.now() - start;
     await bucket.close();
-    return { perSecond: (jobs / ms) * 1000, ms };
+    return (jobs / ms) * 1000;
   });
-  return sample ?? {};
+  return sample ?? Number.NaN;
 }
 
 /** @type {import('../lib/measurement.mjs').Measurement} */
@@ -42,17 +43,18 @@ export const measurement = {
   id: 'nats-runs',
   title: `NATS: ${show(JOBS)} no-op durable runs, due at once`,
   method: [
-    `A server of its own for each sample, on this machine, with JetStream in files as it comes. punctual: hourly jobs of one task; for the scheduler that starts on them the server's clock is an hour ahead, by which all are due; runs per second from \`start()\` until the last \`jobExecuted\`. Ledger on, default policies. Once more with ${show(MORE_JOBS)} jobs: the first thousands of runs are not compiled yet.`,
+    `A server of its own for each sample, on this machine, with JetStream in files as it comes. punctual: hourly jobs of one task; for the scheduler that starts on them the server's clock is an hour ahead, by which all are due; runs per second from \`start()\` until the last \`jobExecuted\`. Ledger on, default policies. Once more with ${show(MORE_JOBS)} jobs.`,
+    METHOD,
     `By hand: a KV bucket through \`@nats-io/kv\`, two updates by compare-and-set for each run, ${CONCURRENCY} on their way at a time, which is what the store allows itself. No history, no index of what is due, no definitions. With values of ${LENGTH} bytes, about what punctual writes, and with empty ones.`,
     'No peer is measured.',
   ],
   rounds: 3,
   contenders: {
-    punctual: { measure: () => punctual(JOBS) },
-    raw: { measure: () => raw(JOBS, LENGTH) },
-    'raw, empty': { measure: () => raw(JOBS, 0) },
-    'punctual, more': { measure: () => punctual(MORE_JOBS), rounds: 1 },
-    'raw, more': { measure: () => raw(MORE_JOBS, LENGTH), rounds: 1 },
+    punctual: { measure: () => coldAndWarm(() => punctual(JOBS)) },
+    raw: { measure: () => coldAndWarm(() => raw(JOBS, LENGTH)) },
+    'raw, empty': { measure: () => coldAndWarm(() => raw(JOBS, 0)) },
+    'punctual, more': { measure: async () => ({ perSecond: await punctual(MORE_JOBS) }), rounds: 1 },
+    'raw, more': { measure: async () => ({ perSecond: await raw(MORE_JOBS, LENGTH) }), rounds: 1 },
   },
   report(samples) {
     /** @param {string} contender */
@@ -66,10 +68,11 @@ export const measurement = {
       title,
       show(median(rates(contender))),
       `${show(ratio(rates(contender), rates(rawContender)))}×`,
+      ...coldColumns(samples, contender, rawContender),
     ];
     const toRaw = ratio(rates('punctual'), rates('raw'));
     return {
-      head: ['', 'runs/s', 'against by hand'],
+      head: ['', 'runs/s', 'against by hand', 'cold (runs/s)', '… against by hand'],
       rows: [
         row('punctual', 'punctual'),
         row('by hand', 'raw'),

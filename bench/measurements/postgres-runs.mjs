@@ -1,4 +1,5 @@
 import { loadPostgres } from '../lib/load.mjs';
+import { coldAndWarm, coldColumns, METHOD } from '../lib/cold-and-warm.mjs';
 import { column } from '../lib/measurement.mjs';
 import { graphileRuns, pgBossRuns } from '../lib/postgres-peers.mjs';
 import { openRaw } from '../lib/postgres-raw.mjs';
@@ -20,8 +21,7 @@ const STATE_LENGTH = 430;
 /** @param {number} jobs */
 async function punctual(jobs) {
   const { PostgresJobStore } = await loadPostgres();
-  const sample = await withServer((url) => dueRuns(() => new PostgresJobStore({ connectionString: url }), jobs));
-  return sample ?? {};
+  return (await withServer((url) => dueRuns(() => new PostgresJobStore({ connectionString: url }), jobs))) ?? Number.NaN;
 }
 
 /**
@@ -39,9 +39,9 @@ async function raw(jobs, stateLength) {
     const ms = performance.now() - start;
     await database.close();
     if (done !== jobs) throw new Error(`${done} jobs`);
-    return { perSecond: (jobs / ms) * 1000, ms };
+    return (jobs / ms) * 1000;
   });
-  return sample ?? {};
+  return sample ?? Number.NaN;
 }
 
 /**
@@ -51,9 +51,9 @@ async function raw(jobs, stateLength) {
 async function peer(jobs, work) {
   const sample = await withServer(async (url) => {
     const ms = await work(url);
-    return { perSecond: (jobs / ms) * 1000, ms };
+    return (jobs / ms) * 1000;
   });
-  return sample ?? {};
+  return sample ?? Number.NaN;
 }
 
 /** @type {import('../lib/measurement.mjs').Measurement} */
@@ -61,27 +61,36 @@ export const measurement = {
   id: 'postgres-runs',
   title: `PostgreSQL: ${show(JOBS)} no-op durable runs, due at once`,
   method: [
-    `A server of its own for each sample, on this machine, with the settings it comes with: fsync and synchronous_commit are on. Hourly jobs of one task, added to a new schema; for the scheduler that starts on it the server's clock is an hour ahead, by which all are due; runs per second from \`start()\` until the last \`jobExecuted\`. Ledger on, default policies. Once more with ${show(MORE_JOBS)} jobs: the first thousands of runs are not compiled yet.`,
+    `A server of its own for each sample, on this machine, with the settings it comes with: fsync and synchronous_commit are on. Hourly jobs of one task, added to a new schema; for the scheduler that starts on it the server's clock is an hour ahead, by which all are due; runs per second from \`start()\` until the last \`jobExecuted\`. Ledger on, default policies. Once more with ${show(MORE_JOBS)} jobs.`,
+    METHOD,
     'By hand: pg, one connection and prepared statements, two tables with an index each. A hundred due jobs locked (SKIP LOCKED) and updated as started in one statement; updated as finished, and a row of history inserted for each, in the next. No definitions, policies, leases, revisions or events. Once more with a text in each job that is written with each change, as long as the state that punctual keeps.',
     `graphile-worker 0.17, one process, with 24 jobs at a time and 25 connections as in its performance test; from \`run()\` until its table of jobs is empty, since it deletes what is done. As it comes, ${show(FEWER_JOBS)} jobs, each fetched and completed by a statement of its own; and with what makes it fastest, a local queue of 500 and jobs completed together.`,
     `pg-boss 10: \`work()\` with batches of ${show(BOSS_BATCH)}, one call of the handler and one verdict for all of a batch, and \`notifyWorker\` at the end of each, without which it waits half a second for the next; until all are recorded as completed. Once more with ${show(FEWER_JOBS)} jobs, a call and a verdict for each as the others have it, by ${BOSS_WORKERS} workers.`,
   ],
   rounds: 3,
   contenders: {
-    punctual: { measure: () => punctual(JOBS) },
-    raw: { measure: () => raw(JOBS) },
-    'raw, as long': { measure: () => raw(JOBS, STATE_LENGTH) },
-    graphile: { measure: () => peer(FEWER_JOBS, (url) => graphileRuns(url, FEWER_JOBS, {})) },
+    punctual: { measure: () => coldAndWarm(() => punctual(JOBS)) },
+    raw: { measure: () => coldAndWarm(() => raw(JOBS)) },
+    'raw, as long': { measure: () => coldAndWarm(() => raw(JOBS, STATE_LENGTH)) },
+    graphile: { measure: () => coldAndWarm(() => peer(FEWER_JOBS, (url) => graphileRuns(url, FEWER_JOBS, {}))) },
     'graphile, fastest': {
       measure: () =>
-        peer(JOBS, (url) =>
-          graphileRuns(url, JOBS, { localQueue: { size: 500 }, completeJobBatchDelay: 0, failJobBatchDelay: 0 }),
+        coldAndWarm(() =>
+          peer(JOBS, (url) =>
+            graphileRuns(url, JOBS, { localQueue: { size: 500 }, completeJobBatchDelay: 0, failJobBatchDelay: 0 }),
+          ),
         ),
     },
-    'pg-boss': { measure: () => peer(JOBS, (url) => pgBossRuns(url, JOBS, BOSS_BATCH)) },
-    'pg-boss, singly': { measure: () => peer(FEWER_JOBS, (url) => pgBossRuns(url, FEWER_JOBS, 1, BOSS_WORKERS)) },
-    'punctual, more': { measure: () => punctual(MORE_JOBS), rounds: 1 },
-    'raw, more': { measure: () => raw(MORE_JOBS), rounds: 1 },
+    'pg-boss': { measure: () => coldAndWarm(() => peer(JOBS, (url) => pgBossRuns(url, JOBS, BOSS_BATCH))) },
+    // It takes so long that the first round is warm by far the most of it.
+    'pg-boss, singly': {
+      measure: async () => ({
+        perSecond: await peer(FEWER_JOBS, (url) => pgBossRuns(url, FEWER_JOBS, 1, BOSS_WORKERS)),
+      }),
+      rounds: 1,
+    },
+    'punctual, more': { measure: async () => ({ perSecond: await punctual(MORE_JOBS) }), rounds: 1 },
+    'raw, more': { measure: async () => ({ perSecond: await raw(MORE_JOBS) }), rounds: 1 },
   },
   report(samples) {
     /** @param {string} contender */
@@ -95,6 +104,7 @@ export const measurement = {
       title,
       show(median(rates(contender))),
       ...[rawContender, 'graphile', 'pg-boss'].map((other) => `${show(ratio(rates(contender), rates(other)))}×`),
+      ...coldColumns(samples, contender, rawContender),
     ];
     /**
      * @param {string} title
@@ -110,7 +120,7 @@ export const measurement = {
       };
     };
     return {
-      head: ['', 'runs/s', 'against by hand', 'against graphile-worker', 'against pg-boss in batches'],
+      head: ['', 'runs/s', 'against by hand', 'against graphile-worker', 'against pg-boss in batches', 'cold (runs/s)', '… against by hand'],
       rows: [
         row('punctual', 'punctual'),
         row('by hand', 'raw'),

@@ -1,4 +1,5 @@
 import { loadRedis } from '../lib/load.mjs';
+import { coldAndWarm, coldColumns, METHOD } from '../lib/cold-and-warm.mjs';
 import { column } from '../lib/measurement.mjs';
 import { bullRuns } from '../lib/redis-peers.mjs';
 import { openRaw } from '../lib/redis-raw.mjs';
@@ -16,7 +17,7 @@ const CONCURRENCIES = [20, 100, 300];
 /** @param {number} jobs */
 async function punctual(jobs) {
   const { RedisJobStore } = await loadRedis();
-  return (await withRedis((url) => dueRuns(() => new RedisJobStore({ url }), jobs))) ?? {};
+  return (await withRedis((url) => dueRuns(() => new RedisJobStore({ url }), jobs))) ?? Number.NaN;
 }
 
 /**
@@ -34,18 +35,18 @@ async function raw(jobs, stateLength) {
     const ms = performance.now() - start;
     await database.close();
     if (done !== jobs) throw new Error(`${done} jobs`);
-    return { perSecond: (jobs / ms) * 1000, ms };
+    return (jobs / ms) * 1000;
   });
-  return sample ?? {};
+  return sample ?? Number.NaN;
 }
 
 /** @param {number} concurrency */
 async function bullmq(concurrency) {
   const sample = await withRedis(async (url) => {
     const ms = await bullRuns(url, JOBS, concurrency);
-    return { perSecond: (JOBS / ms) * 1000, ms };
+    return (JOBS / ms) * 1000;
   });
-  return sample ?? {};
+  return sample ?? Number.NaN;
 }
 
 /** @type {import('../lib/measurement.mjs').Measurement} */
@@ -53,20 +54,21 @@ export const measurement = {
   id: 'redis-runs',
   title: `Redis: ${show(JOBS)} no-op durable runs, due at once`,
   method: [
-    `A server of its own for each sample, on this machine, with an append-only file that is written to the disk before each answer (\`appendfsync always\`). punctual, through ioredis: hourly jobs of one task; for the scheduler that starts on them the server's clock is an hour ahead, by which all are due; runs per second from \`start()\` until the last \`jobExecuted\`. Ledger on, default policies. Once more with ${show(MORE_JOBS)} jobs: the first thousands of runs are not compiled yet.`,
+    `A server of its own for each sample, on this machine, with an append-only file that is written to the disk before each answer (\`appendfsync always\`). punctual, through ioredis: hourly jobs of one task; for the scheduler that starts on them the server's clock is an hour ahead, by which all are due; runs per second from \`start()\` until the last \`jobExecuted\`. Ledger on, default policies. Once more with ${show(MORE_JOBS)} jobs.`,
+    METHOD,
     'By hand: ioredis, one connection, a hash for each job, a sorted set of what is due, a list of history for each job. A hundred due jobs claimed and marked as started by one script; marked as finished, with a line of history for each, by the next. No definitions, policies, leases, revisions or events. Once more with a text in each job that is written with each change, as long as the state that punctual keeps.',
     `BullMQ 6, one worker at a concurrency of ${CONCURRENCIES.join(', ')}, the best of which counts: jobs that wait in one queue, from \`run()\` until the last \`completed\`; what is done is kept. It has no recurrence to work out and fetches the next job with the call that finishes the last.`,
   ],
   rounds: 3,
   contenders: {
-    punctual: { measure: () => punctual(JOBS) },
-    raw: { measure: () => raw(JOBS) },
-    'raw, as long': { measure: () => raw(JOBS, STATE_LENGTH) },
+    punctual: { measure: () => coldAndWarm(() => punctual(JOBS)) },
+    raw: { measure: () => coldAndWarm(() => raw(JOBS)) },
+    'raw, as long': { measure: () => coldAndWarm(() => raw(JOBS, STATE_LENGTH)) },
     ...Object.fromEntries(
-      CONCURRENCIES.map((concurrency) => [`bullmq, ${concurrency}`, { measure: () => bullmq(concurrency) }]),
+      CONCURRENCIES.map((concurrency) => [`bullmq, ${concurrency}`, { measure: () => coldAndWarm(() => bullmq(concurrency)) }]),
     ),
-    'punctual, more': { measure: () => punctual(MORE_JOBS), rounds: 1 },
-    'raw, more': { measure: () => raw(MORE_JOBS), rounds: 1 },
+    'punctual, more': { measure: async () => ({ perSecond: await punctual(MORE_JOBS) }), rounds: 1 },
+    'raw, more': { measure: async () => ({ perSecond: await raw(MORE_JOBS) }), rounds: 1 },
   },
   report(samples) {
     /** @param {string} contender */
@@ -82,6 +84,7 @@ export const measurement = {
       title,
       show(median(rates(contender))),
       ...[rawContender, best].map((other) => `${show(ratio(rates(contender), rates(other)))}×`),
+      ...coldColumns(samples, contender, rawContender),
     ];
     /**
      * @param {string} title
@@ -97,7 +100,7 @@ export const measurement = {
       };
     };
     return {
-      head: ['', 'runs/s', 'against by hand', 'against BullMQ at its best'],
+      head: ['', 'runs/s', 'against by hand', 'against BullMQ at its best', 'cold (runs/s)', '… against by hand'],
       rows: [
         row('punctual', 'punctual'),
         row('by hand', 'raw'),

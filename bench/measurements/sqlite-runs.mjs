@@ -1,4 +1,5 @@
 import { apscheduler } from '../lib/apscheduler.mjs';
+import { coldAndWarm, coldColumns, METHOD } from '../lib/cold-and-warm.mjs';
 import { column } from '../lib/measurement.mjs';
 import { withFile } from '../lib/sqlite-files.mjs';
 import { clockAhead, executed, fill, schedulerOn } from '../lib/sqlite-jobs.mjs';
@@ -8,7 +9,6 @@ import { median, ratio, show } from '../lib/stats.mjs';
 const JOBS = 10_000;
 const HOUR_MS = 3_600_000;
 const MORE_JOBS = 100_000;
-const WARM_ROUNDS = 3;
 /** APScheduler reads all that is due at once and then writes job by job: fewer jobs, the same rate. */
 const PEER_JOBS = 2_000;
 /** As long as the state of a job is in punctual's table. */
@@ -52,25 +52,13 @@ function raw(jobs, stateLength) {
   });
 }
 
-/**
- * Runs per second in a process that has just begun, and in one that has done the same before.
- *
- * @param {() => Promise<number>} work on a new file
- */
-async function coldAndWarm(work) {
-  const cold = await work();
-  const warm = [];
-  for (let round = 0; round < WARM_ROUNDS; round++) warm.push(await work());
-  return { perSecond: median(warm), cold };
-}
-
 /** @type {import('../lib/measurement.mjs').Measurement} */
 export const measurement = {
   id: 'sqlite-runs',
   title: `SQLite: ${show(JOBS)} no-op durable runs, due at once`,
   method: [
     `Hourly jobs of one task, added to a new file; the scheduler that starts on it has a clock that is an hour ahead, by which all are due; runs per second from \`start()\` until the last \`jobExecuted\`. Ledger on, default policies, write-ahead log, synchronous NORMAL. Once more with ${show(MORE_JOBS)} jobs.`,
-    `A program that works off due jobs is one that has been running for a while: after a first round, which shows a process whose code is not compiled yet (“cold”), the same is done on ${WARM_ROUNDS} more new files, and the median of these counts. The same for what is done by hand.`,
+    METHOD,
     'By hand: better-sqlite3 and prepared statements, two tables with an index each. A hundred due jobs selected and updated as started in one transaction; updated as finished, and a row of history inserted for each, in the next. No definitions, policies, leases, revisions or events. Once more with a text in each job that is written with each change, as long as the state that punctual keeps.',
     `APScheduler 3 with \`SQLAlchemyJobStore\`: ${show(PEER_JOBS)} hourly jobs, from \`resume()\` until the last \`EVENT_JOB_EXECUTED\`; with the same settings of SQLite, and as it comes (rollback journal, synchronous FULL). It has no history, and writes a job once, when it hands it to its executor.`,
   ],
@@ -101,17 +89,8 @@ export const measurement = {
       `${show(ratio(rates(contender), rates(rawContender)))}×`,
       `${show(ratio(rates(contender), rates('apscheduler')))}×`,
       `${show(ratio(rates(contender), rates('apscheduler, default')))}×`,
-      ...cold(contender, rawContender),
+      ...coldColumns(samples, contender, rawContender),
     ];
-    /**
-     * @param {string} contender
-     * @param {string} rawContender
-     */
-    function cold(contender, rawContender) {
-      const own = column(samples, contender, 'cold');
-      if (own.every((rate) => Number.isNaN(rate))) return ['–', '–'];
-      return [show(median(own)), `${show(ratio(own, column(samples, rawContender, 'cold')))}×`];
-    }
     const toRaw = ratio(rates('punctual'), rates('raw'));
     const toPeer = ratio(rates('punctual'), rates('apscheduler'));
     const toDefault = ratio(rates('punctual'), rates('apscheduler, default'));
