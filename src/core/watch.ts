@@ -1,6 +1,7 @@
 import { deadlineFor, firstDeadline, isWatched } from '../model/alarm.js';
 import type { JobDefinition, JobRecord, JobState, JobStatus } from '../model/job.js';
 import type { BlockingRun, RecoveryReason } from '../model/notice.js';
+import { isWaiting } from '../model/links.js';
 import type { JobOverdue, JobWatch } from '../model/watch.js';
 import type { Draft } from './draft.js';
 
@@ -20,16 +21,18 @@ export function watched(draft: Draft, state: JobState, definition: JobDefinition
   let overdue = watch?.overdue ?? null;
   // Also one that ends with this very change: it was late, and that is said.
   if (overdue === null && watch !== null && record.state.generation === state.generation) overdue = raised(draft, record);
-  const next: JobRecord = { id: record.id, definition, state: { ...state, watch: { since, overdue: null } } };
+  // Its first run is what could not begin before.
+  const waitedUntil = draft.begins ? undefined : isWaiting(record.state) && !isWaiting(state) ? now : watch?.waitedUntil;
+  const begun: JobWatch = waitedUntil === undefined ? { since, overdue: null } : { since, overdue: null, waitedUntil };
+  const next: JobRecord = { id: record.id, definition, state: { ...state, watch: begun } };
   if (overdue !== null && !holds(draft, overdue, next)) {
     const isMet = overdue.why === 'no-success' ? hasSucceeded(draft) : draft.begins;
     recovered(draft, overdue, isMet ? 'met' : 'changed');
     overdue = null;
   }
   overdue ??= raised(draft, next);
-  if (watch !== null && watch.since === since && watch.overdue === overdue) return state;
-  const after: JobWatch = { since, overdue };
-  return { ...state, watch: after };
+  if (watch !== null && watch.since === since && watch.overdue === overdue && watch.waitedUntil === waitedUntil) return state;
+  return { ...state, watch: { ...begun, overdue } };
 }
 
 /** The job is complete, or gone at last. */

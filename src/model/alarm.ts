@@ -48,7 +48,8 @@ export function deadlineFor(record: JobRecord, why: OverdueReason): EpochMs | nu
   if (limit === null || limit === undefined || (why === 'not-started' && last === null)) return null;
   // A release that knew nothing of a watch may have written the record.
   const since = state.watch?.since ?? state.generation;
-  return (last === null ? since : Math.max(since, last)) + limit;
+  const from = why === 'not-started' ? Math.max(since, state.watch?.waitedUntil ?? since) : since;
+  return (last === null ? from : Math.max(from, last)) + limit;
 }
 
 /** When the earliest fire time was due, or will be, of which no attempt has begun. Runs by hand have none. */

@@ -25,4 +25,6 @@ export interface JobWatch {
   /** Nothing is expected of the time before: the job was added, or resumed, then. */
   readonly since: EpochMs;
   readonly overdue: JobOverdue | null;
+  /** Until then it waited for other jobs, and could not begin. Not there for one that did not. */
+  readonly waitedUntil?: EpochMs;
 }

@@ -117,8 +117,8 @@ function isStats(value: unknown): boolean {
 function isWatch(value: unknown): boolean {
   if (value === undefined || value === null) return true;
   if (typeof value !== 'object') return false;
-  const { since, overdue } = value as Record<keyof JobWatch, unknown>;
-  if (!isNumber(since) || overdue === undefined) return false;
+  const { since, overdue, waitedUntil } = value as Record<keyof JobWatch, unknown>;
+  if (!isNumber(since) || overdue === undefined || (waitedUntil !== undefined && !isNumber(waitedUntil))) return false;
   if (overdue === null) return true;
   const { why, deadline, raisedAt } = overdue as Record<keyof JobOverdue, unknown>;
   return (why === 'no-success' || why === 'not-started') && isNumber(deadline) && isNumber(raisedAt);

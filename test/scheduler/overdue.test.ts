@@ -218,6 +218,30 @@ describe('expect.maxLateness', () => {
     expect(recorder.of('jobOverdue')).toEqual([]);
   });
 
+  it('says nothing of a job that waits for others, and counts from when it could begin', async () => {
+    const executors = { default: new AsyncExecutor(), narrow: new AsyncExecutor({ concurrency: 1 }) };
+    const { scheduler, clock, recorder } = makeWorld({ jobStores: { default: new JsonJobStore() }, executors });
+    const blocked = gate();
+    scheduler.defineTask('first', () => clock.sleep(3 * HOUR));
+    scheduler.defineTask('then', () => undefined);
+    scheduler.defineTask('block', async () => blocked.promise, { executor: 'narrow' });
+    await scheduler.start();
+    await scheduler.enqueue('first', { id: 'first' });
+    const expected = { maxLateness: { minutes: 10 } };
+    await scheduler.enqueue('then', { id: 'then', dependsOn: 'first', expect: expected });
+    await scheduler.enqueue('block', { id: 'block' });
+    await scheduler.enqueue('then', { id: 'stuck', dependsOn: 'first', expect: expected, executor: 'narrow' });
+    await clock.advance(3 * HOUR + MINUTE);
+    expect(recorder.of('jobExecuted').map(({ jobId }) => jobId)).toEqual(['first', 'then']);
+    expect(recorder.of('jobOverdue')).toEqual([]);
+    await clock.advance(10 * MINUTE);
+    expect(recorder.of('jobOverdue')).toMatchObject([{ jobId: 'stuck', why: 'not-started' }]);
+    expect(recorder.of('jobOverdue')[0]!.deadline).toBeGreaterThanOrEqual(START_MS + 3 * HOUR + 10 * MINUTE);
+    blocked.open();
+    await clock.advance(MINUTE);
+    expect(recorder.of('jobRecovered')).toMatchObject([{ jobId: 'stuck', reason: 'met' }]);
+  });
+
   it('a fire time that is given up ends it, for another reason than that it began', async () => {
     const { scheduler, clock, recorder } = makeWorld();
     await scheduler.addJob(() => undefined, hourly(), { id: 'job', misfireGraceTime: { minutes: 20 }, expect: { maxLateness: { minutes: 10 } } });
