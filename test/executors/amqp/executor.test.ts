@@ -6,6 +6,7 @@ import { describeRabbit, freshQueue, openConnection, startWorker } from './suppo
 import type { RabbitServer } from '../../support/rabbitmq-server.js';
 
 const PATIENT = { timeout: 60_000, interval: 10 };
+const LONG = { timeout: 120_000 };
 const eventually = (check: () => unknown): Promise<unknown> => vi.waitFor(check, PATIENT);
 
 interface Node {
@@ -39,7 +40,7 @@ async function start(server: RabbitServer, options: AmqpExecutorOptions): Promis
 }
 
 describeRabbit('AmqpExecutor', (server) => {
-  it('hands a run over with what it is in headers and body, and takes the confirm for its success', async () => {
+  it('hands a run over with what it is in headers and body, and takes the confirm for its success', LONG, async () => {
     const queue = freshQueue();
     const node = await start(server(), { queue });
     const value = { at: new Date(5), map: new Map([[1, 2n]]) };
@@ -61,7 +62,7 @@ describeRabbit('AmqpExecutor', (server) => {
     expect(JSON.parse(content.toString())).toMatchObject({ v: 1, runId: run, task: 'mail', attempt: 1, replyTo: null, policy: { timeoutMs: 300_000 } });
   });
 
-  it('executes what nobody waits for, tries it again as its policy has it, and lays aside what failed for good', async () => {
+  it('executes what nobody waits for, tries it again as its policy has it, and lays aside what failed for good', LONG, async () => {
     const queue = freshQueue();
     const attempts: number[] = [];
     const reports: WorkerRunReport[] = [];
@@ -91,7 +92,7 @@ describeRabbit('AmqpExecutor', (server) => {
     expect(node.recorder.of('jobError')).toEqual([]);
   });
 
-  it('answers with value and error of the worker, and stops a run there that is cancelled', async () => {
+  it('answers with value and error of the worker, and stops a run there that is cancelled', LONG, async () => {
     const queue = freshQueue();
     const told = gate<unknown>();
     const { worker } = await startWorker(server(), {
@@ -111,13 +112,13 @@ describeRabbit('AmqpExecutor', (server) => {
     const error = await failure(node.run('fail'));
     expect(error).toBeInstanceOf(RangeError);
     expect(error).toMatchObject({ message: 'out', status: 7 });
-    const waiting = node.run('wait', [], { timeout: 300 });
+    const waiting = node.run('wait', [], { timeout: 3_000 });
     expect(await failure(waiting)).toBeInstanceOf(JobTimeoutError);
-    expect(await told.promise).toMatchObject({ code: 'JOB_TIMEOUT', timeoutMs: 300 });
+    expect(await told.promise).toMatchObject({ code: 'JOB_TIMEOUT', timeoutMs: 3_000 });
     expect(worker.running).toBe(0);
   });
 
-  it('does not run what was cancelled before a worker came', async () => {
+  it('does not run what was cancelled before a worker came', LONG, async () => {
     const queue = freshQueue();
     const node = await start(server(), { queue, awaitResult: true, cancelTimeout: 50 });
     node.scheduler.defineTask('late', remoteTask());
@@ -143,7 +144,7 @@ describeRabbit('AmqpExecutor', (server) => {
     await eventually(() => { expect(worker.running).toBe(0); });
   });
 
-  it('fails the run that no queue takes', async () => {
+  it('fails the run that no queue takes', LONG, async () => {
     const connection = await openConnection(server());
     const channel = await connection.createChannel();
     await channel.assertExchange('lonely', 'topic');
@@ -160,7 +161,7 @@ describeRabbit('AmqpExecutor', (server) => {
     expect(await channel.get(queue)).toMatchObject({ fields: { routingKey: 'where' } });
   });
 
-  it('fails the run that the broker rejects, and tries it again as its policy has it', async () => {
+  it('fails the run that the broker rejects, and tries it again as its policy has it', LONG, async () => {
     const queue = freshQueue();
     const channel = await (await openConnection(server())).createChannel();
     const node = await start(server(), { queue, queueArguments: { 'x-max-length': 1, 'x-overflow': 'reject-publish' } });
@@ -173,7 +174,7 @@ describeRabbit('AmqpExecutor', (server) => {
     expect(await failure(node.run('three'))).toMatchObject({ reason: 'rejected' });
   });
 
-  it('says what is wrong with login, exchange, queue and virtual host, takes no runs, and does not fail for it', async () => {
+  it('says what is wrong with login, exchange, queue and virtual host, takes no runs, and does not fail for it', LONG, async () => {
     const queue = freshQueue();
     const channel = await (await openConnection(server())).createChannel();
     await channel.assertQueue(queue, { durable: false });
@@ -195,7 +196,7 @@ describeRabbit('AmqpExecutor', (server) => {
     }
   });
 
-  it('lays aside what it cannot read, and what it has no task for', async () => {
+  it('lays aside what it cannot read, and what it has no task for', LONG, async () => {
     const queue = freshQueue();
     const { logger } = await startWorker(server(), { queue, tasks: { known: () => 1 } });
     const channel = await (await openConnection(server())).createChannel();
@@ -215,7 +216,7 @@ describeRabbit('AmqpExecutor', (server) => {
     expect(isPunctualError(await failure(waiting.run('unknown')), 'UNKNOWN_TASK')).toBe(true);
   });
 
-  it('says what of a run cannot travel', async () => {
+  it('says what of a run cannot travel', LONG, async () => {
     const queue = freshQueue();
     await startWorker(server(), { queue, tasks: { echo: (x: unknown) => x, unsendable: () => ({ fn: () => undefined }) } });
     const node = await start(server(), { queue, awaitResult: true });
@@ -224,7 +225,7 @@ describeRabbit('AmqpExecutor', (server) => {
     expect(node.executor.free).toBe(256);
   });
 
-  it('refuses functions without a name, and gives remote tasks to no other executor', async () => {
+  it('refuses functions without a name, and gives remote tasks to no other executor', LONG, async () => {
     const node = await start(server(), { queue: freshQueue() });
     const { scheduler } = node;
     scheduler.addExecutor('inline', new AsyncExecutor());
@@ -243,7 +244,7 @@ describeRabbit('AmqpExecutor', (server) => {
     expect(await (await both.run()).result()).toBeUndefined();
   });
 
-  it('uses a connection of the user’s, and leaves it open', async () => {
+  it('uses a connection of the user’s, and leaves it open', LONG, async () => {
     const queue = freshQueue();
     const connection = await openConnection(server());
     const { worker } = await startWorker(server(), { queue, connection, tasks: { add: (a: number, b: number) => a + b } });
@@ -257,7 +258,7 @@ describeRabbit('AmqpExecutor', (server) => {
     expect(await channel.checkQueue(queue)).toMatchObject({ messageCount: 0, consumerCount: 0 });
   });
 
-  it('hands back what a closing worker has not finished, to be run anew and not as if somebody had died', async () => {
+  it('hands back what a closing worker has not finished, to be run anew and not as if somebody had died', LONG, async () => {
     const queue = freshQueue();
     const started = gate();
     const first = await startWorker(server(), { queue, concurrency: 1, tasks: { work: async () => {
@@ -273,7 +274,7 @@ describeRabbit('AmqpExecutor', (server) => {
     expect(await result).toBe('done by another');
   });
 
-  it('gives up a run that comes back more often than it may, at once where it may not run again', async () => {
+  it('gives up a run that comes back more often than it may, at once where it may not run again', LONG, async () => {
     const queue = freshQueue();
     const channel = await (await openConnection(server())).createChannel();
     await channel.assertQueue(queue);
