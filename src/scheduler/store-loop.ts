@@ -311,7 +311,9 @@ export class StoreLoop {
       const looking = isQuiet ? polled : null;
       const wake = !isQuiet && this.#isClaiming() ? this.access.nextWakeAt(this.#scope()) : looking;
       const next = isThenable(wake) ? await wake : wake;
-      const room = admission.isOff ? Number.POSITIVE_INFINITY : admission.lookAgainAt();
+      const roomAt = admission.isOff ? Number.POSITIVE_INFINITY : admission.lookAgainAt();
+      // Who is a leader no longer takes up nothing.
+      const room = this.#isClaiming() ? roomAt : Number.POSITIVE_INFINITY;
       this.health.succeeded();
       const chores = goesOn ? this.now() + CHORES_PAUSE_MS : Number.POSITIVE_INFINITY;
       const unsure = this.#mode === 'claiming' && !this.#isClaiming() ? this.now() + UNSURE_PAUSE_MS : Number.POSITIVE_INFINITY;

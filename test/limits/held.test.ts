@@ -1,8 +1,8 @@
-import { IntervalTrigger, type JobChange, type LeaseRequest } from 'punctual';
+import { IntervalTrigger, type JobChange, type JobStore, type LeaseRequest } from 'punctual';
 import { JsonJobStore } from 'punctual/testing';
 import { describe, expect, it } from 'vitest';
 import { SECOND, START_MS } from '../scheduler/support/world.js';
-import { shop } from './support/shop.js';
+import { peak, shop } from './support/shop.js';
 
 const ONE = { limits: { tags: { one: { concurrency: 1 } } } };
 
@@ -17,6 +17,23 @@ async function waiting(firstMs: number, store = new JsonJobStore()) {
   expect(executions.map(({ job }) => job)).toEqual(['first']);
   const verdicts = async () => (await scheduler.getRuns({ jobId: 'held' })).map(({ verdict, reason, scheduledFor }) => [verdict, reason, scheduledFor.getTime() - START_MS]);
   return { clock, node, executions, scheduler, verdicts };
+}
+
+/** The way from a scheduler to the leases of a store. Jobs are reached all the same. */
+function leasesOf(store: JsonJobStore): { isCut: boolean } {
+  const { leases } = store;
+  const line = { isCut: false };
+  const over = <T>(answer: () => T): T => {
+    if (line.isCut) throw new Error('cut off');
+    return answer();
+  };
+  const cut = {
+    acquire: (request: LeaseRequest) => over(() => leases.acquire(request)),
+    get: (key: string) => over(() => leases.get(key)),
+    release: (key: string, holder: string) => over(() => leases.release(key, holder)),
+  };
+  Object.defineProperty(store, 'leases', { get: () => cut });
+  return line;
 }
 
 describe('a job that waits for a limit', () => {
@@ -92,26 +109,15 @@ describe('a job that waits for a limit', () => {
 describe('a job that runs on each node', () => {
   it('goes on after a run of it has lost its slot', async () => {
     const store = new JsonJobStore();
-    const { leases } = store;
-    let isCut = false;
-    const cut = <T>(answer: () => T): T => {
-      if (isCut) throw new Error('cut off');
-      return answer();
-    };
-    const wrapped = {
-      acquire: (request: LeaseRequest) => cut(() => leases.acquire(request)),
-      get: (key: string) => cut(() => leases.get(key)),
-      release: (key: string, holder: string) => cut(() => leases.release(key, holder)),
-    };
-    Object.defineProperty(store, 'leases', { get: () => wrapped });
+    const line = leasesOf(store);
     const { clock, node, executions } = shop(store);
     const { scheduler, recorder } = node('a', { work: { concurrency: 1 } });
     await scheduler.start();
     await scheduler.addJob('work', new IntervalTrigger({ seconds: 100 }), { id: 'each', exclusive: false, args: [60 * SECOND] });
     await clock.advance(110 * SECOND);
-    isCut = true;
+    line.isCut = true;
     await clock.advance(40 * SECOND);
-    isCut = false;
+    line.isCut = false;
     await clock.advance(190 * SECOND);
     expect(recorder.of('leaseLost')).toHaveLength(1);
     // Told to stop, and tried again when there is a slot; then as ever.
@@ -121,3 +127,36 @@ describe('a job that runs on each node', () => {
     expect(executions[2]!.startedAt).toBe(300 * SECOND);
   });
 });
+
+describe('a leader that is one no longer', () => {
+  it('leaves what it has put off to the next, and rests', async () => {
+    const store = new JsonJobStore();
+    const { clock, node, executions } = shop(store, { ...ONE, ha: { mode: 'leader' } });
+    const next = node('next', { work: {} }, {}, viewOf(store));
+    const line = leasesOf(store);
+    const { scheduler } = node('first', { work: {} });
+    await scheduler.start();
+    await clock.advance(SECOND);
+    for (let i = 0; i < 4; i++) await scheduler.enqueue('work', { id: `job-${i}`, args: [10 * SECOND], tags: ['one'] });
+    await clock.advance(SECOND);
+    await next.scheduler.start();
+    line.isCut = true;
+    await clock.advance(60 * SECOND);
+    line.isCut = false;
+    await clock.advance(60 * SECOND);
+    expect(executions.map((execution) => execution.node)).toEqual(['first', 'next', 'next', 'next']);
+    expect(peak(executions)).toBe(1);
+  });
+});
+
+/** The same store by another way. */
+function viewOf(store: JsonJobStore): JobStore {
+  const { leases } = store;
+  return new Proxy(store, {
+    get: (_, name) => {
+      if (name === 'leases') return leases;
+      const value: unknown = Reflect.get(store, name, store);
+      return typeof value === 'function' ? (value.bind(store) as unknown) : value;
+    },
+  });
+}
