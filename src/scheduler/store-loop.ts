@@ -253,9 +253,10 @@ export class StoreLoop {
     this.#timer.clear();
     this.#ticking = this.#tick().finally(() => {
       this.#ticking = undefined;
-      if (!this.#wakeAgain) return;
+      const isWanted = this.#wakeAgain;
       this.#wakeAgain = false;
-      this.wake();
+      if (isWanted) this.wake();
+      else this.expect(this.#expectedAt); // written when the tick had settled when to look again, and was not over yet
     });
   }
 
@@ -295,10 +296,9 @@ export class StoreLoop {
       await this.#storeClock.sync();
       const takingOver = this.#chores.takeOver();
       if (takingOver !== undefined) await takingOver;
-      const { admission } = this;
-      if (!admission.isOff && this.#isClaiming()) await this.#takeUp();
+      if (!this.admission.isOff && this.#isClaiming()) await this.#takeUp();
       // A poll mostly finds nothing, and one question has to do then.
-      const polled = isPoll && admission.isIdle ? await this.access.nextWakeAt(this.#scope()) : undefined;
+      const polled = isPoll && this.admission.isIdle ? await this.access.nextWakeAt(this.#scope()) : undefined;
       const isQuiet = polled !== undefined && (polled === null || polled > this.now());
       const claimed = isQuiet ? 0 : await this.#workOff();
       if (claimed === undefined) {
@@ -311,7 +311,7 @@ export class StoreLoop {
       const looking = isQuiet ? polled : null;
       const wake = !isQuiet && this.#isClaiming() ? this.access.nextWakeAt(this.#scope()) : looking;
       const next = isThenable(wake) ? await wake : wake;
-      const roomAt = admission.isOff ? Number.POSITIVE_INFINITY : admission.lookAgainAt();
+      const roomAt = this.admission.isOff ? Number.POSITIVE_INFINITY : this.admission.lookAgainAt();
       // Who is a leader no longer takes up nothing.
       const room = this.#isClaiming() ? roomAt : Number.POSITIVE_INFINITY;
       this.health.succeeded();
@@ -494,6 +494,7 @@ export class StoreLoop {
   }
 
   #sleepUntil(at: EpochMs): void {
+    this.#expectedAt = Number.POSITIVE_INFINITY;
     if (this.#mode !== 'idle') this.#timer.set(at);
   }
 }
