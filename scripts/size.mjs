@@ -8,7 +8,7 @@ import { manifest, subpaths } from './subpaths.mjs';
 
 /** Limits in kB. @type {Readonly<Record<string, number>>} */
 const limits = {
-  punctual: 96,
+  punctual: 98,
   'punctual/testing': 60,
   'punctual/rrule': 20,
   'punctual/sqlite': 20,

@@ -223,7 +223,7 @@ describe('addJob: options', () => {
 
   it.each(bad)('refuses %s, and changes nothing', async (_, options, message) => {
     const { scheduler, recorder } = makeWorld();
-    const error = await failure(scheduler.addJob(noop, every(10), options as AddJobOptions<[]>));
+    const error = await failure(scheduler.addJob(noop, every(10), options));
     expect(isPunctualError(error, 'INVALID_OPTION')).toBe(true);
     expect(error.message).toMatch(message);
     expect(await scheduler.getJobs()).toEqual([]);

@@ -180,7 +180,7 @@ describe('enqueue', () => {
     expect(misspelt.message).toContain('did you mean `delay`');
     expect(misspelt.message).not.toContain('replaceExisting');
     for (const [options, name] of wrong) {
-      const error = await failure(scheduler.enqueue(task, options as never));
+      const error = await failure(scheduler.enqueue(task, options));
       expect(error.message).toContain(`\`${name}\``);
     }
     expect(await failure(scheduler.enqueue(task, { delay: 1, at: new Date() }))).toBeInstanceOf(InvalidOptionError);
