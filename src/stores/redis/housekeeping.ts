@@ -28,6 +28,8 @@ export class Housekeeping {
 
   /** One piece of it. Answers whether something was done, so that there may be more. */
   async maintain(now: EpochMs): Promise<boolean> {
+    // The rest is asked for again when that is done.
+    if (this.#sweep.isUnderWay && (await this.#sweep.piece(now))) return true;
     return (await this.#pruneJob()) || (await this.#expireResults(now)) || (await this.#dropOld(now)) || this.#sweep.piece(now);
   }
 

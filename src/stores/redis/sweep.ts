@@ -10,8 +10,8 @@ import { BEGIN, MEND_DUE, MEND_IDS, MEND_LOOKS, MEND_RECORDS, MERGE_NOTES, SWEEP
 
 /** How often everything is looked at, by one of the stores on a prefix. */
 const EVERY_MS = 3_600_000;
-/** Entries looked at by one call. */
-const PIECE = 200;
+/** Entries looked at by one call: some milliseconds of the server's, once an hour. */
+const PIECE = 1_000;
 /** Age from which what is noted of single jobs that are gone becomes one note for all: then it counts for new jobs, too. */
 const MERGED_AFTER_MS = 86_400_000;
 
@@ -36,6 +36,11 @@ export class Sweep {
   constructor(link: Link, logger: Logger) {
     this.#link = link;
     this.#logger = logger;
+  }
+
+  /** It has begun, and is not done yet. */
+  get isUnderWay(): boolean {
+    return this.#steps.length > 0;
   }
 
   /** One piece of it. Answers whether there is more. */
