@@ -14,6 +14,7 @@ import { firstRecord, isGone, isSpent, VISIBLE } from './job-directory.js';
 import type { TaskInput } from './job-factory.js';
 import type { JobOptions } from './job-options.js';
 import { DEPENDENCY_OPTIONS } from './links/dependencies.js';
+import { refuseFollowedOnEachNode } from './links/linking.js';
 import { flag, nonEmpty } from './policy.js';
 import { isOver, withoutPast } from './past-fires.js';
 import type { StoreLoop } from './store-loop.js';
@@ -182,6 +183,7 @@ export class DefinedSet {
     const isMended = status === 'quarantined';
     if (isMended) fields.push('status');
     if (fields.length === 0) return undefined;
+    refuseFollowedOnEachNode(record, same);
     const context = { now: this.#loop.now(), node: this.#bulk.node };
     const decision =
       isMended || fields.includes('trigger')

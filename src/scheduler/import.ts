@@ -7,6 +7,7 @@ import { addOrChange, insertMany, readMany, type Bulk } from './bulk.js';
 import { firstRecord, isGone } from './job-directory.js';
 import { requireAlarms } from './job-factory.js';
 import { refuseCycles } from './links/cycles.js';
+import { refuseFollowedOnEachNode } from './links/linking.js';
 import { flag, nonEmpty, oneOf } from './policy.js';
 import { readExport, type ReadJob } from './read-export.js';
 import type { StoreLoop } from './store-loop.js';
@@ -67,7 +68,7 @@ export async function importJobs(bulk: Bulk, data: unknown, options: ImportOptio
     }
     // So that nothing is imported when one of them cannot be stored.
     if (loop.access.store.durable) for (const { record } of arrivals) bulk.codec.encodeDefinition(record);
-    imports.push({ loop, arrivals, taken: await takenIds(loop, arrivals) });
+    imports.push({ loop, arrivals, taken: await takenIds(loop, arrivals, onConflict === 'replace') });
   }
   const conflicts = imports.flatMap(({ taken }) => [...taken]);
   const [first, ...others] = conflicts;
@@ -143,8 +144,12 @@ async function byStore(bulk: Bulk, read: readonly ReadJob[], into: string | unde
   return jobs;
 }
 
-async function takenIds(loop: StoreLoop, arrivals: readonly Arrival[]): Promise<Set<string>> {
+async function takenIds(loop: StoreLoop, arrivals: readonly Arrival[], replaces: boolean): Promise<Set<string>> {
   const existing = await readMany(loop, arrivals.map(({ record }) => record.id));
+  for (const { record } of replaces ? arrivals : []) {
+    const current = existing.get(record.id)?.record;
+    if (current !== undefined) refuseFollowedOnEachNode(current, record.definition);
+  }
   return new Set([...existing.values()].flatMap(({ record }) => (record.state.status === 'removed' ? [] : [record.id])));
 }
 

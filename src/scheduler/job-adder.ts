@@ -49,14 +49,16 @@ export class JobAdder {
   }
 
   async #link(loop: StoreLoop, additions: readonly Addition[], writer: JobWriter): Promise<readonly Addition[]> {
-    const wanted: Addition[] = [];
+    const wanted: (Addition & { readonly kept?: JobRecord })[] = [];
     for (const addition of additions) {
       const existing = isLinked(addition) ? (await writer.get(addition.fresh.id))?.record : undefined;
       const isThere = existing !== undefined && existing.state.status !== 'removed';
       // Those it follows are told of no job that is refused.
       if (isThere && !addition.replaceExisting) throw new ConflictingJobIdError(existing.id);
       const isOver = addition.dependencies !== undefined && (isThere ? goesOn(existing, addition) : isSpent(await withoutPast(loop, addition.fresh)));
-      wanted.push(isOver ? { ...addition, dependencies: undefined } : addition);
+      const staysWaiting = isThere && isWaiting(existing.state) && isUnchanged(existing, addition);
+      if (isOver) wanted.push({ ...addition, dependencies: undefined });
+      else wanted.push(staysWaiting ? { ...addition, kept: existing } : addition);
     }
     const records = await linkJobs({ loop, clock: this.#clock, node: this.#node, writer }, wanted);
     return additions.map((addition, index) => ({ ...addition, fresh: records[index]! }));
@@ -157,7 +159,12 @@ export class JobAdder {
 }
 
 /** Whether a job that is added again has begun, and stays at its place: what it had to wait for may be forgotten by now. */
-function goesOn({ definition, state }: JobRecord, { remake }: Addition): boolean {
-  if (isWaiting(state) || state.status === 'quarantined') return false;
+function goesOn(record: JobRecord, addition: Addition): boolean {
+  return !isWaiting(record.state) && isUnchanged(record, addition);
+}
+
+/** Whether it keeps its place in its schedule when it is added again. */
+function isUnchanged({ definition, state }: JobRecord, { remake }: Addition): boolean {
+  if (state.status === 'quarantined') return false;
   return JSON.stringify(remake(definition.anchor).trigger) === JSON.stringify(definition.trigger);
 }

@@ -12,6 +12,7 @@ import { isWaiting } from '../model/links.js';
 import type { JobWriter, StoredJob } from '../ports/job-store.js';
 import type { NewJob } from './job-factory.js';
 import type { Dependencies } from './links/dependencies.js';
+import { refuseFollowedOnEachNode } from './links/linking.js';
 import { nonEmpty } from './policy.js';
 import type { StoreLoop } from './store-loop.js';
 
@@ -191,6 +192,7 @@ function replaceRecord(
   const { owner } = record.definition;
   const definition: JobDefinition = { ...fresh.definition, owner };
   const same: JobDefinition = { ...remake(record.definition.anchor), owner };
+  refuseFollowedOnEachNode(record, definition);
   // One that waited, and need not any more, begins now.
   const begins = isWaiting(record.state) && !isWaiting(fresh.state);
   const unchanged =

@@ -13,6 +13,7 @@ import type { TaskInput } from './job-factory.js';
 import { listJobs } from './job-list.js';
 import type { AddJobRest, InTransaction, JobChanges, JobOptions } from './job-options.js';
 import { withCursor } from './ledger-view.js';
+import { refuseFollowedOnEachNode } from './links/linking.js';
 import { isThenable } from './maybe-promise.js';
 import type { SchedulerOptions, Wiring } from './options.js';
 import { refuseUnknownKeys, requireObject } from '../errors/options.js';
@@ -220,6 +221,7 @@ export class Scheduler<T extends TaskShapes = AnyTasks> extends BulkFace impleme
       const made = this.factory.modify(record, changes, access.store);
       ({ changed } = made);
       if (changed.length === 0) return undefined;
+      refuseFollowedOnEachNode(record, made.definition);
       const decision = modifyJob(record, made.definition, context);
       const { next } = decision;
       // To end a job, it is removed; a change of its policies that leaves nothing of it is most likely a mistake.

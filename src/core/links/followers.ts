@@ -3,7 +3,7 @@ import type { Follower, LinkNotice } from '../../model/links.js';
 import type { EpochMs } from '../../ports/trigger.js';
 import { Draft, type Decision } from '../draft.js';
 import { settle } from '../settle.js';
-import { patched } from './links.js';
+import { isSame, patched } from './links.js';
 
 interface Acting {
   readonly now: EpochMs;
@@ -51,8 +51,4 @@ export function delivered(
     followers: links.followers?.filter((one) => !isGone(one)),
   });
   return settle(draft, draft.state());
-}
-
-export function isSame(a: Follower, b: Follower): boolean {
-  return a.to === b.to && a.once === b.once;
 }

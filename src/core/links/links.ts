@@ -51,7 +51,7 @@ export function relinked(links: JobLinks | undefined, definition: JobDefinition,
 export function inherited(old: JobLinks | undefined, fresh: JobLinks | undefined): JobLinks | undefined {
   if (old === undefined) return fresh;
   const { followers, outbox, deliverAt, since } = old;
-  const all = [...(followers ?? []), ...(fresh?.followers ?? [])];
+  const all = joined(followers, fresh?.followers);
   const heard = fresh?.heard?.map((one) => ({ ...one, seq: Math.max(one.seq, old.heard?.find(({ source }) => source === one.source)?.seq ?? 0) }));
   return patched(fresh ?? { since }, { followers: all.length === 0 ? undefined : all, outbox, deliverAt, ...(heard === undefined ? {} : { heard }) });
 }
@@ -61,16 +61,31 @@ export function inherited(old: JobLinks | undefined, fresh: JobLinks | undefined
  * begins anew, or waits for other jobs now; one that has begun waits for nothing.
  */
 export function replacedLinks(links: JobLinks | undefined, fresh: JobLinks | undefined, beginsAnew: boolean): JobLinks | undefined {
-  const followers = [...(links?.followers ?? []), ...(fresh?.followers ?? [])];
+  const followers = joined(links?.followers, fresh?.followers);
   const base = links ?? (fresh === undefined ? undefined : { since: fresh.since });
   if (base === undefined) return undefined;
   const changes: LinkChanges = fresh?.followers === undefined ? {} : { followers };
-  const sources = (of: JobLinks | undefined): string => JSON.stringify([...new Set(of?.waits?.map(({ source }) => source))].sort());
-  const waitsForOthers = links?.waits !== undefined && sources(links) !== sources(fresh);
+  const waitsForOthers = links?.waits !== undefined && !waitsAlike(links, fresh);
   if (!beginsAnew && !waitsForOthers) return fresh?.followers === undefined ? links : patched(base, changes);
   const heard = links?.heard?.map((one) => ({ ...one, seq: Math.max(one.seq, fresh?.heard?.find(({ source }) => source === one.source)?.seq ?? 0) }));
   const { waits, onFailure, met, checkAt } = fresh ?? {};
   return patched(base, { ...changes, waits, onFailure, met, heard, checkAt: checkAt ?? links?.checkAt });
+}
+
+/** Whether two wait for the same jobs, with what has ended of them by now. */
+export function waitsAlike(a: JobLinks | undefined, b: JobLinks | undefined): boolean {
+  const sources = (of: JobLinks | undefined): string =>
+    JSON.stringify([...new Set([...(of?.waits ?? []).map(({ source }) => source), ...(of?.met ?? []).map(({ jobId }) => jobId)])].sort());
+  return sources(a) === sources(b);
+}
+
+/** Both, each once: of two entries of one follower, the later. */
+function joined(known: readonly Follower[] = [], fresh: readonly Follower[] = []): Follower[] {
+  return [...known.filter((one) => !fresh.some((other) => isSame(one, other))), ...fresh];
+}
+
+export function isSame(a: Follower, b: Follower): boolean {
+  return a.to === b.to && a.once === b.once;
 }
 
 /** Links of a job that comes from another store: what it follows here has yet to hear of it. */

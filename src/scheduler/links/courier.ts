@@ -50,6 +50,17 @@ export class Courier {
     const now = this.#loop.now();
     if (links.deliverAt !== undefined && links.deliverAt <= now) this.#tried.delete(before.id);
     if (next !== null && links.checkAt !== undefined && links.checkAt <= now) void this.check(next.id);
+    if (links.waits !== undefined && (next === null || next.state.status === 'removed')) this.#stopWaiting(before.id, links.waits);
+  }
+
+  /** A job that waited is gone: what it waited for need not tell it any more, however long it is until then. */
+  #stopWaiting(id: string, waits: readonly Wait[]): void {
+    for (const source of new Set(waits.map((wait) => wait.source))) {
+      const isOver = ({ to, once }: Follower): boolean => to === id && waits.some((wait) => wait.source === source && wait.token === once);
+      void this.#inBackground(async () => {
+        await this.#change(source, (current) => dropFollowers(current, isOver, this.#acting()));
+      });
+    }
   }
 
   /** A decision was written: `null` when it deleted the record. */

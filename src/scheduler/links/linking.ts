@@ -1,8 +1,9 @@
 import { addFollowers } from '../../core/links/followers.js';
-import { CHECK_MS, patched, withLinks, type LinkChanges } from '../../core/links/links.js';
+import { CHECK_MS, patched, waitsAlike, withLinks, type LinkChanges } from '../../core/links/links.js';
+import { inspectValue } from '../../errors/base.js';
 import { UnknownDependencyError } from '../../errors/dependency-errors.js';
 import { InvalidOptionError } from '../../errors/errors.js';
-import type { JobRecord } from '../../model/job.js';
+import type { JobDefinition, JobRecord } from '../../model/job.js';
 import type { Follower, Heard, MetWait, Wait } from '../../model/links.js';
 import type { Clock } from '../../ports/clock.js';
 import type { JobWriter } from '../../ports/job-store.js';
@@ -21,6 +22,8 @@ export interface Linkable {
   readonly dependencies?: Dependencies | undefined;
   /** It is in the store, and will be changed there. */
   readonly isStored?: boolean | undefined;
+  /** The job that it is added again for: one that waits, and goes on waiting if that is for the same. */
+  readonly kept?: JobRecord | undefined;
 }
 
 export interface LinkHost {
@@ -104,7 +107,7 @@ class Linking {
     return this.#records;
   }
 
-  async #planOne(index: number, { fresh, dependencies }: Linkable): Promise<void> {
+  async #planOne(index: number, { fresh, dependencies, kept }: Linkable): Promise<void> {
     const { id, definition } = fresh;
     if (definition.trigger.onEachNode !== undefined) {
       throw new InvalidOptionError('exclusive', false, 'true for a job that follows others', 'What ends once can start one run, and not one on each node.');
@@ -122,6 +125,7 @@ class Linking {
       const patient = onFailure === 'wait';
       const waits: Wait[] = [];
       const met: MetWait[] = [];
+      const entries: Entry[] = [];
       let isLost = false;
       links = patched(links, { onFailure: onFailure === 'cancel' ? undefined : onFailure });
       for (const [order, dependency] of on.entries()) {
@@ -135,10 +139,12 @@ class Linking {
         const ended = fate.kind === 'ended' && !patient;
         isLost ||= ended;
         waits.push(ended && fate.runId !== null ? { ...wait, run: fate.runId } : wait);
-        if (!ended) this.#entries.push({ source, follower: followerOf({ ...fresh, state: withLinks(fresh.state, links) }, wait, now), index });
+        if (!ended) entries.push({ source, follower: followerOf({ ...fresh, state: withLinks(fresh.state, links) }, wait, now), index });
       }
       // It was too late before it began: the first look at it finds that, and it is called off with a line in the history.
       links = patched(links, { waits: waits.length === 0 ? undefined : waits, met: met.length === 0 ? undefined : met, checkAt: isLost ? now : now + CHECK_MS });
+      // One that is added again, as at each start of a program, is entered with those already.
+      if (kept?.state.links === undefined || !waitsAlike(kept.state.links, links)) this.#entries.push(...entries);
     } else {
       links = patched(links, { checkAt: now + CHECK_MS });
     }
@@ -238,4 +244,11 @@ class Linking {
 function refuseEachNode(source: string, record: JobRecord | undefined): void {
   if (record?.definition.trigger.onEachNode === undefined || record.state.status === 'removed') return;
   throw new InvalidOptionError('dependsOn', source, 'a job of which one node takes each fire time', 'Each node runs that one by itself (`exclusive: false`), and it has no one end.');
+}
+
+/** @throws InvalidOptionError when a job that others follow would be run by each node, so that they would hear of it no more. */
+export function refuseFollowedOnEachNode({ id, definition, state }: JobRecord, next: JobDefinition): void {
+  const [follower] = state.links?.followers ?? [];
+  if (follower === undefined || next.trigger.onEachNode === undefined || definition.trigger.onEachNode !== undefined) return;
+  throw new InvalidOptionError('exclusive', false, 'true for a job that others follow', `Job ${inspectValue(follower.to)} follows ${inspectValue(id)}, and what each node runs by itself has no one end.`);
 }

@@ -1,5 +1,5 @@
-import { addFollowers, isSame } from '../../core/links/followers.js';
-import { TOMBSTONE_CHECK_MS, waitsInVain } from '../../core/links/links.js';
+import { addFollowers } from '../../core/links/followers.js';
+import { isSame, TOMBSTONE_CHECK_MS, waitsInVain } from '../../core/links/links.js';
 import { awaitsEvent } from '../../core/settle.js';
 import { NO_RUNS, type JobRecord } from '../../model/job.js';
 import type { FollowedVerdict, Follower, Wait } from '../../model/links.js';
