@@ -14,7 +14,7 @@ function mutant(name: string, file: string, from: string, to: string): Mutant {
 export const mutants: readonly Mutant[] = [
   // ── fencing and leases ──
   mutant('a run is finished without looking at its fencing token', 'core/finish.ts', "run.token === held.token && run.id === held.id", 'run.id === held.id'),
-  mutant('a lost lease does not abort the task', 'scheduler/runner.ts', '    active.abort(new LeaseLostError(active.runId));\n', ''),
+  mutant('a lost lease does not abort the task', 'scheduler/runner.ts', '    active.abort(new LeaseLostError(active.runId));\n    this.#deps', '    this.#deps'),
   mutant('leases are never renewed', 'scheduler/heartbeat.ts', '      this.added(active);\n      this.#host.writer.push(this.#renewalOf(active));', '      this.added(active);'),
   mutant('a lease is trusted for longer than it lasts', 'scheduler/heartbeat.ts', 'this.#host.leaseMs * (1 - MARGIN)', 'this.#host.leaseMs * 1.5'),
   mutant('a run is taken over before its lease is out', 'core/decide.ts', 'run.leaseUntil !== null && run.leaseUntil <= context.now', 'run.leaseUntil !== null && run.leaseUntil <= context.now + 2_000'),
