@@ -195,7 +195,7 @@ export class Wire {
 }
 
 function messageId(runId: string, attempt: number): string {
-  return `${runId}:${attempt}`;
+  return headerText(`${runId}:${attempt}`);
 }
 
 function messageOf(body: RunBody): RunMessage {
@@ -208,7 +208,7 @@ function messageOf(body: RunBody): RunMessage {
     'punctual-attempt': String(attempt),
   };
   if (policy.timeoutMs !== null) headers['punctual-deadline'] = new Date(startedAt + policy.timeoutMs).toISOString();
-  return { id: headerText(id), headers, body: JSON.stringify(body) };
+  return { id, headers, body: JSON.stringify(body) };
 }
 
 /** As it may stand in a header of any broker: what is not printable ASCII is written as in an address. */

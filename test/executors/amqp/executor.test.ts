@@ -1,4 +1,4 @@
-import { AsyncExecutor, AsyncScheduler, BrokerError, isPunctualError, JobTimeoutError, remoteTask, WorkerCrashedError, type JobPolicyOptions } from 'punctual';
+import { AsyncExecutor, AsyncScheduler, BrokerError, currentRun, isPunctualError, JobTimeoutError, remoteTask, WorkerCrashedError, type JobPolicyOptions } from 'punctual';
 import { AmqpExecutor, type AmqpExecutorOptions, type WorkerRunReport } from 'punctual/amqp';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { failure, gate, MemoryLogger, Recorder } from '../../scheduler/support/world.js';
@@ -116,6 +116,31 @@ describeRabbit('AmqpExecutor', (server) => {
     expect(await failure(waiting)).toBeInstanceOf(JobTimeoutError);
     expect(await told.promise).toMatchObject({ code: 'JOB_TIMEOUT', timeoutMs: 3_000 });
     expect(worker.running).toBe(0);
+  });
+
+  it('takes whatever the id of a job is made of', LONG, async () => {
+    const queue = freshQueue();
+    const told = gate<unknown>();
+    const begun = gate();
+    const hang = (): Promise<never> => new Promise((_resolve, reject) => {
+      const { signal } = currentRun();
+      begun.open();
+      signal.addEventListener('abort', () => {
+        told.open(signal.reason);
+        reject(signal.reason as Error);
+      });
+    });
+    await startWorker(server(), { queue, tasks: { double: (n: number) => n * 2, hang } });
+    const { scheduler } = await start(server(), { queue, awaitResult: true });
+    for (const task of ['double', 'hang']) scheduler.defineTask(task, remoteTask());
+    const doubled = await scheduler.addJob('double', '@yearly', { id: 'größe 100%', args: [21] });
+    expect(await (await doubled.run()).result()).toBe(42);
+    const hanging = await scheduler.addJob('hang', '@yearly', { id: 'hängt %20' });
+    const handle = await hanging.run();
+    await begun.promise;
+    await scheduler.cancelRun(handle.runId);
+    await failure(handle.result());
+    expect(await told.promise).toMatchObject({ code: 'JOB_ABORTED' });
   });
 
   it('does not run what was cancelled before a worker came', LONG, async () => {

@@ -121,6 +121,31 @@ describeNats('NatsExecutor', (server) => {
     expect(await failure(node.run('unknown'))).toMatchObject({ code: 'UNKNOWN_TASK' });
   });
 
+  it('takes whatever the id of a job is made of', LONG, async () => {
+    const stream = freshStream();
+    const told = gate<unknown>();
+    const begun = gate();
+    const hang = (): Promise<never> => new Promise((_resolve, reject) => {
+      const { signal } = currentRun();
+      begun.open();
+      signal.addEventListener('abort', () => {
+        told.open(signal.reason);
+        reject(signal.reason as Error);
+      });
+    });
+    await startWorker(server(), { stream, tasks: { double: (n: number) => n * 2, hang } });
+    const { scheduler } = await start({ servers: server().url, stream, awaitResult: true });
+    for (const task of ['double', 'hang']) scheduler.defineTask(task, remoteTask());
+    const doubled = await scheduler.addJob('double', '@yearly', { id: 'größe 100%', args: [21] });
+    expect(await (await doubled.run()).result()).toBe(42);
+    const hanging = await scheduler.addJob('hang', '@yearly', { id: 'hängt %20' });
+    const handle = await hanging.run();
+    await begun.promise;
+    await scheduler.cancelRun(handle.runId);
+    await failure(handle.result());
+    expect(await told.promise).toMatchObject({ code: 'JOB_ABORTED' });
+  });
+
   it('stores a message whose confirm was lost once, under its id', LONG, async () => {
     const proxy = await TcpProxy.start(server().port);
     onTestFinished(() => { proxy.close(); });
