@@ -63,11 +63,18 @@ export class NatsDelivery implements Delivery {
     await this.#say('+ACK');
   }
 
-  /** As a new message: one that is only refused would look as if its worker had died. */
+  /**
+   * As a new message: one that is only refused would look as if its worker had died. If that fails, the server is told of it no
+   * more, and hands it out again when its time is up.
+   */
   async giveBack(): Promise<void> {
     const headers = { ...this.#headers(), [REDELIVERIES]: String(this.redeliveries), 'Nats-Msg-Id': randomUUID() };
-    await this.#host.link.store(this.#message.subject, this.body, headers);
-    await this.#say('+ACK');
+    try {
+      await this.#host.link.store(this.#message.subject, this.body, headers);
+      await this.#say('+ACK');
+    } finally {
+      this.#end();
+    }
   }
 
   async bury(reason: BurialReason, error: unknown): Promise<void> {

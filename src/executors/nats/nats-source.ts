@@ -115,9 +115,11 @@ export class NatsSource implements Source {
       return;
     }
     if (code > 0) return;
-    const pull = this.#pulls.get(message.subject);
-    if (pull !== undefined && (pull.left -= 1) === 0) this.#pullEnded(message.subject);
     this.#inHand += 1;
+    // It has the subject of its run, and does not say which request it answers: mostly the oldest. A request that is
+    // answered is told of no more, so that it has to be counted here.
+    const [oldest] = this.#pulls;
+    if (oldest !== undefined && (oldest[1].left -= 1) === 0) this.#pullEnded(oldest[0]);
     const delivery = new NatsDelivery(message, {
       link,
       names: this.#names,

@@ -188,6 +188,33 @@ describeNats('NatsExecutor', (server) => {
     expect(node.recorder.of('jobError')).toEqual([]);
   });
 
+  it('answers what ended while the worker was away for longer than it tries to say so', LONG, async () => {
+    const proxy = await TcpProxy.start(server().port);
+    onTestFinished(() => { proxy.close(); });
+    const stream = freshStream();
+    const go = gate();
+    let runs = 0;
+    const { worker, logger } = await startWorker(server(), { servers: `nats://127.0.0.1:${proxy.port}`, stream, concurrency: 1, ackWait: 3_000, tasks: { work: async (n: number) => {
+      runs += 1;
+      await go.promise;
+      return n + 1;
+    } } });
+    const node = await start({ servers: server().url, stream, awaitResult: true });
+    const first = await node.ask('work', [1]);
+    await eventually(() => { expect(runs).toBe(1); });
+    proxy.refuse();
+    proxy.cut();
+    await eventually(() => { expect(worker.isReady).toBe(false); });
+    go.open();
+    await eventually(() => { expect(logger.messages('warn').join()).toContain('it comes again, and is not run again here'); });
+    // It tries once more, in a second. Were that to succeed, nothing would come again, and all would be well, too.
+    await new Promise((resolve) => { setTimeout(resolve, 1_500); });
+    await proxy.heal();
+    expect(await first.result()).toBe(2);
+    expect(await node.run('work', [2])).toBe(3);
+    expect(runs).toBe(2);
+  });
+
   it('takes a server that does not answer for gone, and fails the run when its time is up', LONG, async () => {
     const proxy = await TcpProxy.start(server().port);
     onTestFinished(() => { proxy.close(); });
