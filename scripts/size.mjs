@@ -18,6 +18,7 @@ const limits = {
   'punctual/workers': 8,
   'punctual/amqp': 20,
   'punctual/nats-executor': 22,
+  'punctual/bullmq': 18,
 };
 
 const packages = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });

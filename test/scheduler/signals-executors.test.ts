@@ -7,11 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { AsyncScheduler } from 'punctual';
 import { createAmqpWorker, type BrokerWorker } from 'punctual/amqp';
+import { createBullMQWorker } from 'punctual/bullmq';
 import { createNatsWorker } from 'punctual/nats-executor';
 import { SQLiteJobStore } from 'punctual/sqlite';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { natsBinary, NatsServer } from '../support/nats-server.js';
 import { rabbitBinaries, RabbitServer } from '../support/rabbitmq-server.js';
+import { redisBinary, RedisServer } from '../support/redis-server.js';
 import { work } from './fixtures/waiting-task.mjs';
 import { MemoryLogger } from './support/world.js';
 
@@ -146,4 +148,11 @@ describe.skipIf(!onThisMachine || (natsBinary() === undefined && !inCI))('SIGTER
   beforeAll(async () => { server = await NatsServer.start(); });
   afterAll(async () => server.stop());
   behaves({ name: 'nats', address: () => server.url, worker: (queue) => createNatsWorker({ servers: server.url, stream: queue, tasks: { work }, logger: new MemoryLogger() }) });
+});
+
+describe.skipIf(!onThisMachine || (redisBinary() === undefined && !inCI))('SIGTERM to a process whose tasks run behind BullMQ', () => {
+  let server: RedisServer;
+  beforeAll(async () => { server = await RedisServer.start(); });
+  afterAll(async () => server.stop());
+  behaves({ name: 'bullmq', address: () => server.url(), worker: (queue) => createBullMQWorker({ connection: { url: server.url() }, queue, tasks: { work }, logger: new MemoryLogger() }) });
 });
