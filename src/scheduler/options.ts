@@ -186,6 +186,9 @@ export function resolveOptions(options: SchedulerOptions<TaskMap>, wiring: Wirin
   const stores = new Map(Object.entries(options.jobStores ?? {}));
   for (const [alias, store] of stores) checkStore(store, `jobStores.${alias}`);
   if (!stores.has('default')) stores.set('default', wiring.createJobStore());
+  if (options.executors !== undefined && 'execute' in options.executors) {
+    throw new InvalidOptionError('executors', options.executors, 'executors by alias, such as { default: executor }');
+  }
   const executors = new Map(Object.entries(options.executors ?? {}));
   for (const [alias, executor] of executors) checkExecutor(executor, `executors.${alias}`);
   if (!executors.has('default')) executors.set('default', wiring.createExecutor());

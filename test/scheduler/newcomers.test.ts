@@ -22,6 +22,7 @@ it.each([
   ['its ledger', () => new MemoryJobStore({ ledger: { perjob: 1 } as never }), /`ledger.perjob`.*did you mean `perJob`/],
   ['a scheduler', () => new AsyncScheduler({ timeZone: 'UTC' } as never), /did you mean `timezone`/],
   ['the executors of a scheduler', () => new AsyncScheduler({ executors: { a: { execute: () => undefined } as never } }), /`executors.a.free`/],
+  ['an executor without an alias', () => new AsyncScheduler({ executors: new AsyncExecutor({ concurrency: 1 }) as never }), /`executors`: expected executors by alias, such as \{ default: executor \}/],
 ])('%s refuses what it does not know, and says which option was meant', (_, make, message) => {
   expect(make).toThrow(message);
 });
