@@ -52,6 +52,19 @@ describe.each(stores)('limits of several schedulers, %s', (_name, makeStore) => 
     expect(Math.max(...mail.map(({ startedAt }) => startedAt))).toBeLessThan(25 * SECOND);
   });
 
+  it('are not told of as used for ever by a node that has seen them in use elsewhere', async () => {
+    const { clock, node, executions } = shop(makeStore());
+    const nodes = ['a', 'b'].map((name) => node(name, { work: { concurrency: 2 } }));
+    for (const { scheduler } of nodes) await scheduler.start();
+    for (let i = 0; i < 12; i++) await nodes[i % 2]!.scheduler.enqueue('work', { id: `work-${i}`, args: [2 * SECOND] });
+    const used = (): unknown[] => nodes.map(({ scheduler }) => scheduler.health().jobStores['default']?.limits[0]?.used);
+    await clock.advance(SECOND);
+    expect(used()).toEqual([2, 2]);
+    await clock.advance(60 * SECOND);
+    expect(executions).toHaveLength(12);
+    expect(used()).toEqual([0, 0]);
+  });
+
   it('let a node begin within about a second after the run of another has ended', async () => {
     const { clock, node, executions } = shop(makeStore());
     const a = node('a', { work: { concurrency: 1 }, only: {} });

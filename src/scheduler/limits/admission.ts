@@ -29,7 +29,10 @@ export interface LimitReport {
   readonly max: number;
   /** `null` for concurrency. */
   readonly perMs: number | null;
-  /** How much of it is in use, by all nodes, as far as this one knows: what others have taken it learns when it asks for it. */
+  /**
+   * How much of it is in use, by all nodes, as far as this one knows. What others have taken it learns when it asks for it; what
+   * it learned of a run counts for as long as a lease, `leaseDuration`, unless it asks again.
+   */
   readonly used: number;
   /** Whether something that is due waits for it here. */
   readonly isReached: boolean;

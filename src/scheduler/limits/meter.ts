@@ -101,7 +101,7 @@ export class Meter implements SlotOwner {
   /** Nothing of it is in use here, and nothing is known of it that matters. */
   get isIdle(): boolean {
     const now = this.#now();
-    return this.#own.size === 0 && this.#foreign.size === 0 && this.#until.every((until) => until <= now);
+    return this.#own.size === 0 && this.#until.every((until, index) => until <= now && !this.#isOthers(index, now));
   }
 
   resize(size: number, ttlMs: number): void {
@@ -156,8 +156,16 @@ export class Meter implements SlotOwner {
   get taken(): number {
     const now = this.#now();
     let taken = 0;
-    for (let index = 0; index < this.#size; index++) if (this.#until[index]! > now || this.#foreign.has(index)) taken += 1;
+    for (let index = 0; index < this.#size; index++) if (this.#until[index]! > now || this.#isOthers(index, now)) taken += 1;
     return taken + this.#excess(now);
+  }
+
+  /**
+   * Whether another node has a slot, as far as is known. That it was given back nobody tells, so what was seen holds for as long
+   * as the lease that was seen may last.
+   */
+  #isOthers(index: number, now: EpochMs): boolean {
+    return this.#foreign.has(index) && now < this.#until[index]! + this.#ttlMs - RECHECK_MS;
   }
 
   /** When room may come up without anything happening on this node; +infinity for never. */
