@@ -1,7 +1,7 @@
 import { InvalidOptionError } from '../errors/errors.js';
 import { refuseUnknownKeys } from '../errors/options.js';
 import type { TaskKind } from './executor-pool.js';
-import { LIMIT_OPTIONS, readLimit, type LimitOptions } from './limits/limit-options.js';
+import { checkTagName, LIMIT_OPTIONS, readLimit, type LimitOptions } from './limits/limit-options.js';
 import { NodeFace } from './node-face.js';
 import { nonEmpty } from './policy.js';
 import type { RemoteTask } from './remote-task.js';
@@ -96,7 +96,8 @@ export abstract class TaskFace extends NodeFace {
     const names = Object.entries(of);
     const [[subject, name] = ['', '']] = names;
     if (names.length !== 1 || (subject !== 'task' && subject !== 'tag')) throw new InvalidOptionError('of', of, '{ task: name } or { tag: name }');
-    nonEmpty(name, `of.${subject}`);
+    nonEmpty(name, subject);
+    if (subject === 'tag') checkTagName(name, subject);
     if (limit !== null) refuseUnknownKeys(limit, 'limit', LIMIT_OPTIONS);
     const spec = limit === null ? undefined : readLimit(limit, '');
     if (limit !== null && spec === undefined) throw new InvalidOptionError('limit', limit, 'concurrency, rateLimit or both, or null for no limit');

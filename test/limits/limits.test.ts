@@ -316,9 +316,12 @@ describe('options of limits', () => {
     refuses(make({ tags: { api: {} } }), 'limits.tags["api"]');
     refuses(make({ tags: { api: { max: 1 } } }), 'limits.tags["api"].max');
     refuses(make({ tags: { '': { concurrency: 1 } } }), 'limits.tags');
+    refuses(make({ tags: { 'a*b': { concurrency: 1 } } }), 'limits.tags', 'customer:*');
+    refuses(make({ tags: { '*b*': { concurrency: 1 } } }), 'limits.tags', 'customer:*');
+    refuses(() => { scheduler.setLimit({ tag: 'a*b' }, { concurrency: 1 }); }, 'tag', 'customer:*');
     refuses(make({ tasks: { work: { concurrency: '3' } } }), 'limits.tasks["work"].concurrency');
     refuses(() => { scheduler.setLimit({} as { tag: string }, null); }, 'of');
-    refuses(() => { scheduler.setLimit({ tag: '' }, null); }, 'of.tag');
+    refuses(() => { scheduler.setLimit({ tag: '' }, null); }, 'tag');
     refuses(() => { scheduler.setLimit({ job: 'x' } as unknown as { tag: string }, null); }, 'of.job');
     refuses(() => { scheduler.setLimit({ tag: 'x' }, {}); }, 'limit');
     refuses(() => { scheduler.setLimit({ tag: 'x' }, { concurrency: -1 }); }, 'concurrency');

@@ -27,7 +27,7 @@ export interface LimitsOptions {
   readonly tasks?: Readonly<Record<string, LimitOptions>> | undefined;
   /**
    * By tag, over all jobs that have it. A name that ends in `*` gives each tag that begins so a limit of its own:
-   * `{ 'customer:*': { concurrency: 2 } }`.
+   * `{ 'customer:*': { concurrency: 2 } }`. There is no `*` anywhere else.
    */
   readonly tags?: Readonly<Record<string, LimitOptions>> | undefined;
 }
@@ -70,7 +70,16 @@ function slots(value: unknown, option: string, hint: string): number {
 /** @throws InvalidOptionError */
 export function readLimits(limits: LimitsOptions, path = 'limits'): { readonly tasks: ReadonlyMap<string, LimitSpec>; readonly tags: ReadonlyMap<string, LimitSpec> } {
   refuseUnknownKeys(limits, path, ['tasks', 'tags']);
-  return { tasks: readNamed(limits.tasks ?? {}, `${path}.tasks`), tags: readNamed(limits.tags ?? {}, `${path}.tags`) };
+  const tags = readNamed(limits.tags ?? {}, `${path}.tags`);
+  for (const tag of tags.keys()) checkTagName(tag, `${path}.tags`);
+  return { tasks: readNamed(limits.tasks ?? {}, `${path}.tasks`), tags };
+}
+
+/** A `*` anywhere else would stand for nothing. @throws InvalidOptionError */
+export function checkTagName(name: string, option: string): void {
+  const star = name.indexOf('*');
+  if (star === -1 || star === name.length - 1) return;
+  throw new InvalidOptionError(option, name, 'a tag, or how tags begin and one `*` at the end, such as "customer:*"');
 }
 
 function readNamed(limits: Readonly<Record<string, LimitOptions>>, path: string): Map<string, LimitSpec> {
