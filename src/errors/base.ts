@@ -107,6 +107,7 @@ export function inspectValue(value: unknown): string {
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'function') return value.name === '' ? 'a function' : `function ${value.name}`;
   if (typeof value !== 'object' || value === null) return String(value);
+  if (isPromise(value)) return 'a promise';
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'Invalid Date' : value.toISOString();
   try {
     const json = JSON.stringify(value);
@@ -115,4 +116,9 @@ export function inspectValue(value: unknown): string {
     // circular or with a throwing toJSON: its type says enough
   }
   return Object.prototype.toString.call(value);
+}
+
+/** Whether it is one that somebody may have forgotten to await. */
+export function isPromise(value: unknown): boolean {
+  return Object.prototype.toString.call(value) === '[object Promise]';
 }

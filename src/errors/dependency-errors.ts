@@ -18,10 +18,14 @@ export class UnknownDependencyError extends PunctualError {
   /** What it is to follow, as it was given. */
   readonly dependency: string;
 
-  constructor(jobId: string, dependency: string, jobStore: string) {
+  /** @param ofRun - the job of the run that `dependency` is, where only jobs can be followed. */
+  constructor(jobId: string, dependency: string, jobStore: string, ofRun?: string) {
     super(
       'UNKNOWN_DEPENDENCY',
-      `Job ${inspectValue(jobId)} is to follow ${inspectValue(dependency)}, and job store ${inspectValue(jobStore)} has neither a job nor a run of that id, ` +
+      ofRun !== undefined
+        ? `Job ${inspectValue(jobId)} is to follow ${inspectValue(dependency)}, which is the id of a run: \`after\` takes ids of jobs, such as ${inspectValue(ofRun)}. ` +
+          'To wait for one run, use `dependsOn`.'
+        : `Job ${inspectValue(jobId)} is to follow ${inspectValue(dependency)}, and job store ${inspectValue(jobStore)} has neither a job nor a run of that id, ` +
         'nor is there one in its history. Add that job first, to the same store, or both in one call of addJobs.',
     );
     this.jobId = jobId;

@@ -1,4 +1,4 @@
-import { inspectValue, PunctualError } from './base.js';
+import { inspectValue, isPromise, PunctualError } from './base.js';
 
 /** An option has a value it cannot have. Nothing was changed. */
 export class InvalidOptionError extends PunctualError {
@@ -12,7 +12,7 @@ export class InvalidOptionError extends PunctualError {
   constructor(option: string, value: unknown, allowed: string, hint?: string, message?: string) {
     super(
       'INVALID_OPTION',
-      `${message ?? `Invalid value for \`${option}\`: expected ${allowed}, got ${inspectValue(value)}.`}${hint === undefined ? '' : ` ${hint}`}`,
+      `${message ?? `Invalid value for \`${option}\`: expected ${allowed}, got ${inspectValue(value)}.${isPromise(value) ? ' Await it: what it resolves to may be meant.' : ''}`}${hint === undefined ? '' : ` ${hint}`}`,
     );
     this.option = option;
     this.value = value;

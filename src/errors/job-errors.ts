@@ -119,17 +119,17 @@ function formatPath(path: readonly PropertyKey[]): string {
   return `${first}${keys.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('')}: `;
 }
 
-/** A task name that no `defineTask` has registered in this scheduler. */
+/** A task name that no `defineTask` has registered in this scheduler, or that a worker behind a broker was not given. */
 export class UnknownTaskError extends PunctualError {
   readonly task: string;
 
-  constructor(task: string, known: Iterable<string>) {
+  /** @param where - who was asked for it: a scheduler, or a worker behind a broker. */
+  constructor(task: string, known: Iterable<string>, where: 'scheduler' | 'worker' = 'scheduler') {
     const names = [...known];
+    const name = inspectValue(task);
     const list = names.length === 0 ? 'No task is defined yet' : `Defined are: ${names.slice(0, 20).join(', ')}`;
-    super(
-      'UNKNOWN_TASK',
-      `Unknown task ${inspectValue(task)}. ${list}. Call defineTask(${inspectValue(task)}, fn) before adding jobs for it.`,
-    );
+    const advice = where === 'worker' ? `Give it to this worker: tasks: { ${name}: fn }` : `Call defineTask(${name}, fn) before adding jobs for it`;
+    super('UNKNOWN_TASK', `Unknown task ${name}${where === 'worker' ? ' in this worker' : ''}. ${list}. ${advice}.`);
     this.task = task;
   }
 }

@@ -35,6 +35,8 @@ const JOB_KEYS = ['id', 'args', 'name', 'tags', 'metadata', 'jobStore', 'paused'
 /** Options of `addJob`. */
 export const ADD_KEYS: readonly string[] = [...JOB_KEYS, ...POLICY_OPTIONS];
 const MODIFY_KEYS: readonly string[] = ['args', 'name', 'tags', 'metadata', ...POLICY_OPTIONS];
+/** Options of `defineTask` that look as if a job might have them. */
+const TASK_ONLY: readonly string[] = ['concurrency', 'rateLimit', 'onError', 'version', 'upgrades'];
 const NO_ARGS: readonly unknown[] = Object.freeze([]);
 const NO_TAGS: readonly string[] = Object.freeze([]);
 
@@ -193,11 +195,12 @@ export function requireAlarms({ expect }: JobPolicy, { alarms }: StoreKind): voi
   throw new InvalidOptionError('expect', expect, 'null in this job store', 'It cannot tell which jobs are overdue: its class has no method `alarms`.');
 }
 
-function checkKeys(options: object, allowed: readonly string[]): void {
-  const adding = allowed === ADD_KEYS;
+/** @throws InvalidOptionError, which for an option of a task tells where that is given. */
+export function checkKeys(options: object, allowed: readonly string[]): void {
   for (const key in options) {
     if (allowed.includes(key)) continue;
-    refuseUnknownKeys(options, '', allowed, adding ? undefined : MODIFY_HINTS[key]);
+    const ofTask = TASK_ONLY.includes(key) ? `It goes for all jobs of a task, and is given to that: defineTask(name, fn, { ${key} }).` : undefined;
+    refuseUnknownKeys(options, '', allowed, ofTask ?? (allowed === MODIFY_KEYS ? MODIFY_HINTS[key] : undefined));
   }
 }
 

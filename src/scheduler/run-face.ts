@@ -66,20 +66,21 @@ export abstract class RunFace extends JobFace {
    * that is written, not when the task has stopped. The job goes on with its next fire time. Of a job that each node runs
    * (`exclusive: false`), the run on this node is called off.
    *
-   * @param runId - as in events, in the history and in `currentRun()`. That of a fire time is `<job id>@<epoch ms>`; the next
+   * @param run - a handle, or the run's id, as in events, in the history and in `currentRun()`. That of a fire time is `<job id>@<epoch ms>`; the next
    * one can be called off before it comes.
    * @returns whether there was something to call off: `false` for a run that is over, was called off before, or was never there.
-   * @throws InvalidOptionError, UnknownStoreError, StoreFailedError
+   * @throws InvalidOptionError, also for what is neither a handle nor the id of a run; UnknownStoreError, StoreFailedError
    * @example
    * ```ts
    * const run = await scheduler.runJob('export');
-   * await scheduler.cancelRun(run.runId, { reason: 'the user changed their mind' });
+   * await scheduler.cancelRun(run, { reason: 'the user changed their mind' });
    * ```
    */
-  async cancelRun(runId: string, options: CancelOptions = {}): Promise<boolean> {
+  async cancelRun(run: string | { readonly runId: string; readonly jobId: string }, options: CancelOptions = {}): Promise<boolean> {
     refuseUnknownKeys(options, '', ['jobStore', 'reason']);
-    const jobId = jobIdOf(nonEmpty(runId, 'runId'));
-    if (jobId === undefined) throw new InvalidOptionError('runId', runId, 'the id of a run, such as "report@1767225600000"');
+    const runId: unknown = typeof run === 'object' && run !== null && 'runId' in run ? run.runId : run;
+    const jobId = jobIdOf(runId);
+    if (typeof runId !== 'string' || jobId === undefined) throw new InvalidOptionError('runId', run, 'a run handle, or the id of a run, such as "report@1767225600000"');
     const reason = options.reason === undefined ? 'cancelled' : nonEmpty(options.reason, 'reason');
     for (const loop of options.jobStore === undefined ? this.directory.loops : [this.directory.require(options.jobStore)]) {
       await loop.open(this.context());

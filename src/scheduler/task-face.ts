@@ -1,5 +1,5 @@
 import { InvalidOptionError } from '../errors/errors.js';
-import { refuseUnknownKeys } from '../errors/options.js';
+import { refuseUnknownKeys, requireObject } from '../errors/options.js';
 import type { TaskKind } from './executor-pool.js';
 import { checkTagName, LIMIT_OPTIONS, readLimit, type LimitOptions } from './limits/limit-options.js';
 import { NodeFace } from './node-face.js';
@@ -92,13 +92,15 @@ export abstract class TaskFace extends NodeFace {
    * ```
    */
   setLimit(of: { readonly task: string } | { readonly tag: string }, limit: LimitOptions | null): void {
-    refuseUnknownKeys(of, 'of', ['task', 'tag']);
+    requireObject(of, 'of');
+    refuseUnknownKeys(of, '', ['task', 'tag']);
     const names = Object.entries(of);
     const [[subject, name] = ['', '']] = names;
     if (names.length !== 1 || (subject !== 'task' && subject !== 'tag')) throw new InvalidOptionError('of', of, '{ task: name } or { tag: name }');
     nonEmpty(name, subject);
     if (subject === 'tag') checkTagName(name, subject);
-    if (limit !== null) refuseUnknownKeys(limit, 'limit', LIMIT_OPTIONS);
+    if (limit !== null) requireObject(limit, 'limit');
+    if (limit !== null) refuseUnknownKeys(limit, '', LIMIT_OPTIONS);
     const spec = limit === null ? undefined : readLimit(limit, '');
     if (limit !== null && spec === undefined) throw new InvalidOptionError('limit', limit, 'concurrency, rateLimit or both, or null for no limit');
     this.limits.set(subject, name, spec);

@@ -65,7 +65,7 @@ const NO_UPGRADES: ReadonlyMap<number, TaskUpgrade> = new Map();
 
 /** What holds for the arguments of a task. @throws InvalidOptionError, also for a key that is no option of a task. */
 export function argumentRules(name: string, options: TaskOptions): ArgumentRules {
-  refuseUnknownKeys(options, 'defaults', TASK_OPTIONS);
+  refuseUnknownKeys(options, '', TASK_OPTIONS);
   const { args, version = 1, upgrades } = options;
   const checked = whole(version, 'version', 1);
   return {

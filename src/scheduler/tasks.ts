@@ -79,8 +79,8 @@ export class TaskRegistry {
       throw new InvalidOptionError('name', name, 'a name no other task has', 'Two tasks under one name would run whichever came last.');
     }
     const rules = argumentRules(valid, options);
-    const policy = resolvePolicy(this.#defaults, options, this.#timezone, 'defaults.');
-    const limit = readLimit(options, 'defaults');
+    const policy = resolvePolicy(this.#defaults, options, this.#timezone);
+    const limit = readLimit(options, '');
     const task: Task = { ...rules, fn, kind, module, policy, onError: checkOnError(options.onError, 'onError') };
     if (limit !== undefined) this.#limits.set('task', valid, limit);
     this.#tasks.set(valid, task);

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import {
+  after,
   AsyncExecutor,
   AsyncScheduler,
   CronTrigger,
@@ -31,6 +32,56 @@ it('says where the arguments of a task go, and which option was meant', async ()
   const scheduler = new AsyncScheduler();
   await expect(scheduler.addJob(() => undefined, '@daily', ['pdf'] as never)).rejects.toThrow(/\{ args: \[\.\.\.\] \}/);
   await expect(scheduler.addJob(() => undefined, '@daily', { retry_: 3 } as never)).rejects.toThrow(/did you mean `retry`/);
+});
+
+it.each([{ concurrency: 2 }, { rateLimit: { max: 1, per: 1_000 } }, { onError: () => undefined }])('says that %j is given to the task', async (option) => {
+  const scheduler = new AsyncScheduler();
+  scheduler.defineTask('work', () => undefined);
+  await scheduler.addJob('work', '@daily', { id: 'job' });
+  const [key = ''] = Object.keys(option);
+  const message = new RegExp(`There is no option .${key}.\\. .*: defineTask\\(name, fn, . ${key} .\\)`);
+  await expect(scheduler.addJob('work', '@daily', option as never)).rejects.toThrow(message);
+  await expect(scheduler.addJobs([{ task: 'work', trigger: '@daily', ...option }])).rejects.toThrow(message);
+  await expect(scheduler.enqueue('work', option as never)).rejects.toThrow(message);
+  await expect(scheduler.modifyJob('job', option as never)).rejects.toThrow(message);
+});
+
+it('names the options of a task and a limit as they were written', () => {
+  const scheduler = new AsyncScheduler();
+  expect(() => scheduler.defineTask('work', () => undefined, { timout: 5 } as never)).toThrow(/no option `timout`; did you mean `timeout`/);
+  expect(() => scheduler.defineTask('work', () => undefined, { retry: { delay: -1 } })).toThrow(/`retry\.delay`/);
+  expect(() => scheduler.defineTask('work', () => undefined, { concurrency: 0 })).toThrow(/`concurrency`/);
+  expect(() => { scheduler.setLimit({ task: 'work' }, { max: 1 } as never); }).toThrow(/no option `max`/);
+});
+
+it('says that a promise was not awaited', async () => {
+  const scheduler = new AsyncScheduler();
+  const work = scheduler.defineTask('work', () => undefined);
+  const first = scheduler.enqueue(work);
+  await expect(scheduler.enqueue(work, { dependsOn: first as never })).rejects.toThrow(/`dependsOn`.* got a promise\. Await it/);
+  await expect(scheduler.enqueue(work, { dependsOn: [first] as never })).rejects.toThrow(/`dependsOn\[0\]`.* got a promise\. Await it/);
+  await expect(scheduler.cancelRun(first as never)).rejects.toThrow(/`runId`.* got a promise\. Await it/);
+  expect(() => after(first as never)).toThrow(/`jobs`.* got a promise\. Await it/);
+  await first;
+});
+
+it('says that `after` takes the id of a job, and not of a run', async () => {
+  const scheduler = new AsyncScheduler();
+  const work = scheduler.defineTask('work', () => undefined);
+  const { runId, jobId } = await scheduler.enqueue(work, { delay: 60_000 });
+  const adding = scheduler.addJob(work, after(runId), { id: 'next' });
+  await expect(adding).rejects.toMatchObject({ code: 'UNKNOWN_DEPENDENCY', dependency: runId });
+  await expect(adding).rejects.toThrow(`which is the id of a run: \`after\` takes ids of jobs, such as "${jobId}".`);
+});
+
+it('calls off a run by its handle', async () => {
+  const scheduler = new AsyncScheduler();
+  const run = await scheduler.enqueue(scheduler.defineTask('work', () => undefined), { delay: 60_000 });
+  expect(await scheduler.cancelRun(run)).toBe(true);
+  expect(await scheduler.cancelRun(run)).toBe(false);
+  await expect(run.result()).rejects.toMatchObject({ code: 'RUN_NOT_SUCCEEDED' });
+  await expect(scheduler.cancelRun({} as never)).rejects.toMatchObject({ code: 'INVALID_OPTION', option: 'runId' });
+  await expect(scheduler.cancelRun('no run')).rejects.toMatchObject({ code: 'INVALID_OPTION', option: 'runId' });
 });
 
 it.each<[unknown, RegExp]>([

@@ -134,7 +134,7 @@ export class RunDesk {
       const message = `The message of the run came back ${redeliveries} times, because its worker or the connection was gone before anybody said what became of it. It is given up.`;
       return this.#failed(id, replyTo, new WorkerCrashedError('lost', message), 'crashed');
     }
-    if (!this.#limits.tasks.has(facts.task)) return this.#failed(id, replyTo, new UnknownTaskError(facts.task, this.#limits.tasks.keys()), 'unknown-task');
+    if (!this.#limits.tasks.has(facts.task)) return this.#failed(id, replyTo, new UnknownTaskError(facts.task, this.#limits.tasks.keys(), 'worker'), 'unknown-task');
     return undefined;
   }
 

@@ -182,7 +182,10 @@ class Linking {
   async #requireJob(id: string, source: string): Promise<void> {
     const record = await this.#recordOf(source);
     refuseEachNode(source, record);
-    if (record === undefined && !(await wasThere(this.#host.loop, source))) throw this.#unknown(id, source);
+    if (record !== undefined || (await wasThere(this.#host.loop, source))) return;
+    const job = jobIdOf(source);
+    const isRun = job !== undefined && (await fateOf(this.#host.loop, job, source, await this.#recordOf(job))).kind !== 'unknown';
+    throw isRun ? new UnknownDependencyError(id, source, this.#host.loop.access.alias, job) : this.#unknown(id, source);
   }
 
   #unknown(id: string, dependency: string): UnknownDependencyError {

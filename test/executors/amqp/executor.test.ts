@@ -1,4 +1,4 @@
-import { AsyncExecutor, AsyncScheduler, BrokerError, currentRun, isPunctualError, JobTimeoutError, remoteTask, WorkerCrashedError, type JobPolicyOptions } from 'punctual';
+import { AsyncExecutor, AsyncScheduler, BrokerError, currentRun, JobTimeoutError, remoteTask, WorkerCrashedError, type JobPolicyOptions } from 'punctual';
 import { AmqpExecutor, type AmqpExecutorOptions, type WorkerRunReport } from 'punctual/amqp';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { failure, gate, MemoryLogger, Recorder } from '../../scheduler/support/world.js';
@@ -238,7 +238,7 @@ describeRabbit('AmqpExecutor', (server) => {
     await (await start(server(), { queue })).run('unknown');
     expect(await dead()).toMatchObject({ 'punctual-task': 'unknown', 'punctual-dead-reason': 'unknown-task' });
     const waiting = await start(server(), { queue, awaitResult: true });
-    expect(isPunctualError(await failure(waiting.run('unknown')), 'UNKNOWN_TASK')).toBe(true);
+    expect(await failure(waiting.run('unknown'))).toMatchObject({ code: 'UNKNOWN_TASK', message: 'Unknown task "unknown" in this worker. Defined are: known. Give it to this worker: tasks: { "unknown": fn }.' });
   });
 
   it('says what of a run cannot travel', LONG, async () => {
