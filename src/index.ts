@@ -115,6 +115,7 @@ export type {
 // Errors
 export { isPunctualError, PunctualError } from './errors/base.js';
 export type { ErrorCode } from './errors/base.js';
+export type { ErrorByCode } from './errors/by-code.js';
 export * from './errors/dependency-errors.js';
 export * from './errors/errors.js';
 export * from './errors/executor-errors.js';

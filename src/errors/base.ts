@@ -1,3 +1,5 @@
+import type { ErrorByCode } from './by-code.js';
+
 /** Stable identifiers of every situation in which punctual refuses or fails. Compare these, not messages. */
 export type ErrorCode =
   | 'BROKER_FAILED'
@@ -48,7 +50,7 @@ export class PunctualError extends Error {
 }
 
 /**
- * Whether `error` came from punctual, and, if `code` is given, for that reason.
+ * Whether `error` came from punctual, and, if `code` is given, for that reason: then it has the fields of its class.
  *
  * @example
  * ```ts
@@ -60,6 +62,8 @@ export class PunctualError extends Error {
  * }
  * ```
  */
+export function isPunctualError<C extends ErrorCode>(error: unknown, code: C): error is ErrorByCode[C];
+export function isPunctualError(error: unknown, code?: ErrorCode): error is PunctualError;
 export function isPunctualError(error: unknown, code?: ErrorCode): error is PunctualError {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return false;
   return code === undefined ? KNOWN_CODES.has(error.code) : error.code === code;

@@ -1,5 +1,5 @@
 import { describe, expectTypeOf, it } from 'vitest';
-import { AsyncScheduler, currentRun, IntervalTrigger, remoteTask, type EventOf, type Job, type RunContext, type RunHandle, type TaskRef } from 'punctual';
+import { AsyncScheduler, currentRun, IntervalTrigger, isPunctualError, remoteTask, type BrokerError, type ErrorCode, type EventOf, type Job, type RunContext, type RunHandle, type TaskRef } from 'punctual';
 
 const trigger = new IntervalTrigger({ seconds: 10 });
 const report = (kind: string, format: 'pdf' | 'html'): string => kind + format;
@@ -131,6 +131,18 @@ describe('types', () => {
     expectTypeOf<AsyncScheduler['getJob']>().returns.resolves.toEqualTypeOf<Job | undefined>();
     expectTypeOf<AsyncScheduler['nextRunTimes']>().returns.resolves.toEqualTypeOf<Date[]>();
     expectTypeOf(currentRun).returns.toEqualTypeOf<RunContext>();
+  });
+
+  it('of errors depend on their code', () => {
+    const narrow = (error: unknown): unknown => {
+      if (isPunctualError(error, 'BROKER_FAILED')) return expectTypeOf(error).toEqualTypeOf<BrokerError>();
+      if (isPunctualError(error, 'DEPENDENCY_CYCLE')) return expectTypeOf(error.cycle).toEqualTypeOf<readonly string[]>();
+      if (isPunctualError(error, 'STORE_UNUSABLE')) return expectTypeOf(error.reason).toEqualTypeOf<string>();
+      if (isPunctualError(error)) return expectTypeOf(error.code).toEqualTypeOf<ErrorCode>();
+      // @ts-expect-error -- no such code
+      return isPunctualError(error, 'BROKEN');
+    };
+    expectTypeOf(narrow).toBeFunction();
   });
 
   it('of events depend on their name', () => {

@@ -145,7 +145,7 @@ export abstract class BrokerExecutor implements Executor {
       this.#settle(work, undefined, reason);
       return;
     }
-    const isShutdown = isPunctualError(reason, 'JOB_ABORTED') && (reason as { readonly reason?: unknown }).reason === 'shutdown';
+    const isShutdown = isPunctualError(reason, 'JOB_ABORTED') && reason.reason === 'shutdown';
     const { cancelMs } = this.#limits;
     const graceMs = isShutdown ? Math.min(cancelMs, SHUTDOWN_CANCEL_MS) : cancelMs;
     this.#cancel(work.message.id, reason);

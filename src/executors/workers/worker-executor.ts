@@ -170,7 +170,7 @@ export abstract class WorkerExecutor implements Executor {
   #abort(member: Member, work: Work): void {
     const { killMs } = this.#limits;
     const reason: unknown = work.run.signal.reason;
-    const isShutdown = isPunctualError(reason, 'JOB_ABORTED') && (reason as { readonly reason?: unknown }).reason === 'shutdown';
+    const isShutdown = isPunctualError(reason, 'JOB_ABORTED') && reason.reason === 'shutdown';
     const graceMs = isShutdown ? Math.min(killMs, SHUTDOWN_KILL_MS) : killMs;
     const { runId, context } = work.run;
     member.worker.post({ punctual: 1, type: 'abort', runId, attempt: context.attempt, reason: toPlain(reason) });
