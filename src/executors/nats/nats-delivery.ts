@@ -22,6 +22,8 @@ export interface DeliveryHost {
   readonly names: Names;
   readonly settings: WorkerSettings;
   readonly clock: Clock;
+  /** Resolves when there is a connection, and when none is waited for any more. */
+  reachable(): Promise<void>;
   /** It is in nobody's hands any more. */
   over(): void;
 }
@@ -47,6 +49,10 @@ export class NatsDelivery implements Delivery {
 
   get body(): string {
     return Buffer.from(this.#message.data).toString();
+  }
+
+  reachable(): Promise<void> {
+    return this.#host.reachable();
   }
 
   reply(to: string, text: string): Promise<void> {
@@ -91,7 +97,6 @@ export class NatsDelivery implements Delivery {
     const { reply } = this.#message;
     if (reply !== undefined) this.#host.link.publish(reply, `-NAK ${JSON.stringify({ delay: this.delayMs * NS })}`);
   }
-
 
   #work(): void {
     const { clock, link, settings } = this.#host;

@@ -11,11 +11,16 @@ import { declareConsumer, declareDead, declareReplies, declareRuns, Names } from
 const NS = 1_000_000;
 /** How long a request for messages stands; then it is made anew. */
 const PULL_MS = 30_000;
+/** The server has no place for a request, or is about to stop: for how long it is not asked again. */
+const REFUSED_MS = 1_000;
+/** The status of a request whose time is over. */
+const EXPIRED = 408;
 
-/** A request for messages that stands with the server. */
+/** A request for messages that stands with the server. Its answers have the subjects of their runs: only its own subscription tells them apart. */
 interface Pull {
   left: number;
-  readonly timer: TimerHandle;
+  timer: TimerHandle;
+  readonly messages: NatsSubscription;
 }
 
 /** The stream of runs: as many messages are asked for as there is room. */
@@ -26,13 +31,11 @@ export class NatsSource implements Source {
   #link: Link | undefined;
   #desk: RunDesk | undefined;
   #clock: Clock | undefined;
-  readonly #pulls = new Map<string, Pull>();
-  #inbox = '';
-  #count = 0;
+  readonly #pulls = new Set<Pull>();
   #inHand = 0;
-  #messages: NatsSubscription | undefined;
   #control: NatsSubscription | undefined;
   #isPaused = false;
+  #backAgain: (() => void)[] = [];
 
   constructor(settings: WorkerSettings) {
     this.#settings = settings;
@@ -50,6 +53,7 @@ export class NatsSource implements Source {
       setUp: () => this.#setUp(link),
       ready: () => {
         events.ready();
+        this.#isBack();
         this.#pull();
       },
       away: (error) => {
@@ -63,9 +67,9 @@ export class NatsSource implements Source {
 
   async pause(): Promise<void> {
     this.#isPaused = true;
-    const messages = this.#messages;
+    this.#isBack();
     // What is under way still comes.
-    if (messages !== undefined) await this.#link?.last(() => messages.drain());
+    await this.#link?.last(() => Promise.all([...this.#pulls].map(({ messages }) => messages.drain())));
     this.#forgetPulls();
   }
 
@@ -83,32 +87,37 @@ export class NatsSource implements Source {
     this.#control?.unsubscribe();
     this.#control = link.subscribe(names.control, ({ data }) => { this.#desk?.cancel(Buffer.from(data).toString()); });
     this.#forgetPulls();
-    this.#messages?.unsubscribe();
-    this.#messages = undefined;
-    if (this.#isPaused) return;
-    this.#inbox = link.inbox();
-    this.#messages = link.subscribe(`${this.#inbox}.*`, (message) => { this.#heard(link, message); });
   }
 
-  /** Asks for as many messages as there is room for. */
+  /** Asks for as many messages as there is room for; not for each alone, as long as enough can come: a server has few places for requests. */
   #pull(): void {
     const link = this.#link;
     if (link?.isUp !== true || this.#isPaused) return;
     let asked = 0;
-    for (const { left } of this.#pulls.values()) asked += left;
-    const batch = this.#settings.limits.concurrency - this.#inHand - asked;
-    if (batch <= 0) return;
-    const reply = `${this.#inbox}.${(this.#count += 1)}`;
+    for (const { left } of this.#pulls) asked += left;
+    const room = this.#settings.limits.concurrency - this.#inHand;
+    const batch = room - asked;
+    if (batch <= 0 || asked > room / 2) return;
+    const reply = link.inbox();
+    let messages: NatsSubscription;
+    try {
+      messages = link.subscribe(reply, (message) => { this.#heard(link, pull, message); });
+    } catch {
+      // The connection has just been closed, which its status tells.
+      return;
+    }
     // The server says when it is over; if that is lost, so is the request.
-    const timer = this.#clock!.setTimer(2 * PULL_MS, () => { this.#pullEnded(reply); }, false);
-    this.#pulls.set(reply, { left: batch, timer });
+    const timer = this.#clock!.setTimer(2 * PULL_MS, () => { this.#pullEnded(pull); }, false);
+    const pull: Pull = { left: batch, timer, messages };
+    this.#pulls.add(pull);
     link.publish(`$JS.API.CONSUMER.MSG.NEXT.${this.#names.runs}.${this.#names.consumer}`, JSON.stringify({ batch, expires: PULL_MS * NS }), reply);
   }
 
-  #heard(link: Link, message: NatsMessage): void {
+  #heard(link: Link, pull: Pull, message: NatsMessage): void {
     const { code = 0, description = '' } = message.headers ?? {};
     if (code >= 400) {
-      this.#pullEnded(message.subject);
+      if (code === EXPIRED) this.#pullEnded(pull);
+      else this.#refused(pull);
       // The consumer or its stream was deleted.
       if (code === 409 && /deleted/i.test(description)) link.renew(new BrokerError('missing', `The consumer of the stream ${JSON.stringify(this.#names.runs)} is gone: ${description}.`));
       else if (code === 503) link.renew(new BrokerError('missing', `The stream ${JSON.stringify(this.#names.runs)} does not answer: it is gone, or has no leader.`));
@@ -116,15 +125,15 @@ export class NatsSource implements Source {
     }
     if (code > 0) return;
     this.#inHand += 1;
-    // It has the subject of its run, and does not say which request it answers: mostly the oldest. A request that is
-    // answered is told of no more, so that it has to be counted here.
-    const [oldest] = this.#pulls;
-    if (oldest !== undefined && (oldest[1].left -= 1) === 0) this.#pullEnded(oldest[0]);
+    // A request that is answered is told of no more, so that it has to be counted here.
+    pull.left -= 1;
+    if (pull.left <= 0) this.#pullEnded(pull);
     const delivery = new NatsDelivery(message, {
       link,
       names: this.#names,
       settings: this.#settings,
       clock: this.#clock!,
+      reachable: () => this.#reachable(),
       over: () => {
         this.#inHand -= 1;
         this.#pull();
@@ -134,16 +143,34 @@ export class NatsSource implements Source {
     else this.#desk?.receive(delivery);
   }
 
-  #pullEnded(reply: string): void {
-    const pull = this.#pulls.get(reply);
-    if (pull === undefined) return;
+  /** Resolves when there is a connection, and when none is waited for any more. */
+  async #reachable(): Promise<void> {
+    if (!this.isReady && !this.#isPaused) await new Promise<void>((resolve) => this.#backAgain.push(resolve));
+  }
+
+  #isBack(): void {
+    for (const resolve of this.#backAgain.splice(0)) resolve();
+  }
+
+  #pullEnded(pull: Pull): void {
+    if (!this.#pulls.delete(pull)) return;
     pull.timer.cancel();
-    this.#pulls.delete(reply);
+    pull.messages.unsubscribe();
     this.#pull();
   }
 
+  /** It counts as standing for a moment: asking anew at once would be refused at once. */
+  #refused(pull: Pull): void {
+    if (!this.#pulls.has(pull)) return;
+    pull.timer.cancel();
+    pull.timer = this.#clock!.setTimer(REFUSED_MS, () => { this.#pullEnded(pull); }, false);
+  }
+
   #forgetPulls(): void {
-    for (const { timer } of this.#pulls.values()) timer.cancel();
+    for (const { timer, messages } of this.#pulls) {
+      timer.cancel();
+      messages.unsubscribe();
+    }
     this.#pulls.clear();
   }
 }

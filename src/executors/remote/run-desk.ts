@@ -253,16 +253,32 @@ export class RunDesk {
   async #settle(deliveries: readonly Delivery[], outcome: Outcome): Promise<void> {
     this.#settling += 1;
     const last = deliveries.at(-1);
-    try {
-      if (last !== undefined) await this.#say(last, outcome);
-    } catch (error) {
-      this.#limits.logger.warn('what became of a message could not be told to the broker; it comes again, and is not run again here', { error });
-      await new Promise<void>((resolve) => { this.#clock.setTimer(this.#isClosing ? 0 : RETRY_SETTLING_MS, resolve); });
-      await last?.giveBack().catch(() => undefined);
-    }
+    if (last !== undefined) await this.#tell(last, outcome);
     for (const other of deliveries.slice(0, -1)) await other.done().catch(() => undefined);
     this.#settling -= 1;
     if (this.#works.size + this.#settling === 0) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  async #tell(delivery: Delivery, outcome: Outcome): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#say(delivery, outcome);
+        return;
+      } catch (error) {
+        if (delivery.reachable === undefined || this.#isClosing || !isCut(error)) {
+          this.#limits.logger.warn('what became of a message could not be told to the broker; it comes again, and is not run again here', { error });
+          await this.#settlingPause();
+          await delivery.giveBack().catch(() => undefined);
+          return;
+        }
+        if (tries === 1) this.#limits.logger.warn('what became of a message could not be told to the broker; it is told as soon as there is a connection again', { error });
+        await Promise.all([delivery.reachable(), this.#settlingPause()]);
+      }
+    }
+  }
+
+  #settlingPause(): Promise<void> {
+    return new Promise((resolve) => { this.#clock.setTimer(this.#isClosing ? 0 : RETRY_SETTLING_MS, resolve); });
   }
 
   async #say(delivery: Delivery, outcome: Outcome): Promise<void> {
@@ -295,6 +311,11 @@ function succeeded({ replyTo }: ReceivedRun, text: string | null): Outcome {
 function retryDelay(retry: NonNullable<ReceivedRun['policy']['retry']>, attempt: number): number {
   const raw = retry.backoff === 'exponential' ? retry.delayMs * 2 ** Math.min(attempt - 1, 60) : retry.delayMs;
   return Math.round(Math.min(raw, retry.maxDelayMs) * (1 - retry.jitter * Math.random()));
+}
+
+/** Nobody knows whether it was heard. */
+function isCut(error: unknown): boolean {
+  return error instanceof BrokerError && (error.reason === 'unreachable' || error.reason === 'unconfirmed');
 }
 
 function isGone(error: unknown): boolean {

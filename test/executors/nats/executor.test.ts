@@ -206,13 +206,66 @@ describeNats('NatsExecutor', (server) => {
     proxy.cut();
     await eventually(() => { expect(worker.isReady).toBe(false); });
     go.open();
-    await eventually(() => { expect(logger.messages('warn').join()).toContain('it comes again, and is not run again here'); });
+    await eventually(() => { expect(logger.messages('warn').join()).toContain('it is told as soon as there is a connection again'); });
     // It tries once more, in a second. Were that to succeed, nothing would come again, and all would be well, too.
     await new Promise((resolve) => { setTimeout(resolve, 1_500); });
     await proxy.heal();
     expect(await first.result()).toBe(2);
     expect(await node.run('work', [2])).toBe(3);
     expect(runs).toBe(2);
+  });
+
+  it('tells as soon as it is back what ended meanwhile, so that no other worker runs it once more', LONG, async () => {
+    const proxy = await TcpProxy.start(server().port);
+    onTestFinished(() => { proxy.close(); });
+    const stream = freshStream();
+    const go = gate();
+    let runs = 0;
+    const work = async (n: number): Promise<number> => {
+      runs += 1;
+      await go.promise;
+      return n + 1;
+    };
+    // Until it came again by itself, this test would be over.
+    const ackWait = { minutes: 10 };
+    const { worker, logger } = await startWorker(server(), { servers: `nats://127.0.0.1:${proxy.port}`, stream, ackWait, tasks: { work } });
+    const node = await start({ servers: server().url, stream, awaitResult: true });
+    const handles = await Promise.all([1, 2, 3].map((n) => node.ask('work', [n])));
+    await eventually(() => { expect(runs).toBe(3); });
+    proxy.refuse();
+    proxy.cut();
+    await eventually(() => { expect(worker.isReady).toBe(false); });
+    await startWorker(server(), { stream, ackWait, tasks: { work } });
+    go.open();
+    await eventually(() => { expect(logger.messages('warn').filter((line) => line.includes('it is told as soon as there is a connection again'))).toHaveLength(3); });
+    // Longer than it waits at least before it tries again.
+    await new Promise((resolve) => { setTimeout(resolve, 2_500); });
+    await proxy.heal();
+    expect(await Promise.all(handles.map((handle) => handle.result()))).toEqual([2, 3, 4]);
+    expect(runs).toBe(3);
+    const connection = await open(server());
+    await eventually(async () => { expect(await messagesOf(connection, stream)).toEqual([]); });
+  });
+
+  it('goes on when it has executed as many as it runs at one time', LONG, async () => {
+    const stream = freshStream();
+    await startWorker(server(), { stream, concurrency: 3, tasks: { work: (n: number) => n } });
+    const node = await start({ servers: server().url, stream, awaitResult: true });
+    const numbers = Array.from({ length: 30 }, (_, n) => n);
+    // Were it told after three only that a request is over when that is made anew anyway, this would take ten minutes.
+    expect(await Promise.all(numbers.map((n) => node.run('work', [n])))).toEqual(numbers);
+  });
+
+  it('asks for several runs at once, as a server has few places for requests', LONG, async () => {
+    const stream = freshStream();
+    const connection = await open(server());
+    let requests = 0;
+    connection.subscribe(`$JS.API.CONSUMER.MSG.NEXT.${stream}.workers`, { callback: () => { requests += 1; } });
+    await connection.flush();
+    await startWorker(server(), { stream, concurrency: 40, tasks: { work: (n: number) => n } });
+    const node = await start({ servers: server().url, stream, awaitResult: true });
+    for (let n = 0; n < 60; n++) expect(await node.run('work', [n])).toBe(n);
+    expect(requests).toBeLessThan(30);
   });
 
   it('takes a server that does not answer for gone, and fails the run when its time is up', LONG, async () => {
