@@ -247,6 +247,29 @@ describeNats('NatsExecutor', (server) => {
     await eventually(async () => { expect(await messagesOf(connection, stream)).toEqual([]); });
   });
 
+  it('closes although there is no connection to tell what ended', LONG, async () => {
+    const proxy = await TcpProxy.start(server().port);
+    onTestFinished(() => { proxy.close(); });
+    const stream = freshStream();
+    const begun = gate();
+    const go = gate();
+    const { worker, logger } = await startWorker(server(), { servers: `nats://127.0.0.1:${proxy.port}`, stream, ackWait: 3_000, tasks: { work: async () => {
+      begun.open();
+      await go.promise;
+    } } });
+    const node = await start({ servers: server().url, stream, awaitResult: true });
+    const handle = await node.ask('work');
+    await begun.promise;
+    proxy.refuse();
+    proxy.cut();
+    await eventually(() => { expect(worker.isReady).toBe(false); });
+    go.open();
+    await eventually(() => { expect(logger.messages('warn').join()).toContain('it is told as soon as there is a connection again'); });
+    await worker.close();
+    await startWorker(server(), { stream, tasks: { work: () => 'done by another' } });
+    expect(await handle.result()).toBe('done by another');
+  });
+
   it('goes on when it has executed as many as it runs at one time', LONG, async () => {
     const stream = freshStream();
     await startWorker(server(), { stream, concurrency: 3, tasks: { work: (n: number) => n } });
