@@ -329,7 +329,7 @@ describe('defineTask', () => {
     expect((await failure(() => scheduler.defineTask('a', () => undefined))).message).toMatch(/`name`.*no other task/);
     expect((await failure(() => scheduler.defineTask('', noop))).message).toMatch(/`name`/);
     expect((await failure(() => scheduler.defineTask('b', 'b' as never))).message).toMatch(/`fn`/);
-    expect((await failure(() => scheduler.defineTask('b', noop, { maxInstances: 0 }))).message).toMatch(/`defaults\.maxInstances`/);
+    expect((await failure(() => scheduler.defineTask('b', noop, { maxInstances: 0 }))).message).toMatch(/`maxInstances`/);
     expect((await failure(() => scheduler.defineTask('b', noop, { id: 'x' } as never))).message).toMatch(/`defaults\.id`/);
   });
 
