@@ -1,8 +1,10 @@
 import type { JobAlarms, JobDemand, JobPage, JobQuery, StoreContext, StoredJob } from '../../ports/job-store.js';
 import { parseJson } from '../../serializers/parse-object.js';
 import { overInTime } from '../../locks/in-time.js';
+import { pause } from '../../locks/pause.js';
 import { Claims } from './claims.js';
 import type { NatsMessage, NatsSubscription } from './driver.js';
+import { NatsStoreError } from './errors.js';
 import { Feed } from './feed.js';
 import { Housekeeping } from './housekeeping.js';
 import { JOB, OPERATION, OutlineReader, readStateHeader, STATE } from './job-form.js';
@@ -21,6 +23,9 @@ import type { Names } from './streams.js';
 
 /** Jobs looked at before others have a turn. */
 const PIECE = 5_000;
+/** How often a stream is written to for the first time, and the pause between, in ms. */
+const FIRST_WRITES = 20;
+const FIRST_WRITE_PAUSE_MS = 50;
 
 /** What there is while a store is open, put together. */
 export class Node {
@@ -81,10 +86,23 @@ export class Node {
       if (Array.isArray(revisions)) this.housekeeping.cleared(revisions as number[]);
     });
     try {
-      await Promise.all([this.#feed.start(this.#timeoutMs), this.clock.measure()]);
+      await Promise.all([this.#feed.start(this.#timeoutMs), this.#firstWrite()]);
     } catch (error) {
       this.#stop();
       throw error;
+    }
+  }
+
+  /** A stream that another node made a moment ago is told of by the server before it listens. */
+  async #firstWrite(): Promise<void> {
+    for (let left = FIRST_WRITES; ; left -= 1) {
+      try {
+        await this.clock.measure();
+        return;
+      } catch (error) {
+        if (left === 0 || !(error instanceof NatsStoreError) || error.reason !== 'unreachable') throw error;
+      }
+      await pause(this.#context.clock, FIRST_WRITE_PAUSE_MS);
     }
   }
 
