@@ -103,6 +103,8 @@ function sourceOf(options: NatsPlace, timeoutMs: number): LinkSettings['source']
   for (const [option, value] of Object.entries({ user, password, token })) {
     if (value !== undefined && typeof value !== 'string') throw new InvalidOptionError(option, value, 'a text');
   }
+  // The driver would connect without either.
+  if (password !== undefined && (user ?? '') === '') throw new InvalidOptionError('user', user, 'the user whose `password` is given');
   const given = Object.entries({ servers: list, user, pass: password, token, authenticator, tls }).filter(([, value]) => value !== undefined);
   return {
     config: {

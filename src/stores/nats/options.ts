@@ -93,6 +93,8 @@ function sourceOf(options: NatsJobStoreOptions, timeoutMs: number): Settings['so
   for (const [option, value] of Object.entries({ user, password, token, name })) {
     if (value !== undefined && typeof value !== 'string') throw new InvalidOptionError(option, value, 'a text');
   }
+  // The driver would connect without either.
+  if (password !== undefined && (user ?? '') === '') throw new InvalidOptionError('user', user, 'the user whose `password` is given');
   const given = Object.entries({ servers: list, user, pass: password, token, authenticator, tls }).filter(([, value]) => value !== undefined);
   return {
     config: {

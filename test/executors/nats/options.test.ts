@@ -15,6 +15,8 @@ describe('NatsExecutor and createNatsWorker refuse', () => {
     [{ connection: {} }, 'connection'],
     [{ connection: { publish() {}, subscribe() {}, status() {}, isClosed() {}, flush() {} }, user: 'me' }, 'user'],
     [{ user: 7 }, 'user'],
+    [{ password: 'secret' }, 'user'],
+    [{ password: 'secret', user: '' }, 'user'],
     [{ stream: 'a.b' }, 'stream'],
     [{ replicas: 6 }, 'replicas'],
     [{ declare: 1 }, 'declare'],

@@ -24,6 +24,7 @@ describe('options', () => {
   it.each<[string, unknown]>([
     ['servers', ''],
     ['servers', { servers: [] }],
+    ['user', { password: 'secret' }],
     ['servers', { servers: 7 }],
     ['options', 7],
     ['options', null],
