@@ -7,6 +7,7 @@ import { requireObject } from '../errors/options.js';
 import type { JobDefinition, JobRecord } from '../model/job.js';
 import type { JobCodec } from '../ports/job-codec.js';
 import { addOrChange, type Bulk } from './bulk.js';
+import { warnOfFalseAlarms } from './expectations.js';
 import type { TriggerInput } from './job.js';
 import { changeJob } from './job-changes.js';
 import { differingFields } from './job-diff.js';
@@ -152,6 +153,7 @@ export class DefinedSet {
     if (changed === undefined) return undefined;
     const nextRunTime = result.record.state.nextFireTime;
     this.#bulk.reporter.job(result.record, this.#loop.access.alias, { type: 'jobModified', changed: changed.step.change.fields, nextRunTime });
+    warnOfFalseAlarms(this.#bulk.reporter, result.record, this.#loop.access.alias, this.#loop.now());
     return changed.step;
   }
 

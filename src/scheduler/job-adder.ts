@@ -3,6 +3,7 @@ import { isWaiting } from '../model/links.js';
 import type { Clock } from '../ports/clock.js';
 import { ConflictingJobIdError, NeverFiresError } from '../errors/job-errors.js';
 import type { JobWriter, MaybePromise, StoredJob } from '../ports/job-store.js';
+import { warnOfFalseAlarms } from './expectations.js';
 import type { TriggerInput } from './job.js';
 import { isSpent, newJobRecord, takePlace, type Addition } from './job-directory.js';
 import type { JobFactory, TaskInput } from './job-factory.js';
@@ -142,6 +143,7 @@ export class JobAdder {
    */
   admit(loop: StoreLoop, stored: StoredJob, replaced: boolean, writer: JobWriter): StoredJob {
     if (writer !== loop.access) {
+      warnOfFalseAlarms(this.#reporter, stored.record, loop.access.alias, loop.now());
       loop.expectCommit();
       return stored;
     }
@@ -153,6 +155,7 @@ export class JobAdder {
     if (this.#reporter.wants('jobAdded')) {
       this.#reporter.job(record, loop.access.alias, { type: 'jobAdded', nextRunTime: record.state.nextFireTime, replaced });
     }
+    warnOfFalseAlarms(this.#reporter, record, loop.access.alias, loop.now());
     loop.expect(wakeAt(record));
     void loop.nodeJobs?.tell(record, record);
   }

@@ -2,6 +2,7 @@ import type { Decision } from '../core/draft.js';
 import { JobNotFoundError } from '../errors/job-errors.js';
 import type { JobRecord } from '../model/job.js';
 import type { MaybePromise, Revision, StoredJob } from '../ports/job-store.js';
+import { warnOfFalseAlarms } from './expectations.js';
 import { HistoryFace } from './history-face.js';
 import { Job, type JobOperations } from './job.js';
 import { JobAdder } from './job-adder.js';
@@ -10,6 +11,9 @@ import { isThenable } from './maybe-promise.js';
 import type { SchedulerOptions, Wiring } from './options.js';
 import type { StoreLoop } from './store-loop.js';
 import type { TaskMap } from './tasks.js';
+
+/** What of a job says when it succeeds, or by when it should. */
+const CHANGES_EXPECTATION: ReadonlySet<string> = new Set(['trigger', 'expect', 'startTime', 'endTime']);
 
 /** What everything that adds or changes jobs has in common. */
 export abstract class JobFace extends HistoryFace {
@@ -60,5 +64,6 @@ export abstract class JobFace extends HistoryFace {
     if (result.decision === undefined) return;
     const nextRunTime = result.record.state.nextFireTime;
     this.reporter.job(result.record, loop.access.alias, { type: 'jobModified', changed, nextRunTime });
+    if (changed.some((option) => CHANGES_EXPECTATION.has(option))) warnOfFalseAlarms(this.reporter, result.record, loop.access.alias, loop.now());
   }
 }

@@ -84,7 +84,7 @@ export interface JobPolicyOptions {
  * ```
  */
 export interface ExpectOptions {
-  /** Longest time without a success, runs by hand included. Counted from the last one, or from when the job was added or resumed. */
+  /** Longest time without a success, runs by hand included. Counted from the last one, or from when the job was added or resumed. A warning in the log tells when the trigger leaves more time than that. */
   readonly successWithin?: DurationInput | null | undefined;
   /** Longest time by which the first attempt of a fire time may begin late. Counted from when the job was resumed, at the earliest. */
   readonly maxLateness?: DurationInput | null | undefined;

@@ -4,8 +4,8 @@ import type { JobRecord } from '../model/job.js';
 import type { JobNotice } from '../model/notice.js';
 import type { RunRecord } from '../model/run.js';
 import type { Clock } from '../ports/clock.js';
-import type { Logger } from '../ports/logger.js';
-import { isLoggedUnheard, logUnheard } from './logging.js';
+import type { LogFields, Logger } from '../ports/logger.js';
+import { childLogger, isLoggedUnheard, logUnheard } from './logging.js';
 
 type Stamped = 'at' | 'node';
 type JobStamped = Stamped | 'jobId' | 'jobStore' | 'task' | 'tags';
@@ -40,6 +40,11 @@ export class Reporter {
     if (!this.wants(event.type)) return;
     const { task, tags } = record.definition;
     this.#publish({ at: this.#clock.now(), node: this.node, jobId: record.id, jobStore, task, tags, ...event });
+  }
+
+  /** Writes what an operator should know, and what is no event. */
+  warn(message: string, fields: LogFields): void {
+    childLogger(this.#logger, fields).warn(message);
   }
 
   run<T extends RunEventType>(

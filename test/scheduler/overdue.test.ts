@@ -431,7 +431,7 @@ describe('looking for overdue jobs', () => {
     isAway = true;
     await clock.advance(2 * HOUR);
     expect(recorder.of('jobOverdue')).toEqual([]);
-    expect(logger.messages('warn').filter((message) => message.includes('overdue'))).toHaveLength(1);
+    expect(logger.messages('warn').filter((message) => message.includes('asked for overdue'))).toHaveLength(1);
     isAway = false;
     await clock.advance(2 * MINUTE);
     expect(recorder.of('jobOverdue')).toMatchObject([{ deadline: START_MS + HOUR }]);
