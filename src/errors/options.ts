@@ -7,20 +7,25 @@ export function requireObject(value: unknown, option: string): asserts value is 
   throw new InvalidOptionError(option, value, 'an object', hint);
 }
 
+/** By option that is not there: where to find what was meant. */
+export type Hints = Readonly<Record<string, string>>;
+
 /**
+ * @param hint - what to write instead, of all keys or by key.
  * @param noun - what the keys are called.
  * @throws InvalidOptionError naming the first key that is none of `allowed`, and the one that was probably meant.
  */
-export function refuseUnknownKeys(options: unknown, path: string, allowed: readonly string[], hint?: string, noun = 'option'): void {
+export function refuseUnknownKeys(options: unknown, path: string, allowed: readonly string[], hint?: string | Hints, noun = 'option'): void {
   requireObject(options, path === '' ? 'options' : path);
   for (const key of Object.keys(options)) {
     if (allowed.includes(key)) continue;
     const option = path === '' ? key : `${path}.${key}`;
-    const meant = hint === undefined ? closest(key, allowed) : undefined;
+    const help = typeof hint === 'object' ? (Object.hasOwn(hint, key) ? hint[key] : undefined) : hint;
+    const meant = help === undefined ? closest(key, allowed) : undefined;
     const advice = meant === undefined ? '.' : `; did you mean \`${meant}\`?`;
     const expected = `one of the ${noun}s ${allowed.join(', ')}`;
     const message = `There is no ${noun} \`${option}\`${advice} Expected ${expected}.`;
-    throw new InvalidOptionError(option, (options as Record<string, unknown>)[key], expected, hint, message);
+    throw new InvalidOptionError(option, (options as Record<string, unknown>)[key], expected, help, message);
   }
 }
 

@@ -8,8 +8,9 @@ import type { ExecutorPool, TaskKind } from './executor-pool.js';
 import type { TriggerInput } from './job.js';
 import type { JobChanges, JobOptions, JobPolicyOptions } from './job-options.js';
 import type { ResolvedOptions, Wiring } from './options.js';
-import { refuseUnknownKeys, requireObject } from '../errors/options.js';
+import { refuseUnknownKeys, requireObject, type Hints } from '../errors/options.js';
 import { DEPENDENCY_OPTIONS } from './links/dependencies.js';
+import { TASK_HINTS } from './option-hints.js';
 import { nonEmpty, POLICY_OPTIONS, resolvePolicy } from './policy.js';
 import type { TaskRef, TaskRegistry } from './tasks.js';
 
@@ -35,8 +36,6 @@ const JOB_KEYS = ['id', 'args', 'name', 'tags', 'metadata', 'jobStore', 'paused'
 /** Options of `addJob`. */
 export const ADD_KEYS: readonly string[] = [...JOB_KEYS, ...POLICY_OPTIONS];
 const MODIFY_KEYS: readonly string[] = ['args', 'name', 'tags', 'metadata', ...POLICY_OPTIONS];
-/** Options of `defineTask` that look as if a job might have them. */
-const TASK_ONLY: readonly string[] = ['concurrency', 'rateLimit', 'onError', 'version', 'upgrades'];
 const NO_ARGS: readonly unknown[] = Object.freeze([]);
 const NO_TAGS: readonly string[] = Object.freeze([]);
 
@@ -199,8 +198,7 @@ export function requireAlarms({ expect }: JobPolicy, { alarms }: StoreKind): voi
 export function checkKeys(options: object, allowed: readonly string[]): void {
   for (const key in options) {
     if (allowed.includes(key)) continue;
-    const ofTask = TASK_ONLY.includes(key) ? `It goes for all jobs of a task, and is given to that: defineTask(name, fn, { ${key} }).` : undefined;
-    refuseUnknownKeys(options, '', allowed, ofTask ?? (allowed === MODIFY_KEYS ? MODIFY_HINTS[key] : undefined));
+    refuseUnknownKeys(options, '', allowed, allowed === MODIFY_KEYS ? MODIFY_HINTS : TASK_HINTS);
   }
 }
 
@@ -213,7 +211,8 @@ function refuseRetryIf(id: string, task: string, { retry }: JobPolicyOptions): v
   );
 }
 
-const MODIFY_HINTS: Readonly<Record<string, string>> = {
+const MODIFY_HINTS: Hints = {
+  ...TASK_HINTS,
   trigger: 'To change the schedule, call rescheduleJob(id, trigger).',
   id: 'The id of a job never changes: remove it and add another.',
   task: 'The task of a job never changes: add a job with the same id and `replaceExisting: true`.',

@@ -15,6 +15,7 @@ import { readLimits, type LimitsOptions } from './limits/limit-options.js';
 import { checkOnError, type OnError } from './on-error.js';
 import { isLogger, toLogger, type FieldsFirstLogger } from './logging.js';
 import { refuseUnknownKeys } from '../errors/options.js';
+import { DEFAULTS_HINTS, SCHEDULER_HINTS } from './option-hints.js';
 import { resolveSignals } from './signals.js';
 import type { ProcessIdentity } from './process-identity.js';
 import { BUILT_IN_POLICY, nonEmpty, POLICY_OPTIONS, resolvePolicy, whole } from './policy.js';
@@ -170,7 +171,7 @@ const MAX_SLEEP_MS = 30_000;
 
 /** Checks every option and fills in the rest. The caller's object is not touched. @throws InvalidOptionError, UnknownTimeZoneError */
 export function resolveOptions(options: SchedulerOptions<TaskMap>, wiring: Wiring): ResolvedOptions {
-  refuseUnknownKeys(options, '', OPTIONS);
+  refuseUnknownKeys(options, '', OPTIONS, SCHEDULER_HINTS);
   const { keepAlive = true, jobDefaults = {}, logger, clock = wiring.clock } = options;
   const timezone = options.timezone === undefined ? wiring.timezone : checkTimezone(options.timezone);
   if (typeof keepAlive !== 'boolean') throw new InvalidOptionError('keepAlive', keepAlive, 'true or false');
@@ -179,7 +180,7 @@ export function resolveOptions(options: SchedulerOptions<TaskMap>, wiring: Wirin
   }
   if (options.triggers !== undefined) requireMethods(options.triggers, 'triggers', ['read']);
   requireMethods(clock, 'clock', ['now', 'monotonic', 'setTimer', 'defer']);
-  refuseUnknownKeys(jobDefaults, 'jobDefaults', POLICY_OPTIONS);
+  refuseUnknownKeys(jobDefaults, 'jobDefaults', POLICY_OPTIONS, DEFAULTS_HINTS);
   if (options.jobStores !== undefined && 'claimDue' in options.jobStores) {
     throw new InvalidOptionError('jobStores', options.jobStores, 'job stores by alias, such as { default: store }');
   }

@@ -46,6 +46,18 @@ it.each([{ concurrency: 2 }, { rateLimit: { max: 1, per: 1_000 } }, { onError: (
   await expect(scheduler.modifyJob('job', option as never)).rejects.toThrow(message);
 });
 
+it.each([
+  [{ jobDefaults: { concurrency: 2 } }, /no option `jobDefaults\.concurrency`.*defineTask\(name, fn, \{ concurrency \}\).*limits: \{ tags: .*`maxInstances`/],
+  [{ jobDefaults: { rateLimit: { max: 1, per: 1_000 } } }, /no option `jobDefaults\.rateLimit`.*limits: \{ tags: /],
+  [{ jobDefaults: { onError: () => undefined } }, /no option `jobDefaults\.onError`.*new AsyncScheduler\(\{ onError \}\)/],
+  [{ jobDefaults: { version: 2 } }, /no option `jobDefaults\.version`.*defineTask\(name, fn, \{ version \}\)/],
+  [{ jobDefaults: { retrys: 2 } }, /no option `jobDefaults\.retrys`; did you mean `retry`/],
+  [{ concurrency: 2 }, /no option `concurrency`.*defineTask.*limits: \{ tags: .*of its executor/],
+  [{ misfireGraceTime: 5 }, /no option `misfireGraceTime`.*jobDefaults: \{ misfireGraceTime \}/],
+])('says where what %j means belongs', (options, message) => {
+  expect(() => new AsyncScheduler(options as never)).toThrow(message);
+});
+
 it('names the options of a task and a limit as they were written', () => {
   const scheduler = new AsyncScheduler();
   expect(() => scheduler.defineTask('work', () => undefined, { timout: 5 } as never)).toThrow(/no option `timout`; did you mean `timeout`/);
