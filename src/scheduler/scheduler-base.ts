@@ -192,6 +192,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     }
     this.lifecycle.to(paused ? 'paused' : 'running');
     this.#startedAt = this.options.clock.now();
+    this.warnOfLimits([...this.limits.tasks.keys()].filter((name) => this.tasks.get(name) === undefined));
     for (const { membership, alarms } of this.directory.loops) {
       membership.start();
       alarms.start();
@@ -404,6 +405,12 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   /** While it is paused no loop has a timer, and the process must not end for that. */
   #stayAlive(): void {
     if (this.options.keepAlive) this.#aliveTimer = this.options.clock.setTimer(MAX_PAUSE_MS, () => undefined);
+  }
+
+  /** Tasks that have a limit and are not defined here may be those of other nodes, or misspelt. @internal */
+  protected warnOfLimits(tasks: readonly string[]): void {
+    if (tasks.length === 0) return;
+    this.reporter.warn('limits of tasks that this node does not define count for nothing on it', { tasks, defined: [...this.tasks.versions.keys()] });
   }
 
   /** This node can do more than before. @internal */

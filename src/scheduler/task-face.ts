@@ -81,7 +81,8 @@ export abstract class TaskFace extends NodeFace {
   /**
    * Sets the limit of a task or a tag, in place of the one it has, while the scheduler runs or before; `null` takes it away.
    * It counts from the next start on, on this node: nodes that share a store have to be told the same. What was started and
-   * counted before goes on counting.
+   * counted before goes on counting. A task that this node does not define may be one of other nodes: its limit counts for
+   * nothing here, and a warning in the log says so, at the start of the scheduler or, while it runs, at once.
    *
    * @param of - `{ task: name }`, or `{ tag: name }`, where a name that ends in `*` stands for each tag that begins so.
    * @throws InvalidOptionError
@@ -103,7 +104,9 @@ export abstract class TaskFace extends NodeFace {
     if (limit !== null) refuseUnknownKeys(limit, '', LIMIT_OPTIONS);
     const spec = limit === null ? undefined : readLimit(limit, '');
     if (limit !== null && spec === undefined) throw new InvalidOptionError('limit', limit, 'concurrency, rateLimit or both, or null for no limit');
+    const isUnknown = subject === 'task' && this.tasks.get(name) === undefined && (spec !== undefined || this.limits.ofTask(name) === undefined);
     this.limits.set(subject, name, spec);
+    if (isUnknown && this.lifecycle.state !== 'stopped') this.warnOfLimits([name]);
     this.grown();
   }
 }

@@ -1,7 +1,7 @@
 import { after, AsyncExecutor, IntervalTrigger, MemoryJobStore, type JobStore, type LimitOptions } from 'punctual';
 import { JsonJobStore } from 'punctual/testing';
 import { describe, expect, it } from 'vitest';
-import { SECOND, START_MS } from '../scheduler/support/world.js';
+import { SECOND, START_MS, type LogLine } from '../scheduler/support/world.js';
 import { busiest, peak, shop } from './support/shop.js';
 
 const stores: readonly (readonly [string, () => JobStore])[] = [
@@ -282,6 +282,47 @@ describe.each(stores)('limits of one scheduler, %s', (_name, makeStore) => {
     expect(limits?.find(({ subject }) => subject === 'tag')).toMatchObject({ name: 'api:acme', max: 1, perMs: 60 * SECOND, used: 1, isReached: true, heldJobs: 1, freeAt: START_MS + 70 * SECOND });
     await clock.advance(120 * SECOND);
     expect(scheduler.health().jobStores['default']?.limits.some(({ isReached }) => isReached)).toBe(false);
+  });
+});
+
+describe('a limit of a task that its node does not define', () => {
+  const told = ({ lines }: { readonly lines: readonly LogLine[] }) => lines.filter(({ level, message }) => level === 'warn' && message.startsWith('limits of tasks')).map(({ fields }) => fields);
+
+  it('is a warning when the node starts', async () => {
+    const { node, logger } = shop(new MemoryJobStore(), { limits: { tasks: { thumbs: { concurrency: 1 }, tumbs: { concurrency: 2 }, mail: { concurrency: 3 } } } });
+    const { scheduler } = node('a', { thumbs: {}, other: {} });
+    scheduler.setLimit({ task: 'letters' }, { concurrency: 1 });
+    scheduler.defineTask('mail', () => undefined); // later than its limit
+    expect(told(logger)).toEqual([]);
+    await scheduler.start();
+    expect(told(logger)).toEqual([{ tasks: ['tumbs', 'letters'], defined: ['thumbs', 'other', 'mail'] }]);
+  });
+
+  it('is a warning at once while it runs, whether it is set or taken away', async () => {
+    const { node, logger } = shop();
+    const { scheduler } = node('a', { thumbs: { concurrency: 1 } });
+    await scheduler.start();
+    scheduler.setLimit({ task: 'thumbs' }, { concurrency: 2 });
+    scheduler.setLimit({ task: 'thumbs' }, null);
+    scheduler.setLimit({ task: 'thumbs' }, null);
+    scheduler.setLimit({ tag: 'thumb' }, { concurrency: 1 });
+    expect(told(logger)).toEqual([]);
+    scheduler.setLimit({ task: 'thumb' }, { concurrency: 2 });
+    scheduler.setLimit({ task: 'thumb' }, null);
+    expect(told(logger)).toEqual([{ tasks: ['thumb'], defined: ['thumbs'] }]);
+    scheduler.setLimit({ task: 'tumbs' }, null);
+    expect(told(logger)).toHaveLength(2);
+  });
+
+  it('counts as soon as the task is defined', async () => {
+    const { clock, node, executions } = shop();
+    const { scheduler } = node('a');
+    await scheduler.start();
+    scheduler.setLimit({ task: 'work' }, { concurrency: 1 });
+    scheduler.defineTask('work', async () => { executions.push({ node: 'a', job: '', task: 'work', startedAt: 0, endedAt: null }); await clock.sleep(SECOND); });
+    for (let i = 0; i < 2; i++) await scheduler.enqueue('work', { id: `work-${i}` });
+    await clock.advance(500);
+    expect(executions).toHaveLength(1);
   });
 });
 

@@ -23,7 +23,10 @@ export interface LimitOptions {
 
 /** Limits of a scheduler. */
 export interface LimitsOptions {
-  /** By name of a task. Says the same as the options of `defineTask`, which win. */
+  /**
+   * By name of a task. Says the same as the options of `defineTask`, which win. Names that this node does not define when it
+   * starts are a warning in the log.
+   */
   readonly tasks?: Readonly<Record<string, LimitOptions>> | undefined;
   /**
    * By tag, over all jobs that have it. A name that ends in `*` gives each tag that begins so a limit of its own:
