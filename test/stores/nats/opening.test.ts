@@ -2,6 +2,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { InvalidOptionError, isPunctualError, SystemClock } from 'punctual';
 import { NatsJobStore, NatsStoreError, type NatsJobStoreOptions } from 'punctual/nats';
 import { storeContext } from 'punctual/testing';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ApiError, errorFromLoading, translate } from '../../../src/stores/nats/errors.js';
 import { decodeKey, encodeKey } from '../../../src/stores/nats/keys.js';
@@ -169,5 +170,37 @@ describeNats('servers that cannot be used', (server) => {
     await connection.close();
     await expect(store.get('job')).rejects.toMatchObject({ reason: 'closed' });
     await store.close();
+  });
+});
+
+/** A connection whose first so many messages to a subject find nobody: they go where nobody listens, which the server says. */
+function deafAtFirst(connection: NatsConnection, subject: string, times: number): { readonly connection: NatsConnection; readonly sent: () => number } {
+  let sent = 0;
+  const publish: NatsConnection['publish'] = (to, ...rest) => {
+    if (to === subject) sent += 1;
+    connection.publish(to === subject && sent <= times ? 'nobody.listens' : to, ...rest);
+  };
+  return { connection: Object.assign(Object.create(connection) as NatsConnection, { publish }), sent: () => sent };
+}
+
+describeNats('streams that another node made a moment ago', (server) => {
+  const open = async (times: number): Promise<{ readonly opened: Promise<NatsJobStore>; readonly sent: () => number }> => {
+    const bucket = freshBucket();
+    await (await openStore({ servers: server().url, bucket })).close();
+    const { connection, sent } = deafAtFirst(await openConnection(server()), `$KV.${bucket}_leases.clock`, times);
+    return { opened: openStore({ connection, bucket }), sent };
+  };
+
+  it('are written to again as long as they do not listen yet', async () => {
+    const { opened, sent } = await open(3);
+    const store = await opened;
+    expect(sent()).toBe(4);
+    expect((await store.insert([jobRecord('job')]))[0]).toBeDefined();
+  });
+
+  it('but not without an end', { timeout: 30_000 }, async () => {
+    const { opened, sent } = await open(Number.POSITIVE_INFINITY);
+    await expect(opened).rejects.toMatchObject({ reason: 'unreachable', message: expect.stringContaining('no responders') });
+    expect(sent()).toBeGreaterThan(4);
   });
 });
