@@ -7,7 +7,8 @@ import type { ProcessIdentity } from '../process-identity.js';
 import type { LeasePort } from './lease-port.js';
 import type { LimitSpec } from './limit-options.js';
 import type { LimitRules, LimitSubject } from './limit-rules.js';
-import { Meter, type MeterHost } from './meter.js';
+import type { LimitKind, MeterHost } from './meter-host.js';
+import { Meter } from './meter.js';
 import { holderOf, processOf } from './slot.js';
 import { SlotKeeper } from './slot-keeper.js';
 
@@ -111,7 +112,7 @@ export class StoreLimits {
     if (this.#meters.size >= this.#many) this.#dropIdle();
     const keyName = Buffer.byteLength(name) <= LONGEST_NAME ? name : `#${createHash('sha256').update(name).digest('hex')}`;
     const cursor = this.#deps.port === null ? 0 : hash32(this.#deps.node, 0);
-    const make = (kind: Meter['kind'], size: number, ttlMs: number): Meter => new Meter(this.#host, subject, kind, name, keyName, size, ttlMs, cursor);
+    const make = (kind: LimitKind, size: number, ttlMs: number): Meter => new Meter(this.#host, { subject, kind, name, keyName, size, ttlMs }, cursor);
     const meters: Meter[] = [];
     if (spec.concurrency !== null) meters.push(make('concurrency', spec.concurrency, this.#deps.leaseMs));
     if (spec.rate !== null) meters.push(make('rate', spec.rate.max, spec.rate.perMs));
