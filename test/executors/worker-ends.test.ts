@@ -25,6 +25,7 @@ class FakeWorkers extends WorkerExecutor {
       const fake: Fake = { events, posted: 0, isStuck: false, isDead: made.areDead };
       all.push(fake);
       let isGone = false;
+      let begun = 0;
       const exit = (): void => {
         if (fake.isStuck || isGone) return;
         isGone = true;
@@ -32,15 +33,18 @@ class FakeWorkers extends WorkerExecutor {
       };
       return {
         post: (message) => {
-          if (message.type !== 'run') return;
+          if (message[1] !== 'run') return;
           fake.posted += 1;
           if (fake.isDead) return;
-          events.message({ punctual: 1, type: 'begun' });
-          queueMicrotask(() => { events.message({ punctual: 1, type: 'done', value: all.indexOf(fake) }); });
+          begun += 1;
+          queueMicrotask(() => { events.message(['punctual', 'done', all.indexOf(fake)]); });
         },
         keepAlive: () => undefined,
         dismiss: exit,
         terminate: exit,
+        get begun() {
+          return begun;
+        },
       };
     };
     const kind: WorkerKind = { name: 'fake', start, clone: () => undefined };
@@ -68,7 +72,7 @@ it('gives no run to a worker that has told of its end', async () => {
   await clock.settle();
   expect(await first.result()).toBe(0);
   // What its last run left behind has thrown, and its end is still to come.
-  workers.all[0]!.events.message({ punctual: 1, type: 'crash', error: { kind: 'value', value: 'late' } as never });
+  workers.all[0]!.events.message(['punctual', 'crash', { kind: 'value', value: 'late' }]);
   const second = await scheduler.enqueue('work');
   await clock.settle();
   expect(await second.result()).toBe(1);
@@ -118,5 +122,23 @@ it('fails a run whose worker was made for it and ended before it began: the next
   workers.all[0]!.events.exited({ reason: 'exit', exitCode: 9, signal: null });
   await expect(run.result()).rejects.toMatchObject({ code: 'WORKER_CRASHED', exitCode: 9 });
   expect(workers.all).toHaveLength(1);
+  await scheduler.shutdown();
+});
+
+it('keeps a worker for as long as it may be idle since its last run, not since an earlier one', async () => {
+  const { clock, scheduler } = world();
+  await scheduler.start();
+  const run = async (): Promise<unknown> => {
+    const handle = await scheduler.enqueue('work');
+    await clock.settle();
+    return handle.result();
+  };
+  expect(await run()).toBe(0);
+  await clock.advance(59_000);
+  expect(await run()).toBe(0);
+  await clock.advance(59_000);
+  expect(await run()).toBe(0);
+  await clock.advance(61_000);
+  expect(await run()).toBe(1);
   await scheduler.shutdown();
 });

@@ -132,6 +132,13 @@ describe.each([
     expect(w.world.recorder.of('jobError')).toEqual([]);
   });
 
+  it('gives no run to a second worker that the first had begun', async () => {
+    const w = open();
+    await idsOf(w);
+    expect(await w.failureOf(await w.run('exit', [3]))).toMatchObject({ reason: 'exit', exitCode: 3 });
+    expect(w.logged(`a ${kind} ended before it began its run, which another has now`)).toEqual([]);
+  });
+
   it('says why a run ended that had been called off when its executor was taken out', async () => {
     const w = open({ killAfter: 5 * MINUTE });
     const { clock, scheduler } = w.world;

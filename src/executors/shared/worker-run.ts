@@ -19,9 +19,10 @@ export class WorkerRun implements RunContext {
   readonly nextRunTime: Date | null;
   readonly tags: readonly string[];
   readonly metadata: Readonly<Record<string, unknown>>;
-  /** Writes to the logger of the scheduler. */
-  readonly logger: Logger;
-  readonly #controller = new AbortController();
+  readonly #write: WriteLog;
+  // Dear to make, and most tasks ask for neither.
+  #logger: Logger | undefined;
+  #controller: AbortController | undefined;
 
   constructor(facts: RunFacts, write: WriteLog) {
     this.jobId = facts.jobId;
@@ -37,19 +38,32 @@ export class WorkerRun implements RunContext {
     this.nextRunTime = facts.nextRunTime;
     this.tags = facts.tags;
     this.metadata = facts.metadata;
-    this.logger = {
-      debug: (message, fields) => { write('debug', message, fields); },
-      info: (message, fields) => { write('info', message, fields); },
-      warn: (message, fields) => { write('warn', message, fields); },
-      error: (message, fields) => { write('error', message, fields); },
-    };
+    this.#write = write;
   }
 
   get signal(): AbortSignal {
-    return this.#controller.signal;
+    return this.#ownController.signal;
+  }
+
+  /** Writes to the logger of the scheduler. */
+  get logger(): Logger {
+    return (this.#logger ??= loggerBy(this.#write));
   }
 
   abort(reason: unknown): void {
-    this.#controller.abort(reason);
+    this.#ownController.abort(reason);
   }
+
+  get #ownController(): AbortController {
+    return (this.#controller ??= new AbortController());
+  }
+}
+
+function loggerBy(write: WriteLog): Logger {
+  return {
+    debug: (message, fields) => { write('debug', message, fields); },
+    info: (message, fields) => { write('info', message, fields); },
+    warn: (message, fields) => { write('warn', message, fields); },
+    error: (message, fields) => { write('error', message, fields); },
+  };
 }

@@ -2,7 +2,7 @@ import { fork, type ForkOptions } from 'node:child_process';
 import { serialize } from 'node:v8';
 import { entryFile } from './entry-file.js';
 import { processFlags } from './flags.js';
-import { isTagged, type FromWorker } from './messages.js';
+import { isTagged, type Begun, type FromWorker } from './messages.js';
 import type { WorkerOptions } from './options.js';
 import type { Worker, WorkerEvents, WorkerExit, WorkerKind } from './worker.js';
 
@@ -24,13 +24,17 @@ function startChild(options: ForkOptions, limited: boolean, events: WorkerEvents
   const child = fork(entryFile(), [], options);
   let exit: WorkerExit | undefined;
   let ended = false;
+  let begun = 0;
   const end = (how: WorkerExit): void => {
     if (ended) return;
     ended = true;
     events.exited(how);
   };
   child.on('message', (message: unknown) => {
-    if (isTagged(message)) events.message(message as FromWorker);
+    if (!isTagged(message)) return;
+    const told = message as FromWorker | Begun;
+    if (told[1] === 'begun') begun += 1;
+    else events.message(told);
   });
   // Its last messages may come after the news of its end, but not after that of the channel's.
   child.on('exit', (exitCode, signal) => {
@@ -59,6 +63,9 @@ function startChild(options: ForkOptions, limited: boolean, events: WorkerEvents
       if (child.connected) child.disconnect();
     },
     terminate: () => void child.kill('SIGKILL'),
+    get begun() {
+      return begun;
+    },
   };
 }
 

@@ -4,75 +4,114 @@
  */
 import { parentPort } from 'node:worker_threads';
 import { NotCloneableError } from '../../errors/executor-errors.js';
-import type { TaskFunction, TaskModule } from '../../model/job.js';
+import type { TaskFunction } from '../../model/job.js';
 import { loadTask } from '../shared/load-task.js';
 import { fromPlain, toPlain } from '../shared/plain-value.js';
 import { runStorage } from '../shared/run-storage.js';
-import { WorkerRun } from '../shared/worker-run.js';
-import { isTagged, type FromWorker, type ToWorker } from './messages.js';
-
-type Untagged<M> = M extends unknown ? Omit<M, 'punctual'> : never;
+import { WorkerRun, type WriteLog } from '../shared/worker-run.js';
+import { isThenable } from '../../time/thenable.js';
+import { factsOfMessage, isTagged, TAG, type Begun, type FromWorker, type RunMessage, type ToWorker } from './messages.js';
 
 const tasks = new Map<string, TaskFunction>();
 let current: WorkerRun | undefined;
+/** Of a thread: where it counts the runs it has begun. */
+let counter: Int32Array | undefined;
 
 /** @throws where something cannot be cloned. */
-function post(message: Untagged<FromWorker>): void {
-  const tagged = { punctual: 1, ...message } as FromWorker;
-  if (parentPort !== null) parentPort.postMessage(tagged);
-  else if (process.connected) process.send?.(tagged);
+function post(message: FromWorker | Begun): void {
+  if (parentPort !== null) parentPort.postMessage(message);
+  else if (process.connected) process.send?.(message);
 }
 
-async function taskOf(module: TaskModule): Promise<TaskFunction> {
-  const fn = await loadTask(module);
-  tasks.set(`${module.export} ${module.url}`, fn);
+function writeLog(...[level, message, fields]: Parameters<WriteLog>): void {
+  try {
+    post([TAG, 'log', level, message, fields === undefined ? undefined : toPlain(fields)]);
+  } catch {
+    // a logger that fails must not fail the work it reports on
+  }
+}
+
+async function taskOf(url: string, exported: string): Promise<TaskFunction> {
+  const fn = await loadTask({ url, export: exported });
+  tasks.set(`${exported} ${url}`, fn);
   return fn;
 }
 
-async function execute({ module, args, facts }: Extract<ToWorker, { type: 'run' }>): Promise<void> {
-  const run = new WorkerRun(facts, (level, message, fields) => {
-    try {
-      post({ type: 'log', level, message, fields: fields === undefined ? undefined : toPlain(fields) });
-    } catch {
-      // a logger that fails must not fail the work it reports on
-    }
-  });
+/** Without a promise where the task needs none. */
+function execute(message: RunMessage): void {
+  const [, , url, exported, args] = message;
+  const run = new WorkerRun(factsOfMessage(message), writeLog);
   current = run;
-  let value: unknown;
-  try {
-    const fn = tasks.get(`${module.export} ${module.url}`) ?? (await taskOf(module));
-    value = await runStorage.run(run, fn, ...args);
-  } catch (error) {
-    current = undefined;
-    post({ type: 'failed', error: toPlain(error) });
+  const fn = tasks.get(`${exported} ${url}`);
+  if (fn === undefined) {
+    void finish(taskOf(url, exported).then((loaded): unknown => runStorage.run(run, loaded, ...args)));
     return;
   }
+  let answer: unknown;
+  try {
+    answer = runStorage.run(run, fn, ...args);
+    if (isThenable(answer)) {
+      void finish(answer);
+      return;
+    }
+  } catch (error) {
+    failed(error);
+    return;
+  }
+  done(answer);
+}
+
+async function finish(answer: PromiseLike<unknown>): Promise<void> {
+  let value: unknown;
+  try {
+    value = await answer;
+  } catch (error) {
+    failed(error);
+    return;
+  }
+  done(value);
+}
+
+function failed(error: unknown): void {
+  current = undefined;
+  post([TAG, 'failed', toPlain(error)]);
+}
+
+function done(value: unknown): void {
   current = undefined;
   try {
-    post({ type: 'done', value });
+    post([TAG, 'done', value]);
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
-    post({ type: 'failed', error: toPlain(new NotCloneableError('result', detail)) });
+    post([TAG, 'failed', toPlain(new NotCloneableError('result', detail))]);
   }
 }
 
 function receive(message: unknown): void {
   if (!isTagged(message)) return;
   const told = message as ToWorker;
-  if (told.type === 'run') {
-    post({ type: 'begun' });
-    void execute(told);
-    return;
+  switch (told[1]) {
+    case 'run':
+      if (counter === undefined) post([TAG, 'begun']);
+      else Atomics.add(counter, 0, 1);
+      execute(told);
+      return;
+    case 'counter':
+      [, , counter] = told;
+      return;
+    case 'abort': {
+      const [, , runId, attempt, reason] = told;
+      const run = current;
+      if (run?.runId !== runId || run.attempt !== attempt) return;
+      // Listeners find themselves in the task's run.
+      runStorage.run(run, () => { run.abort(fromPlain(reason)); });
+    }
   }
-  const run = current;
-  if (run?.runId !== told.runId || run.attempt !== told.attempt) return;
-  // Listeners find themselves in the task's run.
-  runStorage.run(run, () => { run.abort(fromPlain(told.reason)); });
 }
 
 // The parent learns what was thrown; then the worker ends as it would anyway.
 process.on('uncaughtExceptionMonitor', (error) => {
-  post({ type: 'crash', error: toPlain(error) });
+  post([TAG, 'crash', toPlain(error)]);
 });
 
 if (parentPort !== null) {

@@ -6,9 +6,8 @@ import type { Clock, TimerHandle } from '../../ports/clock.js';
 import type { Executor, ExecutorContext, RunRequest } from '../../ports/executor.js';
 import type { LogFields, Logger } from '../../ports/logger.js';
 import { fromPlain, toPlain } from '../shared/plain-value.js';
-import { factsOf } from '../shared/run-facts.js';
 import { closeError, crashError, killError } from './crash.js';
-import type { FromWorker } from './messages.js';
+import { runMessage, TAG, type FromWorker } from './messages.js';
 import type { PoolLimits } from './options.js';
 import type { Worker, WorkerExit, WorkerKind } from './worker.js';
 
@@ -26,8 +25,6 @@ interface Work {
   member: Member;
   /** Its worker was made for it. */
   isFirst: boolean;
-  /** Its worker has said that it has it. */
-  hasBegun: boolean;
   /** Ends the worker of a task that was told to stop. */
   timer: TimerHandle | undefined;
   /** Why its worker was ended. */
@@ -38,8 +35,10 @@ interface Member {
   readonly worker: Worker;
   work: Work | undefined;
   runs: number;
-  /** When it has nothing to do for too long. */
+  /** For when it has had nothing to do for too long, or has to be gone. */
   timer: TimerHandle | undefined;
+  /** Since when it has nothing to do, on the monotonic clock. */
+  idleSince: number;
   /** What was thrown where nobody catches it. */
   crash: unknown;
   /** It takes no more runs. */
@@ -100,19 +99,18 @@ export abstract class WorkerExecutor implements Executor {
     this.#busy += 1;
     return new Promise((resolve, reject) => {
       const onAbort = (): void => { this.#abort(work.member, work); };
-      const work: Work = { run, resolve, reject, onAbort, member, isFirst, hasBegun: false, timer: undefined, killed: undefined };
+      const work: Work = { run, resolve, reject, onAbort, member, isFirst, timer: undefined, killed: undefined };
       member.work = work;
       if (signal.aborted) onAbort();
-      else signal.addEventListener('abort', onAbort, { once: true });
+      else signal.addEventListener('abort', onAbort);
     });
   }
 
   #give(run: RunRequest, module: TaskModule): { readonly member: Member; readonly isFirst: boolean } {
     const waiting = this.#idle.pop();
     const member = waiting ?? this.#hire();
-    member.timer?.cancel();
     try {
-      member.worker.post({ punctual: 1, type: 'run', module, args: run.args, facts: factsOf(run) });
+      member.worker.post(runMessage(run, module));
     } catch (error) {
       this.#release(member);
       throw this.#uncloneable(run, error);
@@ -124,8 +122,8 @@ export abstract class WorkerExecutor implements Executor {
 
   /** Its worker, which had nothing to do before, ended before it had the run: it goes to another. Answers whether it does. */
   #passOn(work: Work): boolean {
-    const { run } = work;
-    if (work.isFirst || work.hasBegun || run.signal.aborted || run.module === null) return false;
+    const { run, member } = work;
+    if (work.isFirst || member.worker.begun >= member.runs || run.signal.aborted || run.module === null) return false;
     try {
       Object.assign(work, this.#give(run, run.module));
     } catch (error) {
@@ -173,7 +171,7 @@ export abstract class WorkerExecutor implements Executor {
     const isShutdown = isPunctualError(reason, 'JOB_ABORTED') && reason.reason === 'shutdown';
     const graceMs = isShutdown ? Math.min(killMs, SHUTDOWN_KILL_MS) : killMs;
     const { runId, context } = work.run;
-    member.worker.post({ punctual: 1, type: 'abort', runId, attempt: context.attempt, reason: toPlain(reason) });
+    member.worker.post([TAG, 'abort', runId, context.attempt, toPlain(reason)]);
     work.timer = this.#clock.setTimer(graceMs, () => {
       work.killed = killError(this.#kind.name, graceMs, reason);
       member.leaving = true;
@@ -189,28 +187,26 @@ export abstract class WorkerExecutor implements Executor {
 
   #heard(member: Member, message: FromWorker): void {
     const { work } = member;
-    switch (message.type) {
+    switch (message[1]) {
       case 'log': {
+        const [, , level, text, fields] = message;
         const logger = work?.run.context.logger ?? this.#logger;
-        logger[message.level](message.message, message.fields === undefined ? undefined : (fromPlain(message.fields) as LogFields));
+        logger[level](text, fields === undefined ? undefined : (fromPlain(fields) as LogFields));
         return;
       }
       case 'crash':
-        member.crash = fromPlain(message.error);
+        member.crash = fromPlain(message[2]);
         member.leaving = true;
         // It lives for a moment yet: no other run may find it.
         this.#unlist(member);
-        return;
-      case 'begun':
-        if (work !== undefined) work.hasBegun = true;
         return;
       case 'done':
       case 'failed':
         if (work === undefined) return;
         this.#settle(member);
         this.#release(member);
-        if (message.type === 'done') work.resolve(message.value);
-        else work.reject(fromPlain(message.error));
+        if (message[1] === 'done') work.resolve(message[2]);
+        else work.reject(fromPlain(message[2]));
     }
   }
 
@@ -264,7 +260,7 @@ export abstract class WorkerExecutor implements Executor {
       message: (message) => { this.#heard(member, message); },
       exited: (exit) => { this.#exited(member, exit); },
     });
-    const member: Member = { worker, work: undefined, runs: 0, timer: undefined, crash: undefined, leaving: false, gone, setGone };
+    const member: Member = { worker, work: undefined, runs: 0, timer: undefined, idleSince: 0, crash: undefined, leaving: false, gone, setGone };
     this.#members.add(member);
     return member;
   }
@@ -277,12 +273,23 @@ export abstract class WorkerExecutor implements Executor {
       return;
     }
     this.#idle.push(member);
-    if (this.#staff <= this.#limits.min) return;
-    member.timer = this.#clock.setTimer(this.#limits.idleMs, () => { this.#expire(member); }, false);
+    member.idleSince = this.#clock.monotonic();
+    // It is left alone by the runs that come until it fires: a timer for each pause between two would cost more than they do.
+    if (this.#staff > this.#limits.min) member.timer ??= this.#expiry(member, this.#limits.idleMs);
+  }
+
+  #expiry(member: Member, afterMs: number): TimerHandle {
+    return this.#clock.setTimer(afterMs, () => { this.#expire(member); }, false);
   }
 
   #expire(member: Member): void {
-    if (this.#staff <= this.#limits.min) return;
+    member.timer = undefined;
+    if (member.work !== undefined || this.#staff <= this.#limits.min) return;
+    const leftMs = member.idleSince + this.#limits.idleMs - this.#clock.monotonic();
+    if (leftMs > 0) {
+      member.timer = this.#expiry(member, leftMs);
+      return;
+    }
     this.#unlist(member);
     this.#dismiss(member);
   }

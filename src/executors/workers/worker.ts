@@ -27,6 +27,8 @@ export interface Worker {
   dismiss(): void;
   /** Ends it, whatever it does. */
   terminate(): void;
+  /** How many of the runs it was given it has begun, also when it is gone. One that ended before that has done nothing of it. */
+  readonly begun: number;
 }
 
 /** The kinds of worker differ in this. */
