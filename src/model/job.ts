@@ -156,6 +156,11 @@ export function runningCount(runs: readonly RunRecord[]): number {
 
 /** When a record next needs attention, or `null` for never: the index every store keeps. */
 export function wakeAt(record: JobRecord): EpochMs | null {
+  return earlierOf(beginAt(record), leaseEnd(record.state.runs));
+}
+
+/** The part of `wakeAt` that has nothing to do with the runs that go on: when there is something to begin, or to tell. */
+export function beginAt(record: JobRecord): EpochMs | null {
   const { state, definition } = record;
   const active = state.status === 'active';
   const { runs, links } = state;
@@ -164,15 +169,20 @@ export function wakeAt(record: JobRecord): EpochMs | null {
     const at = linksWakeAt(links);
     if (at !== null && (earliest === null || at < earliest)) earliest = at;
   }
-  if (runs.length === 0) return earliest;
-  if (runs.length === 1 && runs[0]!.state === 'running') return earlierOf(earliest, runs[0]!.leaseUntil);
-  const hasSlot = runningCount(runs) < slotLimit(definition.policy);
-  for (const run of runs) {
-    let at: EpochMs | null;
-    if (run.state === 'running') at = run.leaseUntil;
-    // A waiting run without a free slot wakes nobody: the run that frees the slot rewrites the record.
-    else at = hasSlot && mayStart(record, run) ? run.readyAt : null;
-    earliest = earlierOf(earliest, at);
+  if (runs.length === 0 || (runs.length === 1 && runs[0]!.state === 'running')) return earliest;
+  // A waiting run without a free slot wakes nobody: the run that frees the slot rewrites the record.
+  if (runningCount(runs) >= slotLimit(definition.policy)) return earliest;
+  for (const run of runs) if (run.state === 'waiting' && mayStart(record, run)) earliest = earlierOf(earliest, run.readyAt);
+  return earliest;
+}
+
+/** When the first of the leases ends under which runs go on. `null`: none goes on, or none of them ends. */
+export function leaseEnd(runs: readonly RunRecord[]): EpochMs | null {
+  let earliest: EpochMs | null = null;
+  // Going through a list costs an iterator, since some lists are frozen and others are not.
+  for (let i = 0; i < runs.length; i++) {
+    const run = runs[i]!;
+    if (run.state === 'running') earliest = earlierOf(earliest, run.leaseUntil);
   }
   return earliest;
 }

@@ -4,14 +4,25 @@ import type { EpochMs } from '../../ports/trigger.js';
 import { UNDO, type Connection } from './connection.js';
 import type { SQLiteStatement } from './driver.js';
 import { FOUND, WHOLE, type FoundRow, type JobTable } from './job-table.js';
-import type { Lanes } from './lanes.js';
+import { FIRST_DUE, FIRST_LEASE, type Lanes } from './lanes.js';
 
 /** Claims for which a process reckons with others once it has met one. */
 const WARY_CLAIMS = 200;
 
-type LaneRow = [id: number, executor: string, task: string, taskVersion: number, priority: number, first: number | null];
-/** A row of what is due has a time. */
-type DueRow = FoundRow & { readonly 3: number };
+type LaneRow = [id: number, executor: string, task: string, taskVersion: number, priority: number, firstDue: number | null, firstLease: number | null];
+
+/** The two ways to be due. Each row is found in one of them: the one that comes first. */
+const WAYS = [
+  { index: 'jobs_due', at: 'wake_at', isFirst: 'lease_at IS NULL OR lease_at >= wake_at' },
+  { index: 'jobs_leased', at: 'lease_at', isFirst: 'wake_at IS NULL OR wake_at > lease_at' },
+] as const;
+
+/** How the rows of a lane are read that are due in one of them. */
+interface Way {
+  readonly due: SQLiteStatement;
+  readonly dueWhole: SQLiteStatement;
+  readonly first: SQLiteStatement;
+}
 
 interface Hidden {
   readonly revision: number;
@@ -22,15 +33,16 @@ interface Hidden {
 interface LaneHead {
   readonly lane: number;
   readonly executor: string;
+  readonly way: Way;
   readonly chunk: number;
   offset: number;
-  rows: DueRow[];
+  rows: FoundRow[];
   next: number;
   isAtEnd: boolean;
 }
 
 /**
- * Finds what is due: one probe of the index for each lane, then the lanes this node can serve, the highest priority
+ * Finds what is due: one probe of each index for each lane, then the lanes this node can serve, the highest priority
  * first. What no node here can serve, and what sleeps, is never looked at, however much it is.
  *
  * What was answered is hidden until it is committed. Within this process a map does that, and nothing is written: only
@@ -45,9 +57,7 @@ export class Claims {
   readonly #jobs: JobTable;
   readonly #holder = randomUUID();
   readonly #laneRows: SQLiteStatement;
-  readonly #due: SQLiteStatement;
-  readonly #dueWhole: SQLiteStatement;
-  readonly #first: SQLiteStatement;
+  readonly #ways: readonly [due: Way, leased: Way];
   readonly #others: SQLiteStatement;
   readonly #write: SQLiteStatement;
   readonly #drop: SQLiteStatement;
@@ -61,20 +71,14 @@ export class Claims {
   constructor(connection: Connection, jobs: JobTable, lanes: Lanes) {
     this.#connection = connection;
     this.#jobs = jobs;
-    this.#laneRows = connection.prepareRows(
-      `SELECT id, executor, task, task_version, priority,
-         (SELECT wake_at FROM {jobs} INDEXED BY {jobs_due} WHERE lane = {lanes}.id AND wake_at IS NOT NULL ORDER BY wake_at LIMIT 1)
-       FROM {lanes}`,
-    );
-    const due = (columns: string): SQLiteStatement =>
-      connection.prepareRows(
-        `SELECT ${columns} FROM {jobs} INDEXED BY {jobs_due} WHERE lane = ? AND wake_at IS NOT NULL AND wake_at <= ? ORDER BY wake_at LIMIT ? OFFSET ?`,
-      );
-    this.#due = due(FOUND);
-    this.#dueWhole = due(WHOLE);
-    this.#first = connection.prepareRows(
-      `SELECT ${FOUND} FROM {jobs} INDEXED BY {jobs_due} WHERE lane = ? AND wake_at IS NOT NULL ORDER BY wake_at LIMIT ? OFFSET ?`,
-    );
+    this.#laneRows = connection.prepareRows(`SELECT id, executor, task, task_version, priority, ${FIRST_DUE}, ${FIRST_LEASE} FROM {lanes}`);
+    const [due, leased] = WAYS.map(({ index, at, isFirst }): Way => {
+      const inOrder = (columns: string, limits: string): SQLiteStatement =>
+        connection.prepareRows(`SELECT ${columns} FROM {jobs} INDEXED BY {${index}} WHERE lane = ? AND ${at} IS NOT NULL${limits} AND (${isFirst}) ORDER BY ${at} LIMIT ? OFFSET ?`);
+      const untilNow = ` AND ${at} <= ?`;
+      return { due: inOrder(FOUND, untilNow), dueWhole: inOrder(WHOLE, untilNow), first: inOrder(FOUND, '') };
+    });
+    this.#ways = [due!, leased!];
     this.#others = connection.prepareRows('SELECT jobs FROM {claims} WHERE holder <> ?');
     this.#write = connection.prepare(
       'INSERT INTO {claims} VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET until = excluded.until, jobs = excluded.jobs',
@@ -110,8 +114,8 @@ export class Claims {
       const others = this.#hiddenByOthers();
       let next = Number.POSITIVE_INFINITY;
       for (const row of this.#servable(scope)) {
-        const first = row[5];
-        if (first === null || first >= next) continue;
+        const first = firstOf(row);
+        if (first >= next) continue;
         next = Math.min(next, this.#hidden.size + others.size === 0 ? first : this.#firstVisible(row[0], others));
       }
       return next === Number.POSITIVE_INFINITY ? null : next;
@@ -126,32 +130,42 @@ export class Claims {
   }
 
   #find(request: ClaimRequest, others: ReadonlyMap<number, Hidden>): StoredJob[] {
-    const lanes = this.#servable(request).filter(([, , , , , first]) => first !== null && first <= request.now);
+    const lanes = this.#servable(request).filter((row) => firstOf(row) <= request.now);
     if (lanes.length === 0) return [];
     const free = new Map(request.executors);
     const claimed: StoredJob[] = [];
-    let strange = 0;
+    const readBefore = this.#jobs.rowsRead;
     const until = request.now + request.reserveMs;
     const priorities = [...new Set(lanes.map((row) => row[4]))].sort((a, b) => b - a);
     for (const priority of priorities) {
       if (claimed.length >= request.limit) break;
-      const heads = headsOf(lanes.filter((row) => row[4] === priority), request.limit - claimed.length, free);
+      const heads = this.#headsOf(lanes.filter((row) => row[4] === priority), request, claimed.length, free);
       while (claimed.length < request.limit) {
         const head = this.#earliest(heads, free, request.now, others);
         const row = head?.rows[head.next];
         if (head === undefined || row === undefined) break;
         head.next += 1;
-        const known = this.#jobs.known(row);
-        if (known === undefined) strange += 1;
-        const stored = known ?? this.#jobs.read(row);
+        const stored = this.#jobs.read(row);
         if (stored === undefined) continue;
         this.#hidden.set(row[0], { revision: row[2], until });
         free.set(head.executor, (free.get(head.executor) ?? 0) - 1);
         claimed.push(stored);
       }
     }
-    if (claimed.length > 0) this.#isStrange = strange * 2 > claimed.length;
+    if (claimed.length > 0) this.#isStrange = (this.#jobs.rowsRead - readBefore) * 2 > claimed.length;
     return claimed;
+  }
+
+  /** Lanes of one priority, once for each way in which something in them is due. */
+  #headsOf(lanes: readonly LaneRow[], { now, limit }: ClaimRequest, claimed: number, free: ReadonlyMap<string, number>): LaneHead[] {
+    const wanted = limit - claimed;
+    const share = lanes.length === 1 ? wanted : Math.max(8, Math.ceil((wanted * 2) / lanes.length));
+    return lanes.flatMap((row) => {
+      const [lane, executor] = row;
+      const chunk = Math.max(1, Math.min(share, wanted, free.get(executor) ?? 0));
+      const ways = this.#ways.filter((_, way) => (row[5 + way] as number | null ?? Number.POSITIVE_INFINITY) <= now);
+      return ways.map((way): LaneHead => ({ lane, executor, way, chunk, offset: 0, rows: [], next: 0, isAtEnd: false }));
+    });
   }
 
   #earliest(heads: readonly LaneHead[], free: ReadonlyMap<string, number>, now: EpochMs, others: ReadonlyMap<number, Hidden>): LaneHead | undefined {
@@ -161,16 +175,18 @@ export class Claims {
       if ((free.get(head.executor) ?? 0) <= 0) continue;
       while (head.next >= head.rows.length && !head.isAtEnd) this.#readOn(head, now, others);
       const row = head.rows[head.next];
-      if (row !== undefined && row[3] < least) {
-        found = head;
-        least = row[3];
-      }
+      if (row === undefined) continue;
+      const at = timeOf(row);
+      if (at >= least) continue;
+      found = head;
+      least = at;
     }
     return found;
   }
 
   #readOn(head: LaneHead, now: EpochMs, others: ReadonlyMap<number, Hidden>): void {
-    const rows = (this.#isStrange ? this.#dueWhole : this.#due).all(head.lane, now, head.chunk, head.offset) as DueRow[];
+    const { due, dueWhole } = head.way;
+    const rows = (this.#isStrange ? dueWhole : due).all(head.lane, now, head.chunk, head.offset) as FoundRow[];
     head.offset += rows.length;
     head.isAtEnd = rows.length < head.chunk;
     head.rows = this.#hidden.size + others.size === 0 ? rows : rows.filter((row) => hiddenBy(this.#hidden, others, row) === undefined);
@@ -181,10 +197,12 @@ export class Claims {
   #firstVisible(lane: number, others: ReadonlyMap<number, Hidden>): EpochMs {
     const chunk = this.#hidden.size + others.size + 1;
     let next = Number.POSITIVE_INFINITY;
-    for (const row of this.#first.all(lane, chunk, 0) as DueRow[]) {
-      const hidden = hiddenBy(this.#hidden, others, row);
-      if (hidden === undefined) return Math.min(next, row[3]);
-      next = Math.min(next, Math.max(hidden.until, row[3]));
+    for (const { first } of this.#ways) {
+      for (const row of first.all(lane, chunk, 0) as FoundRow[]) {
+        const hidden = hiddenBy(this.#hidden, others, row);
+        next = Math.min(next, Math.max(hidden?.until ?? 0, timeOf(row)));
+        if (hidden === undefined) break;
+      }
     }
     return next;
   }
@@ -196,7 +214,7 @@ export class Claims {
   }
 
   #hasDue(request: ClaimRequest): boolean {
-    return this.#servable(request).some(([, , , , , first]) => first !== null && first <= request.now);
+    return this.#servable(request).some((row) => firstOf(row) <= request.now);
   }
 
   /** What other processes have written down; with `at`, what of it still stands. */
@@ -244,15 +262,17 @@ function readClaim(text: string): readonly number[] {
   }
 }
 
-function headsOf(lanes: readonly LaneRow[], wanted: number, free: ReadonlyMap<string, number>): LaneHead[] {
-  const share = lanes.length === 1 ? wanted : Math.max(8, Math.ceil((wanted * 2) / lanes.length));
-  return lanes.map(([lane, executor]) => {
-    const chunk = Math.max(1, Math.min(share, wanted, free.get(executor) ?? 0));
-    return { lane, executor, chunk, offset: 0, rows: [], next: 0, isAtEnd: false };
-  });
+/** When something in a lane wakes first, whatever hides it. */
+function firstOf([, , , , , due, lease]: LaneRow): EpochMs {
+  return Math.min(due ?? Number.POSITIVE_INFINITY, lease ?? Number.POSITIVE_INFINITY);
 }
 
-function hiddenBy(own: ReadonlyMap<number, Hidden>, others: ReadonlyMap<number, Hidden>, [seq, , revision]: DueRow): Hidden | undefined {
+/** When a row wakes that was found by one of its times. */
+function timeOf([, , , wakes, leased]: FoundRow): EpochMs {
+  return Math.min(wakes ?? Number.POSITIVE_INFINITY, leased ?? Number.POSITIVE_INFINITY);
+}
+
+function hiddenBy(own: ReadonlyMap<number, Hidden>, others: ReadonlyMap<number, Hidden>, [seq, , revision]: FoundRow): Hidden | undefined {
   for (const hidden of [own.get(seq), others.get(seq)]) if (hidden?.revision === revision) return hidden;
   return undefined;
 }

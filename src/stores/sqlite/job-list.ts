@@ -3,6 +3,7 @@ import type { JobAlarms, JobDemand, JobPage, JobQuery, StoredJob } from '../../p
 import type { Connection } from './connection.js';
 import type { SQLiteStatement } from './driver.js';
 import type { JobTable } from './job-table.js';
+import { FIRST_DUE, FIRST_LEASE } from './lanes.js';
 
 type Row = [seq: number, id: string, revision: number, task: string, name: string | null];
 
@@ -32,11 +33,10 @@ export class JobList {
          (SELECT count(*) FROM {jobs} INDEXED BY {jobs_alarm} WHERE alarm_at = ?)`,
     );
     this.#demands = connection.prepareRows(
-      `SELECT task, task_version, executor, min(wake_at) FROM (
-         SELECT task, task_version, executor,
-           (SELECT wake_at FROM {jobs} INDEXED BY {jobs_due} WHERE lane = {lanes}.id AND wake_at IS NOT NULL ORDER BY wake_at LIMIT 1) AS wake_at
-         FROM {lanes}
-       ) WHERE wake_at IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`,
+      `SELECT task, task_version, executor, min(at) FROM (
+         SELECT task, task_version, executor, ${FIRST_DUE} AS at FROM {lanes}
+         UNION ALL SELECT task, task_version, executor, ${FIRST_LEASE} FROM {lanes}
+       ) WHERE at < 9e999 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`,
     );
   }
 
@@ -44,7 +44,7 @@ export class JobList {
     return (this.#connection.read(() => this.#taskNames.all()) as [string][]).map(([task]) => task);
   }
 
-  /** One probe of the index for each lane. */
+  /** One probe of each index for each lane. */
   demands(): JobDemand[] {
     const rows = this.#connection.read(() => this.#demands.all()) as [string, number, string, number][];
     return rows.map(([task, taskVersion, executor, wakeAt]) => ({ task, taskVersion, executor, wakeAt }));
@@ -108,8 +108,8 @@ function select(query: JobQuery, lanes: readonly number[]): { sql: string; value
     if (overdue === true) add('j.alarm_at = ?', RAISED);
     if (alarmBy !== undefined) add('j.alarm_at > ? AND j.alarm_at <= ?', RAISED, alarmBy);
   } else if (running === true) {
-    leadBy('jobs_running');
-    add('j.running > 0');
+    leadBy('jobs_leased');
+    add('j.lease_at IS NOT NULL');
   } else if (triggerKind === 'startup') {
     from = '{definitions} d INDEXED BY {definitions_startup} CROSS JOIN {jobs} j ON j.seq = d.job';
     add(`d.trigger_kind = 'startup'`);
@@ -123,7 +123,7 @@ function select(query: JobQuery, lanes: readonly number[]): { sql: string; value
     leadBy('jobs_at_rest');
     add(`j.status <> 'active'`);
   }
-  if (running === true && (overdue === true || alarmBy !== undefined)) add('j.running > 0');
+  if (running === true && (overdue === true || alarmBy !== undefined)) add('j.lease_at IS NOT NULL');
   if (id === 't.id') add('t.tag = ?', firstTag);
   for (const tag of id === 't.id' ? moreTags : tags) add('EXISTS (SELECT 1 FROM {tags} WHERE tag = ? AND id = j.id)', tag);
   if (triggerKind !== undefined && triggerKind !== 'startup') add('d.trigger_kind = ?', triggerKind);

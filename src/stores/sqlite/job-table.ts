@@ -1,10 +1,11 @@
 import { JobUnstorableError } from '../../errors/job-errors.js';
 import { alarmAt } from '../../model/alarm.js';
-import { runningCount, wakeAt, type JobDefinition, type JobRecord, type JobStatus } from '../../model/job.js';
+import { beginAt, leaseEnd, runningCount, type JobDefinition, type JobRecord, type JobStatus } from '../../model/job.js';
 import type { JobCodec, JsonObject } from '../../ports/job-codec.js';
 import type { JobChange, Revision, StoredJob } from '../../ports/job-store.js';
 import { UNDO, type Connection } from './connection.js';
 import type { SQLiteStatement } from './driver.js';
+import { ALARM, ALL, JobUpdates, LEASE, STATUS, WAKE } from './job-updates.js';
 import type { Lanes } from './lanes.js';
 import { RecordCache, type Entry } from './record-cache.js';
 import { hasImmutableValues, SharedDefinitions } from '../shared/shared-definitions.js';
@@ -14,25 +15,20 @@ import type { SQLiteLedger } from './sqlite-ledger.js';
 
 const CACHED_RECORDS = 10_000;
 
-/** What of a row changes less often than its state. A column that is named in an UPDATE costs its indexes work. */
-const WAKE = 1;
-const STATUS = 2;
-const RUNNING = 4;
-/** Always, where something is expected of the job: it is hardly ever the same. */
-const ALARM = 8;
-
 /**
  * What a state comes to while a run goes on, but for the name of the node. States are written with as many blanks as it takes
  * to come to this: a row that keeps its length is overwritten where it is, and one that grows makes SQLite divide its page.
  */
 const STATE_ROOM = 209;
+/** What an instant takes in a row. */
+const LEASE_BYTES = 6;
 /** A change ready to be written, before the database is locked for it. */
 interface Draft {
   readonly change: JobChange;
   readonly entry: Entry | undefined;
   readonly state: string;
   readonly wakeAt: number | null;
-  readonly running: number;
+  readonly leaseAt: number | null;
   readonly alarmAt: number | null;
   /** The definition as text; `null` where it is the one that is stored. */
   readonly definition: string | null;
@@ -44,18 +40,17 @@ export type FoundRow = [
   id: string,
   revision: number,
   wakeAt: number | null,
+  leaseAt: number | null,
   definition?: number,
   lines?: number,
-  status?: string,
-  running?: number,
   state?: string,
 ];
 
 type Row = Required<FoundRow>;
 type WholeRow = [...Row, body: string | null];
 
-export const FOUND = 'seq, id, revision, wake_at';
-export const WHOLE = `${FOUND}, definition, lines, status, running, state`;
+export const FOUND = 'seq, id, revision, wake_at, lease_at';
+export const WHOLE = `${FOUND}, definition, lines, state`;
 
 type Place = [seq: number, tags: number];
 
@@ -86,7 +81,7 @@ export class JobTable {
   readonly #readRow: SQLiteStatement;
   readonly #readWhole: SQLiteStatement;
   readonly #readDefinition: SQLiteStatement;
-  readonly #updates: readonly SQLiteStatement[];
+  readonly #updates: JobUpdates;
   readonly #updateWhole: SQLiteStatement;
   readonly #updateDefinition: SQLiteStatement;
   readonly #deleteJob: SQLiteStatement;
@@ -96,6 +91,8 @@ export class JobTable {
   /** Told when somebody else was first. */
   onLost: () => void = () => undefined;
 
+  /** Records that were not known, and had to be read. */
+  rowsRead = 0;
   /** Length to which a state is filled up. */
   readonly #room: number;
 
@@ -110,8 +107,8 @@ export class JobTable {
       if (entry !== undefined) entry.lines = lines;
     };
     this.#insertJob = connection.prepare(
-      `INSERT INTO {jobs} (id, revision, lane, wake_at, status, running, alarm_at, definition, tags, lines, state)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT (id) DO NOTHING`,
+      `INSERT INTO {jobs} (id, revision, lane, wake_at, status, running, lease_at, alarm_at, definition, tags, lines, state)
+       VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, 0, ?) ON CONFLICT (id) DO NOTHING`,
     );
     this.#insertDefinition = connection.prepare('INSERT INTO {definitions} (job, owner, trigger_kind, name, body) VALUES (?, ?, ?, ?, ?)');
     this.#insertTag = connection.prepare('INSERT INTO {tags} (tag, id) VALUES (?, ?) ON CONFLICT DO NOTHING');
@@ -121,14 +118,9 @@ export class JobTable {
     this.#readRow = connection.prepareRows(`SELECT ${WHOLE} FROM {jobs} WHERE seq = ?`);
     this.#readWhole = connection.prepareRows(`SELECT ${WHOLE}, (SELECT body FROM {definitions} WHERE job = seq) FROM {jobs} WHERE seq = ?`);
     this.#readDefinition = connection.prepareRows('SELECT body FROM {definitions} WHERE job = ?');
-    this.#updates = Array.from({ length: WAKE + STATUS + RUNNING + ALARM + 1 }, (_, mask) =>
-      connection.prepare(
-        `UPDATE {jobs} SET revision = ?, lines = lines + ?, state = ?${mask & WAKE ? ', wake_at = ?' : ''}${mask & STATUS ? ', status = ?' : ''}${mask & RUNNING ? ', running = ?' : ''}${mask & ALARM ? ', alarm_at = ?' : ''}
-         WHERE seq = ? AND revision = ?`,
-      ),
-    );
+    this.#updates = new JobUpdates(connection);
     this.#updateWhole = connection.prepare(
-      `UPDATE {jobs} SET revision = ?, lines = lines + ?, state = ?, wake_at = ?, status = ?, running = ?, alarm_at = ?, lane = ?, definition = ?, tags = ?
+      `UPDATE {jobs} SET revision = ?, lines = lines + ?, state = ?, wake_at = ?, lease_at = ?, status = ?, alarm_at = ?, lane = ?, definition = ?, tags = ?
        WHERE seq = ? AND revision = ?`,
     );
     this.#updateDefinition = connection.prepare('UPDATE {definitions} SET owner = ?, trigger_kind = ?, name = ?, body = ? WHERE job = ?');
@@ -142,7 +134,7 @@ export class JobTable {
     const encoded = records.map((record) => {
       requireWellFormed(record);
       const definition = this.#codec.encodeDefinition(record);
-      return { version: definition['v'], definition: JSON.stringify(definition), state: this.#stateText(record, this.#room) };
+      return { version: definition['v'], definition: JSON.stringify(definition), state: this.#stateText(record, leaseOf(record), this.#room) };
     });
     const answers = this.#connection.write(() => {
       const first = this.#lanes.takeRevisions(records.length);
@@ -167,15 +159,13 @@ export class JobTable {
     const { id, definition } = record;
     const lane = this.#lanes.of(definition);
     const tags = tagsOf(definition);
-    const { status, runs } = record.state;
-    const wakes = wakeOf(record);
-    const running = runningCount(runs);
-    const added = this.#insertJob.run(id, revision, lane, wakes, status, running, alarmAt(record), definitionRevision, tags.length, state);
+    const [wakes, leased] = [wakeOf(record), leaseOf(record)];
+    const added = this.#insertJob.run(id, revision, lane, wakes, record.state.status, leased, alarmAt(record), definitionRevision, tags.length, state);
     if (added.changes === 0) return undefined;
     const seq = Number(added.lastInsertRowid);
     this.#insertDefinition.run(seq, definition.owner, definition.trigger.kind, definition.name, body);
     for (const tag of tags) this.#insertTag.run(tag, id);
-    return { seq, revision, definitionRevision, version, lines: 0, wakeAt: wakes, status, running, room: state.length, stored: { record, revision } };
+    return { seq, revision, definitionRevision, version, lines: 0, wakeAt: wakes, leaseAt: leased, room: roomOf(state, leased), stored: { record, revision } };
   }
 
   get(id: string): StoredJob | undefined {
@@ -191,31 +181,27 @@ export class JobTable {
     if (cached?.revision === revision) return cached.stored;
     // The definition with it where it is sure to be needed.
     const row = (cached === undefined ? this.#readWhole : this.#readRow).get(seq) as WholeRow | Row | undefined;
-    return row && this.#read(row as Row, cached, row[9]);
+    return row && this.#read(row as Row, cached, row[8]);
   }
 
-  /** The record in a row, if this process has it as it is. */
-  known([, id, revision]: FoundRow): StoredJob | undefined {
-    const cached = this.#cache.get(id);
-    return cached?.revision === revision ? cached.stored : undefined;
-  }
-
-  /** The record in a row that is not known. To be called in the transaction in which it was found. */
+  /** The record in a row. To be called in the transaction in which it was found. */
   read(row: FoundRow): StoredJob | undefined {
     const cached = this.#cache.get(row[1]);
-    if (row[8] !== undefined) return this.#read(row as Row, cached);
+    if (cached?.revision === row[2]) return cached.stored;
+    this.rowsRead += 1;
+    if (row[7] !== undefined) return this.#read(row as Row, cached);
     const whole = this.#readRow.get(row[0]) as Row | undefined;
     return whole && this.#read(whole, cached);
   }
 
   #read(row: Row, cached: Entry | undefined, body?: string | null): StoredJob {
-    const [seq, id, revision, wakesAt, definitionRevision, lines, status, running, state] = row;
+    const [seq, id, revision, wakes, leased, definitionRevision, lines, state] = row;
     const known = cached?.definitionRevision === definitionRevision ? cached : undefined;
     const decoded = this.#decode(seq, id, state, known, definitionRevision, body);
     const stored = { record: decoded.record, revision };
     if (decoded.isWhole) {
       const { version } = decoded;
-      this.#cache.set(id, { seq, revision, definitionRevision, version, lines, wakeAt: wakesAt, status, running, room: state.length, stored });
+      this.#cache.set(id, { seq, revision, definitionRevision, version, lines, wakeAt: wakes, leaseAt: leased, room: roomOf(state, leased), stored });
     }
     return stored;
   }
@@ -264,101 +250,103 @@ export class JobTable {
   }
 
   #commitDrafts(changes: readonly JobChange[], drafts: readonly Draft[]): (Revision | undefined)[] {
-    /** Whether what is known of a row is what was written. */
-    const isKnown: boolean[] = [];
-    let won = 0;
     const answers = changes.map((): number | undefined => undefined);
+    /** Whether what is known of a row is what was written. */
+    let outcomes: Outcome[] = [];
+    let won = 0;
     this.#connection.write(() => {
       const first = this.#lanes.takeRevisions(changes.length);
-      drafts.forEach((draft, index) => {
-        const revision = first + index;
-        const lines = draft.change.ledger.length;
-        const outcome = draft.change.next === null ? this.#delete(draft) : this.#replace(draft, draft.change.next, revision, lines);
-        if (outcome === 'lost') return;
-        if (lines > 0) for (const line of draft.change.ledger) this.#ledger.append(line);
-        answers[index] = revision;
-        isKnown[index] = outcome === 'known';
+      outcomes = drafts.map((draft, index) => (draft.change.next === null ? this.#delete(draft) : this.#replace(draft, draft.change.next, first + index, index)));
+      for (const index of this.#updates.flush()) outcomes[index] = 'lost';
+      for (let index = 0; index < drafts.length; index++) {
+        if (outcomes[index] === 'lost') continue;
+        for (const line of drafts[index]!.change.ledger) this.#ledger.append(line);
+        answers[index] = first + index;
         won += 1;
-      });
+      }
       this.#ledger.flush();
       // To lose everything, as happens when several processes claim the same, shall cost no write.
       return won === 0 ? UNDO : undefined;
     });
     this.#lanes.committed();
     if (won < changes.length) this.onLost();
-    drafts.forEach((draft, index) => {
+    for (let index = 0; index < drafts.length; index++) {
+      const draft = drafts[index]!;
       const { change, entry } = draft;
       if (entry !== undefined) this.onWritten(entry.seq);
       const revision = answers[index];
-      if (revision === undefined) return;
-      if (entry !== undefined && change.next !== null && isKnown[index] === true) keepUp(entry, draft, change.next, revision);
+      if (revision === undefined) continue;
+      const isKnown = outcomes[index] === 'known';
+      if (entry !== undefined && change.next !== null && isKnown) keepUp(entry, draft, change.next, revision);
       else this.#cache.delete(change.id);
-      if (change.ledger.length > 0) this.#ledger.grown(change.id, isKnown[index] === true && entry !== undefined ? entry.lines : Number.POSITIVE_INFINITY);
-    });
+      if (change.ledger.length > 0) this.#ledger.grown(change.id, isKnown && entry !== undefined ? entry.lines : Number.POSITIVE_INFINITY);
+    }
     return answers;
+  }
+
+  /** A transaction was undone, and with it what waits to be written. */
+  undone(): void {
+    this.#updates.undone();
   }
 
   #draft(change: JobChange): Draft {
     const { id, expected, next } = change;
     const cached = this.#cache.get(id);
     const entry = cached?.revision === expected ? cached : undefined;
-    if (next === null) return { change, entry, state: '', wakeAt: null, running: 0, alarmAt: null, definition: null };
+    if (next === null) return { change, entry, state: '', wakeAt: null, leaseAt: null, alarmAt: null, definition: null };
     const isSame = entry?.stored.record.definition === next.definition;
+    const leased = leaseOf(next);
     return {
       change,
       entry,
-      state: this.#stateText(next, entry?.room ?? this.#room),
+      state: this.#stateText(next, leased, entry?.room ?? this.#room),
       wakeAt: wakeOf(next),
-      running: next.state.runs.length === 0 ? 0 : runningCount(next.state.runs),
+      leaseAt: leased,
       alarmAt: alarmAt(next),
       definition: isSame ? null : JSON.stringify(this.#codec.encodeDefinition(next)),
     };
   }
 
-  #stateText(record: JobRecord, room: number): string {
-    return writeState(record.id, this.#codec.encodeState(record), room > LONGEST_ROOM ? this.#room : room);
+  #stateText(record: JobRecord, leased: number | null, given: number): string {
+    const room = given > LONGEST_ROOM ? this.#room : given;
+    return writeState(record.id, this.#codec.encodeState(record), leased === null ? room : room - LEASE_BYTES);
   }
 
-  #replace(draft: Draft, next: JobRecord, revision: number, lines: number): Outcome {
-    const { entry, state, definition } = draft;
-    if (entry === undefined || definition !== null) return this.#replaceWhole(draft, next, revision, lines, definition ?? '');
+  /** @param place - by which `#updates` tells whether somebody else was first. */
+  #replace(draft: Draft, next: JobRecord, revision: number, place: number): Outcome {
+    const { entry, state, definition, change, wakeAt, leaseAt } = draft;
+    const lines = change.ledger.length;
+    if (entry === undefined || definition !== null) return this.#replaceWhole(draft, next, revision, place, definition ?? '');
     const { status } = next.state;
-    const mask = (draft.wakeAt === entry.wakeAt ? 0 : WAKE) | (status === entry.status ? 0 : STATUS) | (draft.running === entry.running ? 0 : RUNNING) | (next.definition.policy.expect == null ? 0 : ALARM);
-    const update = this.#updates[mask]!;
-    let changes: number;
-    // A run that starts or ends, without a list to put the values in.
-    if (mask === (WAKE | RUNNING)) ({ changes } = update.run(revision, lines, state, draft.wakeAt, draft.running, entry.seq, entry.revision));
-    else {
-      const values: unknown[] = [revision, lines, state];
-      if (mask & WAKE) values.push(draft.wakeAt);
-      if (mask & STATUS) values.push(status);
-      if (mask & RUNNING) values.push(draft.running);
-      if (mask & ALARM) values.push(draft.alarmAt);
-      ({ changes } = update.run(...values, entry.seq, entry.revision));
-    }
-    if (changes === 0) return 'lost';
+    const mask =
+      (wakeAt === entry.wakeAt ? 0 : WAKE) | (leaseAt === entry.leaseAt ? 0 : LEASE) |
+      (status === entry.stored.record.state.status ? 0 : STATUS) | (next.definition.policy.expect == null ? 0 : ALARM);
+    this.#updates.add(place, { mask, seq: entry.seq, expected: entry.revision, revision, lines, state, wakeAt, leaseAt, status, alarmAt: draft.alarmAt });
     // The arguments of a run that somebody asked for by name are that caller's objects.
     const { runs } = next.state;
     const isOwn = runs.length === 0 || (runs.length === 1 ? runs[0]!.args === null : runs.every(({ args }) => args === null));
     return isOwn ? 'known' : 'written';
   }
 
-  #replaceWhole(draft: Draft, next: JobRecord, revision: number, lines: number, body: string): Outcome {
+  #replaceWhole(draft: Draft, next: JobRecord, revision: number, place: number, body: string): Outcome {
     const { id, expected } = draft.change;
-    const place = this.#atRevision.get(id, expected) as Place | undefined;
-    if (place === undefined) return 'lost';
-    const [seq] = place;
+    const { state, wakeAt, leaseAt, alarmAt } = draft;
+    const { status } = next.state;
+    const lines = draft.change.ledger.length;
+    const found = this.#atRevision.get(id, expected) as Place | undefined;
+    if (found === undefined) return 'lost';
+    const [seq] = found;
     const stored = parseObject(this.#bodyOf(seq));
     if (JSON.stringify(stored) === body) {
       // Also what cannot be read, and is to keep its place: it may be read by another release, or be mended.
-      this.#updates[WAKE | STATUS | RUNNING | ALARM]!.run(revision, lines, draft.state, draft.wakeAt, next.state.status, draft.running, draft.alarmAt, seq, expected);
+      this.#updates.add(place, { mask: ALL, seq, expected: Number(expected), revision, lines, state, wakeAt, leaseAt, status, alarmAt });
       return 'written';
     }
     const before = tagsIn(stored);
     const { definition } = next;
     const after = tagsOf(definition);
     const lane = this.#lanes.of(definition);
-    this.#updateWhole.run(revision, lines, draft.state, draft.wakeAt, next.state.status satisfies JobStatus, draft.running, draft.alarmAt, lane, revision, after.length, seq, expected);
+    this.#updateWhole.run(revision, lines, state, wakeAt, leaseAt, status satisfies JobStatus, alarmAt, lane, revision, after.length, seq, expected);
     this.#updateDefinition.run(definition.owner, definition.trigger.kind, definition.name, body, seq);
     for (const tag of before) if (!after.includes(tag)) this.#deleteTag.run(tag, id);
     for (const tag of after) if (!before.includes(tag)) this.#insertTag.run(tag, id);
@@ -381,13 +369,12 @@ export class JobTable {
 }
 
 /** What was written is what is known. */
-function keepUp(entry: Entry, { change, state, wakeAt, running }: Draft, next: JobRecord, revision: number): void {
+function keepUp(entry: Entry, { change, state, wakeAt, leaseAt }: Draft, next: JobRecord, revision: number): void {
   entry.revision = revision;
   entry.lines += change.ledger.length;
   entry.wakeAt = wakeAt;
-  entry.status = next.state.status;
-  entry.running = running;
-  entry.room = state.length;
+  entry.leaseAt = leaseAt;
+  entry.room = roomOf(state, leaseAt);
   entry.stored = { record: next, revision };
 }
 
@@ -396,10 +383,23 @@ function isImmutable({ definition, state }: JobRecord): boolean {
   return state.runs.length === 0 && hasImmutableValues(definition);
 }
 
-/** When the row is due. The index has whole milliseconds; a part of one rather comes late, so that what is claimed is due. */
+/** When the row is due but for its leases. The index has whole milliseconds; a part of one rather comes late, so that what is claimed is due. */
 function wakeOf(record: JobRecord): number | null {
-  const at = wakeAt(record);
+  const at = beginAt(record);
   return at === null ? null : Math.ceil(at);
+}
+
+/** The column that says when the first lease ends: infinite where none does, `null` where no run goes on. */
+function leaseOf({ state: { runs } }: JobRecord): number | null {
+  if (runs.length === 0) return null;
+  const at = leaseEnd(runs);
+  if (at !== null) return Math.ceil(at);
+  return runningCount(runs) > 0 ? Number.POSITIVE_INFINITY : null;
+}
+
+/** Length that a state has with its blanks; what the lease needs in the row is left out of them. */
+function roomOf(state: string, leased: number | null): number {
+  return leased === null ? state.length : state.length + LEASE_BYTES;
 }
 
 /** The tags in a definition as it is stored. */

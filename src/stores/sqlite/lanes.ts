@@ -2,6 +2,10 @@ import type { JobDefinition } from '../../model/job.js';
 import type { Connection } from './connection.js';
 import type { SQLiteStatement } from './driver.js';
 
+/** When the first job of a lane has something to begin, and when the first lease in it ends: a probe of an index each. */
+export const FIRST_DUE = '(SELECT wake_at FROM {jobs} INDEXED BY {jobs_due} WHERE lane = {lanes}.id AND wake_at IS NOT NULL ORDER BY wake_at LIMIT 1)';
+export const FIRST_LEASE = '(SELECT lease_at FROM {jobs} INDEXED BY {jobs_leased} WHERE lane = {lanes}.id AND lease_at IS NOT NULL ORDER BY lease_at LIMIT 1)';
+
 /** Lanes kept in mind; one may make a lane for each of a million priorities. */
 const CACHE_LIMIT = 10_000;
 

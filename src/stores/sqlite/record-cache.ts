@@ -14,9 +14,8 @@ export interface Entry {
   /** Ledger entries since they were last pruned, as far as this process knows. */
   lines: number;
   wakeAt: number | null;
-  status: string;
-  running: number;
-  /** Length of the state as text. */
+  leaseAt: number | null;
+  /** Length of the state as text while no run goes on. */
   room: number;
   stored: StoredJob;
 }

@@ -122,6 +122,14 @@ export const SCHEMA: readonly string[] = [
   ALTER TABLE {jobs} ADD COLUMN alarm_at REAL;
   CREATE INDEX {jobs_alarm} ON {jobs} (alarm_at) WHERE alarm_at IS NOT NULL;
   `,
+  `
+  -- When the first lease of its runs ends: infinite where none does, and nothing where none goes on. \`wake_at\` is from now on
+  -- what there is to do beside them, so that a run that ends changes nothing there. \`running\` is not used any more.
+  ALTER TABLE {jobs} ADD COLUMN lease_at REAL;
+  UPDATE {jobs} SET lease_at = coalesce(wake_at, 9e999) WHERE running > 0;
+  DROP INDEX {jobs_running};
+  CREATE INDEX {jobs_leased} ON {jobs} (lane, lease_at) WHERE lease_at IS NOT NULL;
+  `,
 ];
 
 /**

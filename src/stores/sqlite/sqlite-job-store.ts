@@ -150,11 +150,12 @@ export class SQLiteJobStore extends LockingStore implements JobStore {
     // How often the log of a database of the user's is copied is up to him.
     const log = 'path' in source && mode === 'wal' ? new LogCopier(database, logger) : undefined;
     const ledger = new SQLiteLedger(connection, perJob);
+    const jobs = new JobTable(connection, codec, lanes, ledger, node);
     connection.onUndone = () => {
       lanes.undone();
       ledger.undone();
+      jobs.undone();
     };
-    const jobs = new JobTable(connection, codec, lanes, ledger, node);
     return {
       connection,
       clock,

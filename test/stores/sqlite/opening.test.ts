@@ -8,7 +8,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { Connection } from '../../../src/stores/sqlite/connection.js';
 import { errorFromLoading, errorFromOpening } from '../../../src/stores/sqlite/errors.js';
 import { migrate, SCHEMA } from '../../../src/stores/sqlite/schema.js';
-import { claim, jobRecord, runningRun, T0 } from '../../../src/testing/contracts/job-store/records.js';
+import { claim, jobRecord, runningRun, scope, T0 } from '../../../src/testing/contracts/job-store/records.js';
 import { openStore, temporaryFile, temporaryFolder } from './support.js';
 
 type Target = ConstructorParameters<typeof SQLiteJobStore>[0];
@@ -263,16 +263,19 @@ describe('versions of the tables', () => {
     const [path, model] = [temporaryFile(), temporaryFile()];
     const before = new Database(path);
     migrate(new Connection(before, 'punctual_'), SCHEMA.slice(0, version));
-    (await openStore(model)).insert([jobRecord('old'), jobRecord('tagged', T0, { definition: { tags: ['x'] }, state: { runs: [runningRun('tagged', T0 + 5)] } })]);
+    (await openStore(model)).insert([jobRecord('old'), jobRecord('tagged', T0 + 60_000, { definition: { tags: ['x'] }, state: { runs: [runningRun('tagged', T0 + 5)] } })]);
     // As a process of that release would have written them.
     before.exec(`ATTACH '${model}' AS model`);
     for (const table of ['counters', 'lanes', 'jobs', 'definitions', 'tags']) {
       const columns = (before.prepare(`SELECT name FROM pragma_table_info('punctual_${table}')`).all() as { name: string }[]).map(({ name }) => name).join(', ');
       before.exec(`INSERT OR REPLACE INTO punctual_${table} (${columns}) SELECT ${columns} FROM model.punctual_${table}`);
     }
+    before.exec(`UPDATE punctual_jobs SET running = 1, wake_at = ${T0 + 5} WHERE id = 'tagged'`);
     before.close();
 
     const store = await openStore(path);
+    expect(store.list({ running: true, limit: 5 }).jobs.map(({ record }) => record.id)).toEqual(['tagged']);
+    expect(store.nextWakeAt(scope())).toBe(T0);
     expect(store.get('old')?.record).toEqual(jobRecord('old'));
     expect(store.list({ tags: ['x'], limit: 5 }).jobs.map(({ record }) => record.id)).toEqual(['tagged']);
     await store.members!.announce({ node: 'n', about: '', now: T0, ttlMs: 1 });
@@ -282,7 +285,13 @@ describe('versions of the tables', () => {
     const expecting = { ...record, definition: { ...record.definition, policy: { ...record.definition.policy, expect: { successWithinMs: 7, maxLatenessMs: null } } } };
     store.commit([{ id: 'old', expected: revision, next: { ...expecting, state: { ...record.state, watch: { since: T0, overdue: null } } }, ledger: [] }]);
     expect(store.alarms()).toEqual({ nextAt: T0 + 7, overdue: 0 });
-    expect(store.claimDue(claim(T0))).toHaveLength(2);
+    expect(store.claimDue(claim(T0 + 4))).toHaveLength(1);
+    const [tagged] = store.claimDue(claim(T0 + 5));
+    store.commit([{ id: 'tagged', expected: tagged!.revision, next: { ...tagged!.record, state: { ...tagged!.record.state, runs: [] } }, ledger: [] }]);
+    expect(store.list({ running: true, limit: 5 }).jobs).toEqual([]);
+    const claimedAt = (now: number): string[] => store.claimDue(claim(now, { reserveMs: 1_000_000 })).map(({ record }) => record.id);
+    expect(claimedAt(T0 + 59_999)).toEqual(['old']);
+    expect(claimedAt(T0 + 60_000)).toEqual(['tagged']);
   });
 
   it('a step that fails leaves the version before it', () => {

@@ -260,7 +260,8 @@ describe('what a store remembers', () => {
   it('a row keeps its length while a run starts and ends, and grows when it has to', async () => {
     const database = new Database(':memory:');
     const store = await openStore(database);
-    const length = (): unknown => database.prepare('SELECT length(state) FROM punctual_jobs').pluck().get();
+    // An instant takes six bytes, and what is not there none.
+    const length = (): unknown => database.prepare('SELECT length(state) + iif(lease_at IS NULL, 0, 6) FROM punctual_jobs').pluck().get();
     let { record, revision } = store.insert([jobRecord('job')])[0]!;
     const write = (state: Partial<JobRecord['state']>): void => {
       record = withState(record, state);
@@ -351,6 +352,28 @@ describe('claims', () => {
     expect(claimed).toEqual(Array.from({ length: 300 }, (_, i) => i));
   });
 
+  it('in order of what comes first, a fire time or the end of a lease, and each job once', async () => {
+    const store = await openStore(':memory:');
+    const running = (id: string, at: number | null, lease: number | null): JobRecord => jobRecord(id, at, { state: { runs: [runningRun(id, lease)] } });
+    store.insert([running('b', T0 + 2, T0 + 9), running('a', T0 + 8, T0 + 1), running('c', null, T0 + 3), running('never', null, null), jobRecord('d', T0 + 4), running('later', T0 + 90, T0 + 70)]);
+    expect(store.nextWakeAt(scope())).toBe(T0 + 1);
+    expect(store.demands()).toEqual([{ task: 'work', taskVersion: 1, executor: 'default', wakeAt: T0 + 1 }]);
+    expect(idsIn(store.claimDue(claim(T0 + 50, { limit: 3 })))).toEqual(['a', 'b', 'c']);
+    expect(store.nextWakeAt(scope())).toBe(T0 + 4);
+    expect(idsIn(store.claimDue(claim(T0 + 50)))).toEqual(['d']);
+    expect(store.claimDue(claim(T0 + 50))).toEqual([]);
+    expect(store.nextWakeAt(scope())).toBe(T0 + 70);
+    expect(idsIn(store.list({ running: true, limit: 9 }).jobs)).toEqual(['a', 'b', 'c', 'later', 'never']);
+  });
+
+  it('a job of which nothing but the end of its lease could wake it, without one, wakes nobody', async () => {
+    const store = await openStore(':memory:');
+    store.insert([jobRecord('job', null, { state: { runs: [runningRun('job', null)] } })]);
+    expect(store.nextWakeAt(scope())).toBeNull();
+    expect(store.demands()).toEqual([]);
+    expect(store.claimDue(claim(T0 + 1e9))).toEqual([]);
+  });
+
   it('what wakes at a part of a millisecond is due when it is claimed', async () => {
     const store = await openStore(':memory:');
     store.insert([jobRecord('job', T0 + 0.5)]);
@@ -363,7 +386,7 @@ describe('claims', () => {
 describe('plans: what is asked often or at each start walks along an index made for it', () => {
   it.each([
     [{ triggerKind: 'startup', statuses: ['active'] }, 'definitions_startup'],
-    [{ running: true }, 'jobs_running'],
+    [{ running: true }, 'jobs_leased'],
     [{ task: 'work' }, 'jobs_lane'],
     [{ tags: ['a', 'b'] }, 'PRIMARY KEY'],
     [{ owner: 'me' }, 'definitions_owner'],
@@ -382,7 +405,7 @@ describe('plans: what is asked often or at each start walks along an index made 
     const sql = statements.at(-1)!;
     const plan = prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...Array<string>((sql.match(/\?/g) ?? []).length).fill('1')) as { detail: string }[];
     expect(plan[0]?.detail).toContain(index);
-    expect(plan.map(({ detail }) => detail).filter((detail) => detail.startsWith('SCAN') && !/^SCAN r |definitions_startup|jobs_at_rest/.test(detail))).toEqual([]);
+    expect(plan.map(({ detail }) => detail).filter((detail) => detail.startsWith('SCAN') && !/^SCAN r |definitions_startup|jobs_at_rest|jobs_leased/.test(detail))).toEqual([]);
   });
 });
 
