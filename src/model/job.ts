@@ -178,12 +178,10 @@ export function beginAt(record: JobRecord): EpochMs | null {
 
 /** When the first of the leases ends under which runs go on. `null`: none goes on, or none of them ends. */
 export function leaseEnd(runs: readonly RunRecord[]): EpochMs | null {
+  // Mostly there is one.
+  if (runs.length === 1) return runs[0]!.state === 'running' ? runs[0]!.leaseUntil : null;
   let earliest: EpochMs | null = null;
-  // Going through a list costs an iterator, since some lists are frozen and others are not.
-  for (let i = 0; i < runs.length; i++) {
-    const run = runs[i]!;
-    if (run.state === 'running') earliest = earlierOf(earliest, run.leaseUntil);
-  }
+  for (const run of runs) if (run.state === 'running') earliest = earlierOf(earliest, run.leaseUntil);
   return earliest;
 }
 
