@@ -1,13 +1,26 @@
 import { inspectValue, PunctualError } from './base.js';
 
-/** A job would, over others, wait for itself, or fire after itself. Nothing was changed. */
+/**
+ * A job would, over others, wait for itself, or fire after itself. Nothing was changed, unless another call made the rest of the
+ * circle at the same moment: then the job is there, in quarantine.
+ */
 export class DependencyCycleError extends PunctualError {
   /** Ids of the jobs, each followed by the one it follows; the first is also the last. */
   readonly cycle: readonly string[];
+  /** The job that was put into quarantine for it. `null`: nothing was changed. */
+  readonly quarantined: string | null;
 
-  constructor(cycle: readonly string[]) {
-    super('DEPENDENCY_CYCLE', `Jobs would follow each other in a circle: ${cycle.map(inspectValue).join(' follows ')}. Take one of them out of \`dependsOn\`, or give it another trigger.`);
+  constructor(cycle: readonly string[], quarantined: string | null = null) {
+    const circle = cycle.map(inspectValue).join(' follows ');
+    const advice = 'Take one of them out of `dependsOn`, or give it another trigger.';
+    super(
+      'DEPENDENCY_CYCLE',
+      quarantined === null
+        ? `Jobs would follow each other in a circle: ${circle}. ${advice}`
+        : `Jobs came to follow each other in a circle by calls at the same moment: ${circle}. ${inspectValue(quarantined)} is in quarantine. ${advice} Then call retryQuarantined(${inspectValue(quarantined)}), or remove it.`,
+    );
     this.cycle = cycle;
+    this.quarantined = quarantined;
   }
 }
 

@@ -8,8 +8,9 @@ import type { TriggerInput } from './job.js';
 import { isSpent, newJobRecord, takePlace, type Addition } from './job-directory.js';
 import type { JobFactory, TaskInput } from './job-factory.js';
 import type { JobOptions } from './job-options.js';
+import { confirmLinks } from './links/cycles.js';
 import { readDependencies } from './links/dependencies.js';
-import { isLinked, linkJobs } from './links/linking.js';
+import { isLinked, linkJobs, type Linkable } from './links/linking.js';
 import { isThenable } from './maybe-promise.js';
 import { mayHaveFired, withoutPast } from './past-fires.js';
 import { flag } from './policy.js';
@@ -63,6 +64,12 @@ export class JobAdder {
     }
     const records = await linkJobs({ loop, clock: this.#clock, node: this.#node, writer }, wanted);
     return additions.map((addition, index) => ({ ...addition, fresh: records[index]! }));
+  }
+
+  /** Sees that jobs that were tied to others close no circle with what others did at the same moment. @throws DependencyCycleError */
+  confirm(loop: StoreLoop, additions: readonly Linkable[], writer: JobWriter = loop.access): MaybePromise<void> {
+    const linked = additions.filter(isLinked).map(({ fresh }) => fresh.id);
+    return linked.length === 0 ? undefined : confirmLinks({ loop, clock: this.#clock, node: this.#node, writer }, linked);
   }
 
   /** Enters a job with those that another trigger follows, before it has it. @throws as `rescheduleJob`. */

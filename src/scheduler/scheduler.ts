@@ -13,6 +13,7 @@ import type { TaskInput } from './job-factory.js';
 import { listJobs } from './job-list.js';
 import type { AddJobRest, InTransaction, JobChanges, JobOptions } from './job-options.js';
 import { withCursor } from './ledger-view.js';
+import { refuseReturn } from './links/cycles.js';
 import { refuseFollowedOnEachNode } from './links/linking.js';
 import { isThenable } from './maybe-promise.js';
 import type { SchedulerOptions, Wiring } from './options.js';
@@ -80,8 +81,11 @@ export class Scheduler<T extends TaskShapes = AnyTasks> extends BulkFace impleme
     if (isThenable(checking)) await checking;
     const linking = this.adder.link(loop, [addition], writer);
     const [linked = addition] = isThenable(linking) ? await linking : linking;
-    const added = this.adder.add(loop, linked, writer);
-    return this.show(loop, isThenable(added) ? await added : added);
+    const adding = this.adder.add(loop, linked, writer);
+    const added = isThenable(adding) ? await adding : adding;
+    const confirming = this.adder.confirm(loop, [addition], writer);
+    if (isThenable(confirming)) await confirming;
+    return this.show(loop, added);
   }
 
   /**
@@ -122,6 +126,7 @@ export class Scheduler<T extends TaskShapes = AnyTasks> extends BulkFace impleme
           added[batch[i]!] = Promise.resolve(this.show(loop, stored));
         });
       }
+      await this.adder.confirm(loop, indexes.map((index) => additions[index]!), writer);
     }
     return Promise.all(added);
   }
@@ -246,6 +251,7 @@ export class Scheduler<T extends TaskShapes = AnyTasks> extends BulkFace impleme
       return decision;
     }, (record, of) => this.adder.relink(of, record, () => this.factory.reschedule(record, trigger, of.now())));
     this.modified(loop, result, ['trigger']);
+    await this.adder.confirm(loop, [{ fresh: result.record }]);
     return this.handle(loop, result);
   }
 
@@ -285,7 +291,7 @@ export class Scheduler<T extends TaskShapes = AnyTasks> extends BulkFace impleme
       if (nodeDefinition(record.definition) !== undefined) return decision; // it may be so on this node alone
       if (decision === undefined) throw new InvalidStateError(`Job "${id}" is not in quarantine; it is ${record.state.status}.`);
       return decision;
-    });
+    }, (record, of) => (record.state.status === 'quarantined' ? refuseReturn({ loop: of }, record) : undefined));
     if (result.decision === undefined && (await loop.nodeJobs?.retryQuarantined(id)) !== true) {
       throw new InvalidStateError(`Job "${id}" is not in quarantine on this node.`);
     }

@@ -1,6 +1,7 @@
 import { refuseUnknownKeys } from '../errors/options.js';
 import { insertMany, readMany, type Bulk } from './bulk.js';
 import { DefinedSet, type Step, type SyncJob, type Wanted } from './defined-set.js';
+import { confirmLinks } from './links/cycles.js';
 import { checkLinks, isLinked, linkJobs, type LinkHost } from './links/linking.js';
 import { flag, nonEmpty } from './policy.js';
 import { SyncPlan, type SyncChange, type SyncCreation } from './sync-plan.js';
@@ -56,6 +57,7 @@ export async function syncJobs(bulk: Bulk, definitions: readonly SyncJob[], opti
     const step = planned[index];
     done.push(step === undefined || added.has(job.id) ? step : await set.carryOut(job));
   }
+  if (areLinked) await confirmLinks(host, wanted.filter(isLinked).map(({ id }) => id));
   const removed: string[] = [];
   for (const id of surplus) if (await set.remove(id)) removed.push(id);
   return makePlan(owner, dryRun, wanted, done, removed);

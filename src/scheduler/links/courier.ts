@@ -8,6 +8,7 @@ import type { EpochMs } from '../../ports/trigger.js';
 import { changeRecord } from '../job-changes.js';
 import type { LoopDeps } from '../loop-deps.js';
 import type { StoreLoop } from '../store-loop.js';
+import { breakOldCycle } from './cycles.js';
 import { fateOf, follow, followerOf, type Fate } from './sources.js';
 
 /** How long a follower that nobody knows of is kept: its job may be about to be added. */
@@ -49,7 +50,7 @@ export class Courier {
     if (links === undefined || this.#isClosed) return;
     const now = this.#loop.now();
     if (links.deliverAt !== undefined && links.deliverAt <= now) this.#tried.delete(before.id);
-    if (next !== null && links.checkAt !== undefined && links.checkAt <= now) void this.check(next.id);
+    if (next !== null && links.checkAt !== undefined && links.checkAt <= now) void this.#lookAfter(next.id);
     if (links.waits !== undefined && (next === null || next.state.status === 'removed')) this.#stopWaiting(before.id, links.waits);
   }
 
@@ -240,6 +241,13 @@ export class Courier {
   }
 
   // ── looking after ─────────────────────────────────────────────────────────
+
+  #lookAfter(id: string): Promise<void> {
+    return this.#inBackground(async () => {
+      await breakOldCycle({ loop: this.#loop, clock: this.#deps.clock, node: this.#deps.node }, id);
+      await this.#check(id);
+    });
+  }
 
   async #check(id: string): Promise<void> {
     const record = (await this.#loop.access.get(id))?.record;
