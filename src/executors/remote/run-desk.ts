@@ -209,8 +209,16 @@ export class RunDesk {
     if (outcome.kind !== 'giveBack') this.#outcomes.set(received.id, outcome);
     this.#report(work, outcome, failure);
     void this.#settle(deliveries, outcome);
-    const next = this.#waiting.shift();
-    if (next !== undefined) this.receive(next.delivery);
+    this.#fill();
+  }
+
+  /** Takes on what waits. One that is refused, put back or known already leaves its room to the next. */
+  #fill(): void {
+    while (this.#works.size < this.#limits.concurrency) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      this.receive(next.delivery);
+    }
   }
 
   #failure(received: ReceivedRun, error: unknown, reason: unknown): Outcome {
