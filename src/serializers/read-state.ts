@@ -53,8 +53,9 @@ const FIELDS = Object.keys(STATE) as (keyof typeof STATE)[];
 
 /** @throws JobUnstorableError naming a field that cannot be read. */
 export function readState(json: JsonObject): JobState {
-  for (const field of FIELDS) {
-    if (!STATE[field](json[field])) throw new JobUnstorableError(`the record has no state, or none with a readable \`${field}\``);
+  if (!isReadable(json)) {
+    const field = FIELDS.find((name) => !STATE[name](json[name]));
+    throw new JobUnstorableError(`the record has no state, or none with a readable \`${String(field)}\``);
   }
   const state = json as unknown as JobState;
   const runs = state.runs.length === 0 ? NO_RUNS : Object.freeze([...state.runs]);
@@ -69,6 +70,17 @@ export function readState(json: JsonObject): JobState {
   // Field by field, since this is the hot path.
   const { status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime } = state;
   return { status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats, watch };
+}
+
+/** The same as all checks of `STATE`, without a call for each: this is the hot path. */
+function isReadable({ status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats, watch }: JsonObject): boolean {
+  return (
+    typeof status === 'string' && (reason === null || typeof reason === 'string') &&
+    (nextFireTime === null || typeof nextFireTime === 'number') && (nextDueAt === null || typeof nextDueAt === 'number') &&
+    (lastFireTime === null || typeof lastFireTime === 'number') && typeof runCount === 'number' && typeof fence === 'number' &&
+    typeof generation === 'number' && (firstFireTime === null || typeof firstFireTime === 'number') &&
+    STATE.runs(runs) && isStats(stats) && isWatch(watch)
+  );
 }
 
 /** The counts of an earlier release, with what it did not count. */

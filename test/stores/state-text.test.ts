@@ -4,6 +4,7 @@ import { NO_STATS } from '../../src/model/stats.js';
 import { parseObject } from '../../src/serializers/parse-object.js';
 import { readState as readWhole } from '../../src/serializers/read-state.js';
 import { readState, writeState } from '../../src/stores/shared/state-text.js';
+import { beginText, endText, putBlanks, putCode, putNumber, putText, textLength } from '../../src/stores/shared/text-buffer.js';
 
 const instant = fc.option(fc.oneof(fc.integer({ min: -8.64e15, max: 8.64e15 }), fc.constantFrom(0, 0.5)), { nil: null });
 const text = fc.option(fc.string({ unit: 'binary' }), { nil: null });
@@ -53,7 +54,8 @@ it('a state comes back as it was written', () => {
     expect(readState(JOB, written)).toEqual(JSON.parse(JSON.stringify(json)));
     const filled = writeState(JOB, json, 300);
     expect(filled.trimEnd()).toBe(written.trimEnd());
-    if (written.startsWith('[') && filled.length <= 512) expect(filled.length === 300 || filled.length % 16 === 0).toBe(true);
+    const bytes = Buffer.byteLength(filled);
+    if (written.startsWith('[') && bytes <= 512) expect(bytes === 300 || bytes % 16 === 0).toBe(true);
   }));
 });
 
@@ -120,4 +122,34 @@ it('what an earlier release wrote is read: without a watch, and with fewer count
 it('a success at the beginning of time is not taken for that of the last run', () => {
   const json = { v: 1, status: 'active', reason: null, nextFireTime: null, nextDueAt: null, lastFireTime, runCount: 1, fence: 7, generation: 1, firstFireTime: null, runs: [], stats: { ...NO_STATS, lastFinishedAt: 5, lastSuccessAt: 0 } };
   expect(readState(JOB, writeState(JOB, json))).toEqual(json);
+});
+
+const DATES = fc.integer({ min: 0, max: 8.64e15 });
+
+it('numbers are written as JSON writes them, and so are texts of any length and kind', () => {
+  const number = fc.oneof(fc.double(), fc.maxSafeInteger(), fc.nat(), DATES, fc.nat({ max: 9 }).map((digits) => 10 ** digits), fc.constantFrom(99_999_999, 1e8, 1e8 + 1, 1e21, Number.MAX_SAFE_INTEGER));
+  const string = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary', minLength: 30, maxLength: 60 }), fc.constantFrom('ö'.repeat(3_000), 'x'.repeat(10_000), '\ud800'));
+  fc.assert(fc.property(fc.array(fc.oneof(number, string), { maxLength: 20 }), (pieces) => {
+    beginText();
+    for (const piece of pieces) {
+      if (typeof piece === 'number') putNumber(piece);
+      else putText(JSON.stringify(piece));
+      putCode(10);
+    }
+    putBlanks(3);
+    const text = pieces.map((piece) => `${JSON.stringify(piece)}\n`).join('').concat('   ');
+    expect(textLength()).toBe(Buffer.byteLength(text));
+    expect(endText()).toBe(text);
+  }));
+});
+
+it('the id of a run is left out where it is the one for its fire time, and nowhere else', () => {
+  const run = { state: 'running', attempt: 1, manual: false, catchUp: false, crashes: 0, args: null, owner: 'n', token: 1, leaseUntil: 1, startedAt: 1, abort: null };
+  const fire = fc.oneof(DATES, fc.constantFrom(0, 7, -5, 0.5, 1e21));
+  const mark = fc.constantFrom('', '0', '00', '+', '-', ' ', '.0', 'e0', 'x');
+  fc.assert(fc.property(fire, mark, mark, fc.boolean(), (scheduledFor, before, after, isOfLast) => {
+    const id = `${JOB}@${before}${scheduledFor}${after}`;
+    const json = { v: 1, status: 'active', reason: null, nextFireTime: 1, nextDueAt: 1, lastFireTime: isOfLast ? scheduledFor : 3, runCount: 1, fence: 2, generation: 1, firstFireTime: 1, runs: [{ ...run, id, scheduledFor }], stats: NO_STATS };
+    expect(readState(JOB, writeState(JOB, json))).toEqual(json);
+  }));
 });

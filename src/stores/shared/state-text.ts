@@ -3,6 +3,7 @@ import { NO_STATS, type JobStats } from '../../model/stats.js';
 import type { JobOverdue, JobWatch } from '../../model/watch.js';
 import type { JsonObject } from '../../ports/job-codec.js';
 import { parseJson, parseObject } from '../../serializers/parse-object.js';
+import { beginText, endText, putBlanks, putCode, putNumber, putText, textLength } from './text-buffer.js';
 
 /** Fields of a state as the codec writes it, by their place in the text. Never changed: a new one goes to the end. */
 type StateList = [
@@ -51,11 +52,13 @@ const CATCH_UP = 2;
 export const LONGEST_ROOM = 512;
 /** What a room grows by: counts have more digits from time to time. */
 const STEP = 16;
-const BLANKS = Array.from({ length: LONGEST_ROOM + 1 }, (_, length) => ' '.repeat(length));
 
-const COUNTS = Object.keys(NO_STATS) as (keyof JobStats)[];
-const LAST_RUN = COUNTS.indexOf('lastRunId');
-const LAST_SUCCESS = COUNTS.indexOf('lastSuccessAt');
+const COUNTS = Object.keys(NO_STATS).length;
+
+const COMMA = 44;
+const ZERO = 48;
+const BEGIN = 91;
+const END = 93;
 
 /**
  * A state as text, without the names of its fields: it is written twice a run, and how long it is decides how many pages
@@ -63,7 +66,7 @@ const LAST_SUCCESS = COUNTS.indexOf('lastSuccessAt');
  * jitter, the fire time of the run for the last one, the token of the last start, the last success for the last end. A
  * state of another shape, which only a record that cannot be read has, keeps its names.
  *
- * @param room - length up to which it is filled with blanks, which JSON takes for what they are; beyond it, some more than
+ * @param room - length in bytes up to which it is filled with blanks, which JSON takes for what they are; beyond it, some more than
  *   the state needs. 0: not at all.
  */
 export function writeState(jobId: string, json: JsonObject, room = 0): string {
@@ -73,38 +76,54 @@ export function writeState(jobId: string, json: JsonObject, room = 0): string {
     lastFireTime !== undefined && runCount !== undefined && fence !== undefined && generation !== undefined && firstFireTime !== undefined;
   if (!isWhole || fieldsOf(json) !== STATE_FIELDS + (watch === undefined ? 0 : 1) + (links === undefined ? 0 : 1) || !isList(runs) || !runs.every(isObject) || !isObject(stats)) return JSON.stringify(json);
   if (nextDueAt === 0 && nextFireTime !== 0) return JSON.stringify(json);
-  const last = toText(lastFireTime);
-  const counts = stats === NO_STATS ? '0' : statsText(jobId, last, stats);
-  const watching = watch === undefined ? '' : watchText(watch);
-  if (counts === undefined || watching === undefined) return JSON.stringify(json);
-  head[0] = `[${toText(v)}`;
-  head[1] = toText(status);
-  head[2] = toText(reason);
-  head[3] = toText(nextFireTime);
-  head[4] = nextDueAt === nextFireTime && nextDueAt !== null ? '0' : toText(nextDueAt);
-  head[5] = last;
-  head[6] = toText(runCount);
-  head[7] = toText(fence);
-  head[8] = toText(generation);
-  head[9] = toText(firstFireTime);
-  head[10] = runs.length === 0 ? '0' : runsText(jobId, runs, lastFireTime, last, fence);
-  head[11] = links === undefined ? `${counts}${watching}]` : `${counts}${watching === '' ? ',0' : watching},${JSON.stringify(links)}]`;
-  if (room > 0) {
-    let length = head.length - 1;
-    for (const part of head) length += part.length;
-    const filled = length <= room ? room : Math.ceil(length / STEP) * STEP;
-    if (filled <= LONGEST_ROOM) head[11] += BLANKS[filled - length]!;
+  beginText();
+  putCode(BEGIN);
+  putValue(v);
+  putNext(status);
+  putNext(reason);
+  putNext(nextFireTime);
+  if (nextDueAt === nextFireTime && nextDueAt !== null) putZero();
+  else putNext(nextDueAt);
+  putNext(lastFireTime);
+  putNext(runCount);
+  putNext(fence);
+  putNext(generation);
+  putNext(firstFireTime);
+  if (runs.length === 0) putZero();
+  else putRuns(jobId, runs, lastFireTime, fence);
+  if (stats === NO_STATS) putZero();
+  else if (!putStats(jobId, lastFireTime, stats)) return JSON.stringify(json);
+  if (watch !== undefined && !putWatch(watch)) return JSON.stringify(json);
+  if (links !== undefined) {
+    if (watch === undefined) putZero();
+    putCode(COMMA);
+    putText(JSON.stringify(links));
   }
-  return head.join();
+  putCode(END);
+  if (room > 0) {
+    const length = textLength();
+    const filled = length <= room ? room : Math.ceil(length / STEP) * STEP;
+    if (filled <= LONGEST_ROOM) putBlanks(filled - length);
+  }
+  return endText();
 }
 
-/**
- * Lists that are filled again and again: a text that is put together piece by piece is a tree of pieces, which costs as
- * much again when the driver takes it.
- */
-const head = Array.from({ length: 12 }, () => '');
-const going = Array.from({ length: 10 }, () => '');
-const counted = Array.from({ length: 10 }, () => '');
+/** Of numbers and null the same as JSON's, in a fraction of the time. */
+function putValue(value: unknown): void {
+  if (typeof value === 'number') putNumber(value);
+  else if (value === null) putText('null');
+  else putText(value === 'active' ? '"active"' : value === 'succeeded' ? '"succeeded"' : JSON.stringify(value));
+}
+
+function putNext(value: unknown): void {
+  putCode(COMMA);
+  putValue(value);
+}
+
+function putZero(): void {
+  putCode(COMMA);
+  putCode(ZERO);
+}
 
 /** Without a list of them, since this is the hot path. */
 function fieldsOf(json: object): number {
@@ -122,52 +141,64 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function runsText(jobId: string, runs: readonly Partial<RunningRun>[], lastFire: unknown, last: string, fence: unknown): string {
-  let text = '';
-  for (const run of runs) text += `${text === '' ? '[' : ','}${runText(jobId, run, lastFire, last, fence)}`;
-  return `${text}]`;
+function putRuns(jobId: string, runs: readonly Partial<RunningRun>[], lastFire: unknown, fence: unknown): void {
+  putCode(COMMA);
+  putCode(BEGIN);
+  for (let i = 0; i < runs.length; i++) {
+    if (i > 0) putCode(COMMA);
+    putRun(jobId, runs[i]!, lastFire, fence);
+  }
+  putCode(END);
 }
 
-/** @param last - `lastFire` as text. */
-function runText(jobId: string, run: Partial<RunningRun>, lastFire: unknown, last: string, fence: unknown): string {
+function putRun(jobId: string, run: Partial<RunningRun>, lastFire: unknown, fence: unknown): void {
   const { state, id, scheduledFor, attempt, manual, catchUp, crashes, args, owner, process, token, leaseUntil, startedAt, abort } = run;
   const isPlain =
     state === 'running' && typeof id === 'string' && scheduledFor !== undefined && attempt !== undefined && typeof manual === 'boolean' &&
     typeof catchUp === 'boolean' && crashes !== undefined && args === null && owner !== undefined && token !== undefined &&
     leaseUntil !== undefined && startedAt !== undefined && abort !== undefined;
-  if (!isPlain || fieldsOf(run) !== (process === undefined ? RUN_FIELDS : RUN_FIELDS + 1)) return JSON.stringify(run);
-  if ((scheduledFor === 0 && lastFire !== 0) || (token === 0 && fence !== 0)) return JSON.stringify(run);
-  const flags = manual ? (catchUp ? MANUAL + CATCH_UP : MANUAL) : catchUp ? CATCH_UP : 0;
-  const isOfLastFire = scheduledFor === lastFire;
-  const fire = isOfLastFire ? last : toText(scheduledFor);
-  going[0] = isRunIdOf(id, jobId, fire) ? '0' : toText(id);
-  going[1] = isOfLastFire ? '0' : fire;
-  going[2] = toText(attempt);
-  going[3] = toText(flags);
-  going[4] = toText(crashes);
-  going[5] = nameText(owner);
-  going[6] = token === fence ? '0' : toText(token);
-  going[7] = toText(leaseUntil);
-  going[8] = toText(startedAt);
-  going[9] = toText(abort);
-  const text = going.join();
-  return process === undefined ? `[${text}]` : `[${text},${toText(process)}]`;
+  const hasOthers = !isPlain || fieldsOf(run) !== (process === undefined ? RUN_FIELDS : RUN_FIELDS + 1);
+  if (hasOthers || (scheduledFor === 0 && lastFire !== 0) || (token === 0 && fence !== 0)) {
+    putText(JSON.stringify(run));
+    return;
+  }
+  putCode(BEGIN);
+  if (isRunIdOf(id, jobId, scheduledFor)) putCode(ZERO);
+  else putValue(id);
+  if (scheduledFor === lastFire) putZero();
+  else putNext(scheduledFor);
+  putNext(attempt);
+  putNext(manual ? (catchUp ? MANUAL + CATCH_UP : MANUAL) : catchUp ? CATCH_UP : 0);
+  putNext(crashes);
+  putCode(COMMA);
+  putText(nameText(owner));
+  if (token === fence) putZero();
+  else putNext(token);
+  putNext(leaseUntil);
+  putNext(startedAt);
+  putNext(abort);
+  if (process !== undefined) putNext(process);
+  putCode(END);
 }
 
-/** `undefined` for what is no watch. */
-function watchText(watch: unknown): string | undefined {
-  if (!isObject(watch) || Object.keys(watch).length !== 2) return undefined;
+/** Answers whether it is a watch. */
+function putWatch(watch: unknown): boolean {
+  if (!isObject(watch) || Object.keys(watch).length !== 2) return false;
   const { since, overdue } = watch as Partial<JobWatch>;
-  if (since === undefined) return undefined;
-  if (overdue === null) return `,[${toText(since)}]`;
-  if (!isObject(overdue) || Object.keys(overdue).length !== 3) return undefined;
+  if (since === undefined || overdue === undefined) return false;
+  if (overdue === null) {
+    putText(`,${JSON.stringify([since])}`);
+    return true;
+  }
+  if (!isObject(overdue) || Object.keys(overdue).length !== 3) return false;
   const { why, deadline, raisedAt } = overdue as Partial<JobOverdue>;
-  if (why === undefined || deadline === undefined || raisedAt === undefined) return undefined;
-  return `,[${toText(since)},${toText(why)},${toText(deadline)},${toText(raisedAt)}]`;
+  if (why === undefined || deadline === undefined || raisedAt === undefined) return false;
+  putText(`,${JSON.stringify([since, why, deadline, raisedAt])}`);
+  return true;
 }
 
-/** `undefined` for what are no counts. */
-function statsText(jobId: string, last: string, stats: Partial<JobStats>): string | undefined {
+/** Answers whether they are counts. */
+function putStats(jobId: string, lastFire: unknown, stats: Partial<JobStats>): boolean {
   const { succeeded, failed, cancelled, abandoned, missed, coalesced, skipped, timedRuns, totalDurationMs, lastRunId, lastVerdict, lastFinishedAt, lastDurationMs } = stats;
   const { consecutiveFailures, lastSuccessAt } = stats;
   const isWhole =
@@ -175,23 +206,31 @@ function statsText(jobId: string, last: string, stats: Partial<JobStats>): strin
     coalesced !== undefined && skipped !== undefined && timedRuns !== undefined && totalDurationMs !== undefined &&
     (lastRunId === null || typeof lastRunId === 'string') && lastVerdict !== undefined && lastFinishedAt !== undefined && lastDurationMs !== undefined &&
     consecutiveFailures !== undefined && lastSuccessAt !== undefined;
-  if (!isWhole || fieldsOf(stats) !== COUNTS.length || (lastSuccessAt === 0 && lastFinishedAt !== 0)) return undefined;
-  const run = lastRunId !== null && isRunIdOf(lastRunId, jobId, last) ? '0' : toText(lastRunId);
-  const troubles =
-    failed === 0 && cancelled === 0 && abandoned === 0 && missed === 0 && coalesced === 0 && skipped === 0
-      ? '0,0,0,0,0,0'
-      : `${toText(failed)},${toText(cancelled)},${toText(abandoned)},${toText(missed)},${toText(coalesced)},${toText(skipped)}`;
-  counted[0] = toText(succeeded);
-  counted[1] = troubles;
-  counted[2] = toText(timedRuns);
-  counted[3] = toText(totalDurationMs);
-  counted[4] = run;
-  counted[5] = toText(lastVerdict);
-  counted[6] = toText(lastFinishedAt);
-  counted[7] = toText(lastDurationMs);
-  counted[8] = toText(consecutiveFailures);
-  counted[9] = lastSuccessAt === lastFinishedAt && lastSuccessAt !== null ? '0' : toText(lastSuccessAt);
-  return `[${counted.join()}]`;
+  if (!isWhole || fieldsOf(stats) !== COUNTS || (lastSuccessAt === 0 && lastFinishedAt !== 0)) return false;
+  putCode(COMMA);
+  putCode(BEGIN);
+  putValue(succeeded);
+  if (failed === 0 && cancelled === 0 && abandoned === 0 && missed === 0 && coalesced === 0 && skipped === 0) putText(',0,0,0,0,0,0');
+  else {
+    putNext(failed);
+    putNext(cancelled);
+    putNext(abandoned);
+    putNext(missed);
+    putNext(coalesced);
+    putNext(skipped);
+  }
+  putNext(timedRuns);
+  putNext(totalDurationMs);
+  if (lastRunId !== null && isRunIdOf(lastRunId, jobId, lastFire)) putZero();
+  else putNext(lastRunId);
+  putNext(lastVerdict);
+  putNext(lastFinishedAt);
+  putNext(lastDurationMs);
+  putNext(consecutiveFailures);
+  if (lastSuccessAt === lastFinishedAt && lastSuccessAt !== null) putZero();
+  else putNext(lastSuccessAt);
+  putCode(END);
+  return true;
 }
 
 /** The id of the run for a fire time, as the planner makes it. */
@@ -199,16 +238,19 @@ function runIdOf(jobId: string, fire: unknown): string {
   return `${jobId}@${String(fire)}`;
 }
 
-/** The same as a comparison with `runIdOf`, without making one. @param fire - as text. */
-function isRunIdOf(id: string, jobId: string, fire: string): boolean {
-  return id.length === jobId.length + 1 + fire.length && id.endsWith(fire) && id[jobId.length] === '@' && id.startsWith(jobId);
-}
-
-/** Of numbers and null the same as JSON's, in a fraction of the time. */
-function toText(value: unknown): string {
-  if (value === null) return 'null';
-  if (typeof value === 'number' && Number.isFinite(value)) return String(value);
-  return value === 'active' ? '"active"' : value === 'succeeded' ? '"succeeded"' : JSON.stringify(value);
+/** The same as a comparison with `runIdOf`, for most without making one. */
+function isRunIdOf(id: string, jobId: string, fire: unknown): boolean {
+  const at = jobId.length;
+  if (id.charCodeAt(at) !== 64 || !id.startsWith(jobId)) return false;
+  if (typeof fire !== 'number' || !Number.isSafeInteger(fire) || fire < 0) return id === runIdOf(jobId, fire);
+  // Read as a number, and from a number of as many digits: what is not written as numbers are is made and compared.
+  let value = 0;
+  for (let i = at + 1; i < id.length; i++) {
+    const digit = id.charCodeAt(i) - ZERO;
+    if (digit < 0 || digit > 9 || (digit === 0 && i === at + 1)) return id === runIdOf(jobId, fire);
+    value = value * 10 + digit;
+  }
+  return value === fire && id.length > at + 1;
 }
 
 let latestName: unknown;
@@ -217,7 +259,7 @@ let latestText = '';
 /** A process writes its own name again and again. */
 function nameText(name: unknown): string {
   if (name !== latestName) {
-    latestText = toText(name);
+    latestText = JSON.stringify(name);
     latestName = name;
   }
   return latestText;
@@ -278,9 +320,24 @@ function readRun(jobId: string, list: RunList, lastFire: unknown, fence: unknown
 
 function countsOf(jobId: string, lastFireTime: unknown, values: unknown): unknown {
   if (!Array.isArray(values)) return values;
-  const counts: Record<string, unknown> = {};
-  for (let index = 0; index < COUNTS.length; index++) counts[COUNTS[index]!] = (values as readonly unknown[])[index];
-  if (values[LAST_RUN] === 0) counts['lastRunId'] = runIdOf(jobId, lastFireTime);
-  if (values[LAST_SUCCESS] === 0) counts['lastSuccessAt'] = counts['lastFinishedAt'];
+  const [succeeded, failed, cancelled, abandoned, missed, coalesced, skipped, timedRuns, totalDurationMs, lastRunId, lastVerdict, lastFinishedAt] = values as readonly unknown[];
+  const [lastDurationMs, consecutiveFailures, lastSuccessAt] = [values[12], values[13], values[14]] as readonly unknown[];
+  const counts: Readonly<Record<keyof JobStats, unknown>> = {
+    succeeded,
+    failed,
+    cancelled,
+    abandoned,
+    missed,
+    coalesced,
+    skipped,
+    timedRuns,
+    totalDurationMs,
+    lastRunId: lastRunId === 0 ? runIdOf(jobId, lastFireTime) : lastRunId,
+    lastVerdict,
+    lastFinishedAt,
+    lastDurationMs,
+    consecutiveFailures,
+    lastSuccessAt: lastSuccessAt === 0 ? lastFinishedAt : lastSuccessAt,
+  };
   return counts;
 }
