@@ -11,6 +11,14 @@ export interface ExecutorContext {
   readonly roomMade: () => void;
 }
 
+/** What an executor says of itself. */
+export interface ExecutorHealth {
+  /** Whether it can work now: it is connected, and what it needs is there. One that is busy is well. */
+  readonly ok: boolean;
+  /** Why it cannot, as far as it is known: the error it met last. */
+  readonly error?: unknown;
+}
+
 /** Where runs execute: the event loop, worker threads, child processes, a broker. */
 export interface Executor {
   /** How many more runs it takes now. The scheduler claims no more than that, so that free nodes take the rest. */
@@ -39,6 +47,9 @@ export interface Executor {
    * ends it, and rejects. Is never called while `free` is 0.
    */
   execute(run: RunRequest): unknown;
+
+  /** How it is, at once and without asking anybody, for `scheduler.health()`. Left out: it always works. */
+  health?(): ExecutorHealth;
 
   /** Called once, when no run is left or the shutdown's time is up. */
   close?(): void | Promise<void>;

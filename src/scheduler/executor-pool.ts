@@ -1,6 +1,6 @@
 import { UnsuitableTaskError } from '../errors/executor-errors.js';
 import { UnknownExecutorError } from '../errors/scheduler-errors.js';
-import type { Executor, ExecutorContext } from '../ports/executor.js';
+import type { Executor, ExecutorContext, ExecutorHealth } from '../ports/executor.js';
 
 /** What is known of a task here: its function, its module, or only its name; or a function without a name. */
 export type TaskKind = 'function' | 'module' | 'remote' | 'bare';
@@ -84,7 +84,19 @@ export class ExecutorPool {
     return room;
   }
 
+  health(): Record<string, ExecutorHealth> {
+    return Object.fromEntries([...this.#executors].map(([alias, executor]) => [alias, healthOf(executor)]));
+  }
+
   entries(): IterableIterator<[string, Executor]> {
     return this.#executors.entries();
+  }
+}
+
+function healthOf(executor: Executor): ExecutorHealth {
+  try {
+    return executor.health?.() ?? { ok: true };
+  } catch (error) {
+    return { ok: false, error };
   }
 }

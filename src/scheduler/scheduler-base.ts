@@ -4,7 +4,7 @@ import { EventHub } from '../events/event-hub.js';
 import { InvalidOptionError } from '../errors/errors.js';
 import { InvalidStateError } from '../errors/scheduler-errors.js';
 import type { Clock, TimerHandle } from '../ports/clock.js';
-import type { Executor } from '../ports/executor.js';
+import type { Executor, ExecutorHealth } from '../ports/executor.js';
 import type { JobCodec } from '../ports/job-codec.js';
 import type { JobDemand, JobStore, StoreContext } from '../ports/job-store.js';
 import { toMs, type DurationInput } from '../time/duration.js';
@@ -45,11 +45,13 @@ export interface ShutdownOptions {
 
 /** What `health()` tells. */
 export interface SchedulerHealth {
-  /** It runs (or is paused on purpose) and every job store answers. */
+  /** It runs (or is paused on purpose), every job store answers, and every executor can work. */
   readonly ok: boolean;
   readonly state: SchedulerState;
   readonly node: string;
   readonly jobStores: Readonly<Record<string, StoreHealthReport>>;
+  /** By alias: whether it can work, or why not. A broker that cannot be reached or refuses the login is told of here. */
+  readonly executors: Readonly<Record<string, ExecutorHealth>>;
 }
 
 /** How a job store is, as this node sees it. */
@@ -271,7 +273,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     return this.shutdown();
   }
 
-  /** How it is, at once and without asking the stores. */
+  /** How it is, at once and without asking stores or brokers. */
   health(): SchedulerHealth {
     const { state } = this.lifecycle;
     const jobStores: Record<string, StoreHealthReport> = {};
@@ -279,7 +281,9 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
       jobStores[access.alias] = { ok: health.ok, role, activeRuns: all.reduce((sum, { runner }) => sum + runner.size, 0), claims, unserved: membership.unserved, limits: admission.report(), overdue: all.reduce((sum, { alarms }) => sum + alarms.overdue, 0) };
     }
     const alive = state === 'running' || state === 'paused';
-    return { ok: alive && Object.values(jobStores).every((store) => store.ok), state, node: this.node, jobStores };
+    const executors = this.executors.health();
+    const ok = alive && [...Object.values(jobStores), ...Object.values(executors)].every((part) => part.ok);
+    return { ok, state, node: this.node, jobStores, executors };
   }
 
   /**

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AsyncScheduler, IntervalTrigger, MemoryJobStore, currentRun, isPunctualError, type StoreContext } from 'punctual';
+import { AsyncScheduler, IntervalTrigger, MemoryJobStore, currentRun, isPunctualError, type Executor, type ExecutorHealth, type StoreContext } from 'punctual';
 import { VirtualClock } from 'punctual/testing';
 import { failure, gate, makeWorld, SECOND, START, whileTimePasses } from './support/world.js';
 import { FaultyStore } from './support/stores.js';
@@ -439,6 +439,7 @@ describe('health', () => {
       state: 'stopped',
       node: 'node-a',
       jobStores: { default: idle, other: idle },
+      executors: { default: { ok: true } },
     });
     const work = gate();
     await scheduler.addJob(() => work.promise, every(10), { jobStore: 'other' });
@@ -450,6 +451,19 @@ describe('health', () => {
     work.open();
     await scheduler.shutdown();
     expect(scheduler.health()).toMatchObject({ ok: false, state: 'stopped', jobStores: { other: { activeRuns: 0 } } });
+  });
+
+  it('asks its executors, also one that fails to answer', async () => {
+    const error = new Error('no printer');
+    let health = (): ExecutorHealth => ({ ok: false, error });
+    const printer: Executor = { free: 1, execute: () => undefined, health: () => health() };
+    const { scheduler } = makeWorld({ executors: { printer } });
+    await scheduler.start();
+    expect(scheduler.health()).toMatchObject({ ok: false, state: 'running', executors: { printer: { ok: false, error }, default: { ok: true } } });
+    health = () => { throw error; };
+    expect(scheduler.health().executors).toEqual({ printer: { ok: false, error }, default: { ok: true } });
+    health = () => ({ ok: true });
+    expect(scheduler.health()).toMatchObject({ ok: true, executors: { printer: { ok: true } } });
   });
 });
 

@@ -2,7 +2,7 @@ import type { Clock } from '../../ports/clock.js';
 import type { BurialReason, Delivery } from '../remote/delivery.js';
 import type { RunMessage } from '../remote/wire.js';
 import type { AmqpConfirmChannel, AmqpMessage } from './driver.js';
-import { delayQueue } from './names.js';
+import { delayQueue, MOST_MS } from './names.js';
 import type { WorkerSettings } from './options.js';
 import type { Publisher } from './publish.js';
 
@@ -12,6 +12,7 @@ const DELIVERIES = 'punctual-redeliveries';
 const MOST_ERROR_TEXT = 1_000;
 /** How long a queue for delays outlives its last message. */
 const DELAY_EXPIRES_MS = 60_000;
+const LONGEST_DELAY_MS = MOST_MS - DELAY_EXPIRES_MS;
 
 let publications = 0;
 
@@ -110,9 +111,9 @@ function defined(values: object): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
 
-/** With two digits, so that there are few queues however delays differ. */
+/** With two digits, so that there are few queues however delays differ; and no longer than the queue of a delay may last. */
 function roundUp(delayMs: number): number {
   if (delayMs <= 100) return Math.ceil(delayMs / 10) * 10;
   const unit = 10 ** (Math.floor(Math.log10(delayMs)) - 1);
-  return Math.ceil(delayMs / unit) * unit;
+  return Math.min(Math.ceil(delayMs / unit) * unit, LONGEST_DELAY_MS);
 }

@@ -5,7 +5,7 @@ import type { Transport, TransportEvents } from '../remote/transport.js';
 import type { RunMessage } from '../remote/wire.js';
 import type { AmqpConfirmChannel, AmqpMessage } from './driver.js';
 import { Link } from './link.js';
-import { controlExchange, declareControl, declareQueue } from './names.js';
+import { controlExchange, declareControl, declareQueue, MOST_MS } from './names.js';
 import type { ExecutorSettings } from './options.js';
 import { Publisher } from './publish.js';
 
@@ -66,7 +66,7 @@ export class AmqpTransport implements Transport {
     if (this.#replyTo !== null) {
       properties['replyTo'] = this.#replyTo;
       // What nobody waits for any more need not be run. The server counts: clocks of others say nothing about it.
-      if (timeoutMs !== null) properties['expiration'] = String(timeoutMs);
+      if (timeoutMs !== null && timeoutMs <= MOST_MS) properties['expiration'] = String(timeoutMs);
     }
     if (priority > 0) properties['priority'] = Math.min(priority, MOST_PRIORITY);
     await publisher.publish({ exchange, routingKey: routingKey(run), id, body, properties });

@@ -1,6 +1,9 @@
 import type { AmqpConfirmChannel } from './driver.js';
 import type { LinkSettings } from './options.js';
 
+/** Ten years. RabbitMQ takes times up to a hundred, of messages and of queues alike, and closes the channel over a longer one. */
+export const MOST_MS = 10 * 365 * 86_400_000;
+
 /** The exchange on which executors tell all workers of a queue to stop a run. */
 export function controlExchange(queue: string): string {
   return `${queue}.control`;

@@ -3,7 +3,7 @@ import { BrokerError } from '../../errors/executor-errors.js';
 import { JobAbortedError } from '../../errors/job-errors.js';
 import { InvalidStateError } from '../../errors/scheduler-errors.js';
 import type { TimerHandle } from '../../ports/clock.js';
-import type { Executor, ExecutorContext, RunRequest } from '../../ports/executor.js';
+import type { Executor, ExecutorContext, ExecutorHealth, RunRequest } from '../../ports/executor.js';
 import type { LogFields } from '../../ports/logger.js';
 import { fromPlain } from '../shared/plain-value.js';
 import type { ExecutorLimits } from './options.js';
@@ -38,7 +38,8 @@ export abstract class BrokerExecutor implements Executor {
   readonly #wire: Wire;
   readonly #works = new Map<string, Work>();
   #context: ExecutorContext | undefined;
-  #isAway = false;
+  /** Why it takes no runs, since it was last told that it does. */
+  #problem: BrokerError | undefined;
   /** Told when there is a connection. */
   #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
   #back: (() => void)[] = [];
@@ -59,6 +60,12 @@ export abstract class BrokerExecutor implements Executor {
     return this.#transport.isReady ? this.#limits.concurrency - this.#works.size : 0;
   }
 
+  /** Whether runs can be handed over now, and if not, the error it met last; none while it connects for the first time. */
+  health(): ExecutorHealth {
+    if (this.#context === undefined || this.#transport.isReady) return { ok: true };
+    return this.#problem === undefined ? { ok: false } : { ok: false, error: this.#problem };
+  }
+
   /**
    * Resolves when runs can be handed over: at once, if there is a connection, and the broker takes messages.
    *
@@ -73,7 +80,7 @@ export abstract class BrokerExecutor implements Executor {
 
   open(context: ExecutorContext): void {
     this.#context = context;
-    this.#isAway = false;
+    this.#problem = undefined;
     this.#transport.open(context, {
       ready: () => { if (this.#context === context) this.#isBack(); },
       away: (error) => { if (this.#context === context) this.#away(error); },
@@ -176,8 +183,8 @@ export abstract class BrokerExecutor implements Executor {
 
   #isBack(): void {
     const { logger, roomMade } = this.#required;
-    if (this.#isAway) logger.info(`${this.#transport.broker} takes runs again`);
-    this.#isAway = false;
+    if (this.#problem !== undefined) logger.info(`${this.#transport.broker} takes runs again`);
+    this.#problem = undefined;
     for (const { resolve } of this.#waiting.splice(0)) resolve();
     for (const resolve of this.#back.splice(0)) resolve();
     // Those that were told to stop while nobody could be told.
@@ -187,9 +194,9 @@ export abstract class BrokerExecutor implements Executor {
 
   #away(error: BrokerError): void {
     const { logger } = this.#required;
-    if (this.#isAway) logger.debug(`${this.#transport.broker} takes no runs yet`, { error });
+    if (this.#problem !== undefined) logger.debug(`${this.#transport.broker} takes no runs yet`, { error });
     else logger.error(`${this.#transport.broker} takes no runs: what is due waits, or other nodes take it`, { error });
-    this.#isAway = true;
+    this.#problem = error;
     for (const { reject } of this.#waiting.splice(0)) reject(error);
   }
 

@@ -199,6 +199,23 @@ describeRabbit('AmqpExecutor', (server) => {
     expect(await failure(node.run('three'))).toMatchObject({ reason: 'rejected' });
   });
 
+  it('takes runs whose timeout and pause before the next attempt are longer than what RabbitMQ keeps anything for', LONG, async () => {
+    const queue = freshQueue();
+    await startWorker(server(), { queue, tasks: { long: () => 'done', unsteady: () => { throw new Error('not yet'); } } });
+    const waiting = await start(server(), { queue, awaitResult: true });
+    expect(await waiting.run('long', [], { timeout: { days: 50_000 } })).toBe('done');
+    await (await start(server(), { queue })).run('unsteady', [], { retry: { maxAttempts: 2, delay: { days: 50_000 }, maxDelay: { days: 50_000 }, jitter: 0 } });
+    const longest = 10 * 365 * 86_400_000 - 60_000;
+    const channel = await (await openConnection(server())).createConfirmChannel();
+    const waits = `${queue}.delay.${longest}`;
+    const target = { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': queue };
+    await eventually(async () => {
+      const { messageCount } = await channel.assertQueue(waits, { durable: true, arguments: { ...target, 'x-message-ttl': longest, 'x-expires': longest + 60_000 } });
+      expect(messageCount).toBe(1);
+    });
+    await channel.deleteQueue(waits);
+  });
+
   it('says what is wrong with login, exchange, queue and virtual host, takes no runs, and does not fail for it', LONG, async () => {
     const queue = freshQueue();
     const channel = await (await openConnection(server())).createChannel();
@@ -216,6 +233,7 @@ describeRabbit('AmqpExecutor', (server) => {
       const error = await failure(executor.ready());
       expect(error, error.message).toMatchObject({ name: 'BrokerError', reason });
       expect(executor.free).toBe(0);
+      expect(scheduler.health()).toMatchObject({ ok: false, state: 'running', executors: { default: { ok: false, error: { name: 'BrokerError', reason } } } });
       expect(logger.messages('error')).toEqual(['RabbitMQ takes no runs: what is due waits, or other nodes take it']);
       await scheduler.shutdown();
     }

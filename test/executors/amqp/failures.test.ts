@@ -64,10 +64,12 @@ describeRabbit('AmqpExecutor in trouble', (server) => {
     proxy.refuse();
     proxy.cut();
     await eventually(() => { expect(node.executor.free).toBe(0); });
+    expect(node.scheduler.health()).toMatchObject({ ok: false, executors: { default: { ok: false, error: { reason: 'unreachable' } } } });
     const waiting = await ask(node, 2);
     expect(node.recorder.of('jobStarted')).toHaveLength(1);
     await proxy.heal();
     expect(await waiting.result()).toBe(3);
+    expect(node.scheduler.health()).toMatchObject({ ok: true, executors: { default: { ok: true } } });
     expect(node.recorder.of('jobError')).toEqual([]);
     expect(node.logger.messages('info')).toContain('RabbitMQ takes runs again');
   });

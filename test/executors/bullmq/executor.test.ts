@@ -216,11 +216,13 @@ describeBull('BullMQExecutor', (server) => {
     await eventually(() => { expect(runs).toBe(1); });
     await server().halt('SIGKILL');
     await eventually(() => { expect([node.executor.free, worker.isReady]).toEqual([0, false]); });
+    expect(node.scheduler.health()).toMatchObject({ ok: false, executors: { default: { ok: false, error: { reason: 'unreachable' } } } });
     go.open();
     const next = await node.ask('work');
     await server().resume();
     expect(await handle.result()).toBe('done');
     expect(await next.result()).toBe('done');
+    expect(node.scheduler.health()).toMatchObject({ ok: true, executors: { default: { ok: true } } });
     expect(runs).toBe(2);
   });
 });
@@ -239,6 +241,7 @@ describe('BullMQExecutor without a server that lets it in', () => {
     for (const login of [{ password: 'wrong' }, { username: 'nobody', password: 'right' }, {}]) {
       const refused = await start({ connection: { ...connectionTo(locked), ...login }, queue });
       expect(await failure(refused.executor.ready())).toMatchObject({ reason: 'bad-login' });
+      expect(refused.scheduler.health()).toMatchObject({ ok: false, executors: { default: { ok: false, error: { reason: 'bad-login' } } } });
       expect(refused.executor.free).toBe(0);
     }
     const { worker } = await startWorker(locked, { queue, connection: { ...connectionTo(locked), password: 'right' }, tasks: { work: () => 'in' } });

@@ -388,11 +388,13 @@ describeNats('NatsExecutor', (server) => {
     await eventually(() => { expect(runs).toBe(1); });
     await server().halt('SIGKILL');
     await eventually(() => { expect([node.executor.free, worker.isReady]).toEqual([0, false]); });
+    expect(node.scheduler.health()).toMatchObject({ ok: false, executors: { default: { ok: false, error: { reason: 'unreachable' } } } });
     go.open();
     const next = await node.ask('work');
     await server().resume();
     expect(await handle.result()).toBe('done');
     expect(await next.result()).toBe('done');
+    expect(node.scheduler.health()).toMatchObject({ ok: true, executors: { default: { ok: true } } });
     expect(runs).toBe(2);
   });
 });
@@ -409,6 +411,7 @@ describe('NatsExecutor without a server that lets it in', () => {
     onTestFinished(() => locked.stop());
     const refused = await start({ servers: locked.url, stream: 's', user: 'u', password: 'wrong' });
     expect(await failure(refused.executor.ready())).toMatchObject({ reason: 'bad-login' });
+    expect(refused.scheduler.health()).toMatchObject({ ok: false, executors: { default: { ok: false, error: { reason: 'bad-login' } } } });
     const without = await start({ servers: locked.url, stream: 's', user: 'u', password: 'p' });
     expect(await failure(without.executor.ready())).toMatchObject({ reason: 'missing' });
   });
