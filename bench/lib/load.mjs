@@ -84,6 +84,11 @@ export function loadNatsExecutor() {
   return load(new URL('executors/nats/index.js', base).href, 'Build it first: npm run build');
 }
 
+/** @returns {Promise<typeof import('punctual/bullmq')>} */
+export function loadBullMqExecutor() {
+  return load(new URL('executors/bullmq/index.js', base).href, 'Build it first: npm run build');
+}
+
 /** @returns {Promise<any>} The module @nats-io/jetstream, which comes with @nats-io/kv. */
 export function loadJetStream() {
   return load('@nats-io/jetstream', IN_ROOT);

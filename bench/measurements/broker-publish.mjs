@@ -1,8 +1,9 @@
 import { BODY, CONCURRENCY, handedOver, handedOverBy, HEADERS } from '../lib/handed-over.mjs';
-import { loadAmqp, loadAmqpDriver, loadJetStream, loadNatsDriver, loadNatsExecutor } from '../lib/load.mjs';
+import { loadAmqp, loadAmqpDriver, loadBullMq, loadBullMqExecutor, loadJetStream, loadNatsDriver, loadNatsExecutor } from '../lib/load.mjs';
 import { column } from '../lib/measurement.mjs';
 import { withNats } from '../lib/nats-servers.mjs';
 import { withRabbit } from '../lib/rabbit-servers.mjs';
+import { withRedis } from '../lib/redis-servers.mjs';
 import { sized } from '../lib/size.mjs';
 import { median, ratio, show } from '../lib/stats.mjs';
 
@@ -56,6 +57,28 @@ async function natsBare() {
   return sample ?? {};
 }
 
+/** @param {string} url */
+const connectionTo = (url) => ({ host: '127.0.0.1', port: Number(new URL(url).port) });
+
+async function bullmq() {
+  const { BullMQExecutor } = await loadBullMqExecutor();
+  return (await withRedis((url) => handedOverBy(RUNS, new BullMQExecutor({ connection: connectionTo(url), queue: 'runs' })))) ?? {};
+}
+
+async function bullmqBare() {
+  const sample = await withRedis(async (url) => {
+    const { Queue } = await loadBullMq();
+    const queue = new Queue('runs', { connection: connectionTo(url) });
+    await queue.waitUntilReady();
+    const data = { headers: HEADERS, body: BODY.toString() };
+    const options = { attempts: 1, removeOnComplete: { age: 3_600, count: 10_000 } };
+    const measured = await handedOver(RUNS, (i) => queue.add('mail', data, { ...options, jobId: `run-mail-to-customers@${i}` }));
+    await queue.close();
+    return measured;
+  });
+  return sample ?? {};
+}
+
 /** @type {import('../lib/measurement.mjs').Measurement} */
 export const measurement = {
   id: 'broker-publish',
@@ -64,6 +87,7 @@ export const measurement = {
     `A server of its own for each sample, on this machine. Each message is confirmed, ${CONCURRENCY} are on their way at a time, and a quarter as many go before that are not measured. punctual: the executor alone, \`awaitResult: false\`. By hand: the client, with the same number of headers and about the same length of a body that is made once.`,
     'RabbitMQ: a durable classic queue, persistent messages, publisher confirms, mandatory routing.',
     'NATS: a stream in files that is a work queue, message ids. The client is `@nats-io/jetstream`.',
+    'BullMQ: `queue.add` of a job with an id, one call for each, on a Redis with `appendfsync always`.',
   ],
   rounds: 3,
   contenders: {
@@ -71,6 +95,8 @@ export const measurement = {
     amqplib: { measure: amqpBare },
     NatsExecutor: { measure: nats },
     'nats-io/jetstream': { measure: natsBare },
+    BullMQExecutor: { measure: bullmq },
+    bullmq: { measure: bullmqBare },
   },
   report(samples) {
     /** @param {string} contender */
@@ -78,6 +104,7 @@ export const measurement = {
     const brokers = /** @type {const} */ ([
       ['RabbitMQ', 'AmqpExecutor', 'amqplib'],
       ['NATS', 'NatsExecutor', 'nats-io/jetstream'],
+      ['BullMQ', 'BullMQExecutor', 'bullmq'],
     ]).map(([broker, executor, client]) => ({ broker, executor, client, overhead: ratio(rates(client), rates(executor)) }));
     return {
       head: ['', 'runs/s', 'client alone', 'overhead'],
