@@ -9,9 +9,12 @@ import { DefinitionCache } from '../shared/definition-cache.js';
 import { SharedDefinitions, type ReadDefinition } from '../shared/shared-definitions.js';
 import { readState, writeState } from '../shared/state-text.js';
 import type { Reply } from './driver.js';
-import { COMMIT, INSERT, READ } from './job-scripts.js';
+import { COMMIT, COMMIT_PLAIN } from './commit-scripts.js';
+import { partsOf } from './head.js';
+import { INSERT, READ } from './job-scripts.js';
 import { laneOf } from './lanes.js';
 import type { Link } from './link.js';
+import { PlainBatch, type KnownJob } from './plain-batch.js';
 import type { RedisLedger } from './redis-ledger.js';
 
 const CACHED_DEFINITIONS = 10_000;
@@ -32,7 +35,7 @@ export class JobTable {
   readonly #link: Link;
   readonly #codec: JobCodec;
   readonly #ledger: RedisLedger;
-  readonly #known = new DefinitionCache<string>(CACHED_DEFINITIONS);
+  readonly #known = new DefinitionCache<string, KnownJob>(CACHED_DEFINITIONS);
   readonly #shared = new SharedDefinitions<string>();
   /** The text of definitions that could not be read: they are written back as they were found. */
   readonly #unreadable = new WeakMap<JsonObject, string>();
@@ -41,7 +44,7 @@ export class JobTable {
    * to a replica that had not yet heard of the latest, and one revision would be two records'.
    */
   readonly #self = randomBytes(9).toString('base64url');
-  #calls = 0;
+  #made = 0;
   /** Told after each write that changed something. */
   onWritten: () => void = () => undefined;
 
@@ -86,28 +89,29 @@ export class JobTable {
 
   /** A record that can be read without its definition, or by the text of it that is known; `undefined` where it takes the definition. */
   readKnown({ id, head, state: stateText, body = '' }: Row): StoredJob | undefined {
-    const [revision = '', definitionRevision = ''] = head.split(' ', 2);
+    const { revision, definition: definitionRevision } = partsOf(head);
     const known = this.#known.get(id);
     const isKnown = known?.revision === definitionRevision;
     const found = isKnown ? known : (this.#shared.at(definitionRevision) ?? this.#shared.get(body));
     const record = found && this.#combine(id, readState(id, stateText), found);
     if (record === undefined) return undefined;
-    if (!isKnown) this.#remember(id, definitionRevision, body, found!);
+    if (isKnown) known.head = head;
+    else this.#remember(id, head, definitionRevision, body, found!);
     return { record, revision };
   }
 
   #readWhole({ id, head, state: stateText, body = '' }: Row): StoredJob {
-    const [revision = '', definitionRevision = ''] = head.split(' ', 2);
+    const { revision, definition: definitionRevision } = partsOf(head);
     const definition = parseObject(body);
     const record = this.#codec.decode({ id, definition, state: readState(id, stateText) });
     // The codec knows a record it could not read by its definition, which must then not be combined with another state.
     if (this.#codec.isUnreadable(record.definition)) this.#unreadable.set(this.#codec.encodeDefinition(record), body);
-    else this.#remember(id, definitionRevision, body, { version: definition['v'], definition: record.definition });
+    else this.#remember(id, head, definitionRevision, body, { version: definition['v'], definition: record.definition });
     return { record, revision };
   }
 
-  #remember(id: string, revision: string, body: string, read: ReadDefinition): void {
-    this.#known.set(id, { revision, version: read.version, definition: read.definition });
+  #remember(id: string, head: string, revision: string, body: string, read: ReadDefinition): void {
+    this.#known.set(id, { head, revision, version: read.version, definition: read.definition });
     if (body !== '') this.#shared.add(body, read, revision);
   }
 
@@ -118,22 +122,73 @@ export class JobTable {
   }
 
   async commit(changes: readonly JobChange[]): Promise<(Revision | undefined)[]> {
-    const drafts = changes.map((change) => this.#draft(change));
-    const answers: (Revision | undefined)[] = [];
-    for (let from = 0; from < drafts.length; from += PIECE) {
-      const piece = drafts.slice(from, from + PIECE);
-      const nonce = this.#nonce();
-      const won = (await this.#link.run(COMMIT, [listText([nonce, this.#ledger.keeps ? '1' : '0', String(piece.length), ...piece.flat()])])) as Reply[];
-      won.forEach((answer, i) => {
-        const lines = Number(answer) - 1;
-        answers.push(lines < 0 ? undefined : `${nonce}.${i + 1}`);
-        const { id, next } = changes[from + i]!;
-        if (lines >= 0 && next === null) this.#known.delete(id);
-        if (lines > 0) this.#ledger.grown(id, lines);
-      });
-    }
+    const answers = changes.map((): Revision | undefined => undefined);
+    // All of them, before the first is written.
+    const calls = this.#calls(changes, answers);
+    // Many of them one after the other, so that others have their turn.
+    if (changes.length <= PIECE) await Promise.all(calls.map(async (call) => call()));
+    else for (const call of calls) await call();
     if (answers.some((answer) => answer !== undefined)) this.onWritten();
     return answers;
+  }
+
+  /** What is to be sent. Each call enters what it comes to into the answers. */
+  #calls(changes: readonly JobChange[], answers: (Revision | undefined)[]): (() => Promise<void>)[] {
+    const calls: (() => Promise<void>)[] = [];
+    /** That are being filled: of changes without a line for the ledger, and of those with one. */
+    const plain: (PlainBatch | undefined)[] = [];
+    let others: { places: number[]; drafts: string[][] } | undefined;
+    changes.forEach((change, place) => {
+      const lines = change.ledger.length;
+      const known = this.#known.get(change.id);
+      if (known !== undefined && isPlain(change, known) && (lines === 0 || this.#ledger.keeps)) {
+        let batch = plain[lines];
+        if (batch === undefined || batch.changes.length === PIECE) {
+          plain[lines] = batch = new PlainBatch(this.#nonce());
+          calls.push(this.#plainCall(batch, answers));
+        }
+        const [wake, flags, , state] = this.#stateArgs(change.next);
+        if (batch.add({ place, id: change.id, known, wake, flags, state }, lines === 0 ? undefined : this.#ledger.line(change.ledger[0]!))) return;
+      }
+      if (others === undefined || others.places.length === PIECE) {
+        others = { places: [], drafts: [] };
+        calls.push(this.#otherCall(changes, others, answers));
+      }
+      others.places.push(place);
+      others.drafts.push(this.#draft(change));
+    });
+    return calls;
+  }
+
+  #plainCall(batch: PlainBatch, answers: (Revision | undefined)[]): () => Promise<void> {
+    return async () => {
+      if (batch.changes.length === 0) return;
+      const [json = '', ...texts] = batch.args(this.#ledger.pruneAbove);
+      const [lost, grown] = (await this.#link.run(COMMIT_PLAIN, [wellFormed(json), ...texts])) as Reply[][];
+      const isLost = new Set(lost!.map(Number));
+      batch.changes.forEach(({ place, known }, i) => {
+        if (isLost.has(i + 1)) return;
+        answers[place] = batch.revision(i);
+        known.head = batch.heads[i]!;
+      });
+      for (const at of grown!) this.#ledger.grown(batch.changes[Number(at) - 1]!.id);
+    };
+  }
+
+  #otherCall(changes: readonly JobChange[], { places, drafts }: { places: number[]; drafts: string[][] }, answers: (Revision | undefined)[]): () => Promise<void> {
+    const nonce = this.#nonce();
+    return async () => {
+      const won = (await this.#link.run(COMMIT, [listText([nonce, this.#ledger.keeps ? '1' : '0', String(drafts.length), ...drafts.flat()])])) as Reply[];
+      won.forEach((answer, i) => {
+        const lines = Number(answer) - 1;
+        if (lines < 0) return;
+        const place = places[i]!;
+        const { id, next } = changes[place]!;
+        answers[place] = `${nonce}.${i + 1}`;
+        if (next === null) this.#known.delete(id);
+        if (lines > this.#ledger.pruneAbove) this.#ledger.grown(id);
+      });
+    };
   }
 
   #draft({ id, expected, next, ledger }: JobChange): string[] {
@@ -149,12 +204,12 @@ export class JobTable {
   }
 
   #nonce(): string {
-    this.#calls += 1;
-    return `${this.#calls.toString(36)}.${this.#self}`;
+    this.#made += 1;
+    return `${this.#made.toString(36)}.${this.#self}`;
   }
 
   /** Wake-up, flags, alarm, state. */
-  #stateArgs(record: JobRecord): string[] {
+  #stateArgs(record: JobRecord): [wake: string, flags: string, alarm: string, state: string] {
     const { status, runs } = record.state;
     const at = wakeAt(record);
     const flags = `${status[0]!}${runs.length > 0 && runningCount(runs) > 0 ? 1 : 0}`;
@@ -201,13 +256,23 @@ export function rowsOf([ids, heads, states, bodies]: readonly (Reply | readonly 
   return rows;
 }
 
-/**
- * Thousands of arguments as one: drivers and the server take each by itself, which costs more than to read a list. What is
- * half of a surrogate pair becomes the character that stands for it, as it does on every way to a server.
- */
+/** Whether nothing but its state, its wake-up and its history is to be written, of what this process knows as it is to be found. */
+function isPlain(change: JobChange, known: KnownJob): change is JobChange & { readonly next: JobRecord } {
+  const { expected, next, ledger } = change;
+  if (next?.definition !== known.definition || ledger.length > 1) return false;
+  if (next.definition.policy.expect != null || (ledger.some(({ result }) => result !== null))) return false;
+  return typeof expected === 'string' && known.head.startsWith(expected) && known.head[expected.length] === ' ';
+}
+
+/** Thousands of arguments as one: drivers and the server take each by itself, which costs more than to read a list. */
 function listText(texts: readonly string[]): string {
-  const list = JSON.stringify(texts);
-  return /\\ud[89a-f]/.test(list) ? JSON.stringify(texts.map((text) => Buffer.from(text).toString())) : list;
+  return wellFormed(JSON.stringify(texts));
+}
+
+/** What is half of a surrogate pair becomes the character that stands for it, as it does on every way to a server. */
+function wellFormed(json: string): string {
+  if (!/\\ud[89a-f]/.test(json)) return json;
+  return JSON.stringify(JSON.parse(json), (_, value: unknown) => (typeof value === 'string' ? Buffer.from(value).toString() : value));
 }
 
 export function isBroken(text: string): boolean {

@@ -146,7 +146,7 @@ export class RedisJobStore extends LockingStore implements JobStore {
       jobs,
       list: new JobList(link, jobs),
       alarms: new Alarms(link, jobs),
-      claims: new Claims(link, jobs),
+      claims: new Claims(link, jobs, context.node),
       ledger,
       leases: new RedisLeases(link, notices),
       members: new RedisMembers(link),
@@ -181,7 +181,13 @@ export class RedisJobStore extends LockingStore implements JobStore {
   }
 
   async commit(changes: readonly JobChange[]): Promise<readonly (Revision | undefined)[]> {
-    return this.#open.jobs.commit(changes);
+    const { jobs, claims } = this.#open;
+    let answers: readonly (Revision | undefined)[] | undefined;
+    try {
+      return (answers = await jobs.commit(changes));
+    } finally {
+      claims.committed(changes, answers);
+    }
   }
 
   async nextWakeAt(scope: ClaimScope): Promise<EpochMs | null> {

@@ -7,6 +7,7 @@ import { parseJson } from '../../serializers/parse-object.js';
 import type { Reply } from './driver.js';
 import { LINES, PRUNED } from './ledger-scripts.js';
 import type { Link } from './link.js';
+import type { Line } from './plain-batch.js';
 
 /** Entries looked at by one call. */
 const PIECE = 1_000;
@@ -24,36 +25,31 @@ export class RedisLedger implements Ledger {
   /** Whether there is any. */
   readonly keeps: boolean;
   /** Entries of a job from which on the oldest go: some more than are kept, so that many go at a time. */
-  readonly #pruneAbove: number;
+  readonly pruneAbove: number;
   /** Jobs whose history is too long. */
   readonly grownJobs = new Set<string>();
 
   constructor(link: Link, perJob: number) {
     this.#link = link;
     this.keeps = perJob > 0;
-    this.#pruneAbove = perJob + Math.max(20, Math.ceil(perJob / 10));
+    this.pruneAbove = perJob + Math.max(20, Math.ceil(perJob / 10));
   }
 
   /** A line, as the script of a commit takes it. */
   args(entry: LedgerEntry): string[] {
     const { result } = entry;
-    const rest: Rest = [entry.reason, entry.count, entry.exact ? 1 : 0, entry.generation, entry.attempt, entry.startedAt, entry.node, entry.error];
-    return [
-      entry.runId ?? '',
-      entry.verdict,
-      String(entry.scheduledFor),
-      String(entry.scheduledTo),
-      entry.manual ? '1' : '0',
-      String(entry.at),
-      JSON.stringify(rest),
-      result === null ? '' : String(result.expiresAt),
-      result === null ? '' : JSON.stringify(result),
-    ];
+    return [...this.line(entry), result === null ? '' : String(result.expiresAt), result === null ? '' : JSON.stringify(result)];
   }
 
-  /** A job has so many entries. */
-  grown(jobId: string, lines: number): void {
-    if (lines > this.#pruneAbove && this.grownJobs.size < MOST_GROWN) this.grownJobs.add(jobId);
+  /** The same without its result. */
+  line(entry: LedgerEntry): Line {
+    const rest: Rest = [entry.reason, entry.count, entry.exact ? 1 : 0, entry.generation, entry.attempt, entry.startedAt, entry.node, entry.error];
+    return [entry.runId ?? '', entry.verdict, String(entry.scheduledFor), String(entry.scheduledTo), entry.manual ? '1' : '0', String(entry.at), JSON.stringify(rest)];
+  }
+
+  /** The entries of a job are too many. */
+  grown(jobId: string): void {
+    if (this.grownJobs.size < MOST_GROWN) this.grownJobs.add(jobId);
   }
 
   async list(query: LedgerQuery & LedgerPageRequest): Promise<LedgerPage> {

@@ -15,16 +15,16 @@ export interface KnownDefinition<R = number> {
  *
  * Two generations in place of a list by use: what was not asked for while the young one filled up goes with the old one.
  */
-export class DefinitionCache<R = number> {
+export class DefinitionCache<R = number, K extends KnownDefinition<R> = KnownDefinition<R>> {
   readonly #limit: number;
-  #young = new Map<string, KnownDefinition<R>>();
-  #old = new Map<string, KnownDefinition<R>>();
+  #young = new Map<string, K>();
+  #old = new Map<string, K>();
 
   constructor(limit: number) {
     this.#limit = Math.ceil(limit / 2);
   }
 
-  get(id: string): KnownDefinition<R> | undefined {
+  get(id: string): K | undefined {
     const known = this.#young.get(id);
     if (known !== undefined) return known;
     const older = this.#old.get(id);
@@ -32,7 +32,7 @@ export class DefinitionCache<R = number> {
     return older;
   }
 
-  set(id: string, known: KnownDefinition<R>): void {
+  set(id: string, known: K): void {
     if (this.#young.size >= this.#limit) {
       this.#old = this.#young;
       this.#young = new Map();
