@@ -57,16 +57,16 @@ export class Claims {
     this.#forget(now, reserveMs);
     this.#asking += 1;
     try {
-      for (;;) {
-        const { rows, isHidden } = await this.#ask(request, limit, 0, this.#hidesUntil > now ? '1' : '');
+      for (let more = 0; ; ) {
+        const { rows, isHidden } = await this.#ask(request, limit, more, more > 0 ? '0' : this.#hidesUntil > now ? '1' : '');
         const fresh = this.#fresh(rows);
         if (isHidden) {
           if (fresh.length > 0 || rows.length === 0) return await this.#read(fresh);
+        } else if (fresh.length === rows.length || more >= this.#claimed.size) {
+          return await this.#read(this.#keep(more === 0 ? fresh : within(fresh, executors, limit), request));
         } else {
-          if (fresh.length === rows.length) return await this.#read(this.#keep(rows, request));
           // What comes first is under way. What comes after that, in as many as are wanted.
-          const { rows: more } = await this.#ask(request, limit, this.#claimed.size, '0');
-          return await this.#read(this.#keep(within(this.#fresh(more), executors, limit), request));
+          more = this.#claimed.size;
         }
       }
     } finally {
