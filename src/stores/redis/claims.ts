@@ -60,14 +60,12 @@ export class Claims {
       for (let more = 0; ; ) {
         const { rows, isHidden } = await this.#ask(request, limit, more, more > 0 ? '0' : this.#hidesUntil > now ? '1' : '');
         const fresh = this.#fresh(rows);
-        if (isHidden) {
-          if (fresh.length > 0 || rows.length === 0) return await this.#read(fresh);
-        } else if (fresh.length === rows.length || more >= this.#claimed.size) {
+        if (isHidden) return await this.#read(fresh);
+        if (fresh.length === rows.length || more >= this.#claimed.size) {
           return await this.#read(this.#keep(more === 0 ? fresh : within(fresh, executors, limit), request));
-        } else {
-          // What comes first is under way. What comes after that, in as many as are wanted.
-          more = this.#claimed.size;
         }
+        // What comes first is under way. What comes after that, in as many as are wanted.
+        more = this.#claimed.size;
       }
     } finally {
       this.#asking -= 1;
@@ -90,7 +88,11 @@ export class Claims {
   }
 
   #keep(rows: readonly Row[], { now, reserveMs }: ClaimRequest): readonly Row[] {
-    for (const { id, head } of rows) this.#claimed.set(id, { head, wakeAt: Number(partsOf(head).wake), until: now + reserveMs });
+    for (const { id, head } of rows) {
+      // What was claimed last is last: what takes too long is looked for from the front.
+      this.#claimed.delete(id);
+      this.#claimed.set(id, { head, wakeAt: Number(partsOf(head).wake), until: now + reserveMs });
+    }
     return rows;
   }
 
