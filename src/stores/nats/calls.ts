@@ -1,12 +1,21 @@
 import type { Clock, TimerHandle } from '../../ports/clock.js';
 import type { NatsConnectionLike, NatsMessage, NatsSubscription } from './driver.js';
 
-interface Call {
+/** A question. One of its callbacks is called, once, and must not throw. */
+export interface Call {
   readonly subject: string;
+  readonly payload: string;
+  readonly headers: unknown;
+  /** Not to be sent later than this, on the monotonic clock. */
+  readonly before: number | undefined;
+  readonly answered: (message: NatsMessage) => void;
+  readonly failed: (error: Error) => void;
+}
+
+interface Pending {
+  readonly call: Call;
   /** On the monotonic clock. */
   readonly dueAt: number;
-  readonly resolve: (message: NatsMessage) => void;
-  readonly reject: (error: Error) => void;
 }
 
 /**
@@ -19,7 +28,7 @@ export class Calls {
   readonly #prefix: string;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
-  readonly #calls = new Map<string, Call>();
+  readonly #calls = new Map<string, Pending>();
   readonly #subscription: NatsSubscription;
   #count = 0;
   #timer: TimerHandle | undefined;
@@ -37,13 +46,14 @@ export class Calls {
     });
   }
 
-  /** Calls back once. */
-  send(subject: string, payload: string, headers: unknown, resolve: Call['resolve'], reject: Call['reject']): void {
+  /** @throws Error of the driver, and calls nothing back then. */
+  send(call: Call): void {
+    const { subject, payload, headers } = call;
     const token = String((this.#count += 1));
     const reply = this.#prefix + token;
     // Out of Node's pool: the driver would make an array of its own for each text.
     this.#connection.publish(subject, Buffer.from(payload), headers === undefined ? { reply } : { reply, headers });
-    this.#calls.set(token, { subject, dueAt: this.#clock.monotonic() + this.#timeoutMs, resolve, reject });
+    this.#calls.set(token, { call, dueAt: this.#clock.monotonic() + this.#timeoutMs });
     this.#timer ??= this.#clock.setTimer(this.#timeoutMs, () => { this.#expire(); });
   }
 
@@ -53,17 +63,17 @@ export class Calls {
     this.#calls.clear();
     this.#timer?.cancel();
     this.#timer = undefined;
-    for (const { reject } of calls) reject(error);
+    for (const { call } of calls) call.failed(error);
   }
 
   /** The server says that something was not allowed. */
   refused(error: Error | undefined): void {
     const { operation, subject } = (error ?? {}) as { operation?: unknown; subject?: unknown };
     if (error === undefined || operation !== 'publish') return;
-    for (const [token, call] of this.#calls) {
+    for (const [token, { call }] of this.#calls) {
       if (call.subject !== subject) continue;
       this.#calls.delete(token);
-      call.reject(error);
+      call.failed(error);
     }
   }
 
@@ -74,11 +84,12 @@ export class Calls {
 
   #answer(message: NatsMessage): void {
     const token = message.subject.slice(this.#prefix.length);
-    const call = this.#calls.get(token);
-    if (call === undefined) return;
+    const pending = this.#calls.get(token);
+    if (pending === undefined) return;
+    const { call } = pending;
     this.#calls.delete(token);
-    if (message.headers?.code === 503 && message.data.length === 0) call.reject(named('NoRespondersError', `no responders: '${call.subject}'`));
-    else call.resolve(message);
+    if (message.headers?.code === 503 && message.data.length === 0) call.failed(named('NoRespondersError', `no responders: '${call.subject}'`));
+    else call.answered(message);
     if (this.#calls.size > 0) return;
     this.#timer?.cancel();
     this.#timer = undefined;
@@ -87,13 +98,13 @@ export class Calls {
   #expire(): void {
     this.#timer = undefined;
     const now = this.#clock.monotonic();
-    for (const [token, { dueAt, reject }] of this.#calls) {
+    for (const [token, { call, dueAt }] of this.#calls) {
       if (dueAt > now) {
         this.#timer = this.#clock.setTimer(dueAt - now, () => { this.#expire(); });
         return;
       }
       this.#calls.delete(token);
-      reject(named('TimeoutError', 'timeout'));
+      call.failed(named('TimeoutError', 'timeout'));
     }
   }
 }

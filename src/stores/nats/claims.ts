@@ -72,9 +72,10 @@ export class Claims {
     }
     if (mine.length === 0) return [];
     this.#tell(mine, now + reserveMs);
-    const jobs = await Promise.all(mine.map(async ({ id, revision }) => ({ revision, stored: await this.#jobs.fetch(id, revision) })));
+    const wanted = mine.map(({ id, revision }) => ({ id, revision }));
+    const jobs = await this.#jobs.fetch(wanted);
     // What was written in the meantime is not what was due.
-    return jobs.flatMap(({ revision, stored }) => (stored?.revision === revision ? stored : []));
+    return jobs.filter((stored, at) => stored?.revision === wanted[at]!.revision) as StoredJob[];
   }
 
   /** Whether no other node has said that it has it. */

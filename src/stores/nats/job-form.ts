@@ -3,10 +3,11 @@ import { alarmAt } from '../../model/alarm.js';
 import { runningCount, wakeAt } from '../../model/job.js';
 import type { EpochMs } from '../../ports/trigger.js';
 import type { Service } from '../shared/wake-index.js';
-import type { Headers } from './link.js';
 
 /** What an index keeps of a definition. Jobs of which it is the same share one. */
 export interface About extends Service {
+  /** As it is written. */
+  readonly text: string;
   readonly kind: string;
   readonly owner: string | null;
   readonly name: string | null;
@@ -37,14 +38,14 @@ export function aboutText({ definition }: JobRecord): string {
   return JSON.stringify([task, taskVersion, policy.executor, policy.priority, trigger.kind, owner, name, tags]);
 }
 
-/** What other nodes index, so that they need neither be sent whole records nor read them. */
-export function headersOf(about: string, outline: Omit<Outline, 'definition'>): Headers {
+/** What other nodes index, so that they need neither be sent whole records nor read them. As lines of headers. */
+export function recordHeaders(about: string, outline: Omit<Outline, 'definition'>): string {
   const { wakeAt: at, status, isRunning, isBoxed, high, alarmAt: alarm } = outline;
-  return { [JOB]: about, [STATE]: `${at ?? '-'} ${status} ${isRunning ? 1 : 0} ${isBoxed ? 1 : 0} ${high ?? '-'}${alarm === null ? '' : ` ${alarm}`}` };
+  return `${JOB}: ${about}\r\n${STATE}: ${at ?? '-'} ${status} ${isRunning ? 1 : 0} ${isBoxed ? 1 : 0} ${high ?? '-'}${alarm === null ? '' : ` ${alarm}`}\r\n`;
 }
 
-export function tombstoneHeaders(isBoxed: boolean, high: EpochMs | null): Headers {
-  return { [OPERATION]: 'DEL', [STATE]: `- removed 0 ${isBoxed ? 1 : 0} ${high ?? '-'}` };
+export function tombstoneHeaders(isBoxed: boolean, high: EpochMs | null): string {
+  return `${OPERATION}: DEL\r\n${STATE}: - removed 0 ${isBoxed ? 1 : 0} ${high ?? '-'}\r\n`;
 }
 
 export function stateOutline(record: JobRecord, isBoxed: boolean, high: EpochMs | null): Omit<Outline, 'definition'> {
@@ -89,7 +90,7 @@ function numberOf(text: string): number | null {
 function parseAbout(text: string): About | undefined {
   try {
     const [task, taskVersion, executor, priority, kind, owner, name, tags] = JSON.parse(text) as [string, number, string, number, string, string | null, string | null, string[]];
-    return { fn: null, task, taskVersion, policy: { executor, priority }, kind, owner, name, tags };
+    return { text, fn: null, task, taskVersion, policy: { executor, priority }, kind, owner, name, tags };
   } catch {
     return undefined;
   }

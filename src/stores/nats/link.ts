@@ -1,6 +1,6 @@
 import type { Clock } from '../../ports/clock.js';
-import type { Driver, NatsConnectionLike, NatsMessage, NatsSubscription } from './driver.js';
-import { Calls } from './calls.js';
+import type { Driver, NatsConnectionLike, NatsHeaders, NatsMessage, NatsSubscription } from './driver.js';
+import { Calls, type Call } from './calls.js';
 import { ApiError, NatsStoreError, translate } from './errors.js';
 
 /** How long a call waits for a connection that broke to come back, before it fails. Shorter than that is a restart of a server. */
@@ -11,6 +11,20 @@ const MOST_CALLS = 256;
 const decoder = new TextDecoder();
 
 export type Headers = Readonly<Record<string, string>>;
+
+/** A message to be stored. One of its callbacks is called, once. */
+export interface Write {
+  readonly subject: string;
+  readonly payload: string;
+  /** Names and values, as lines: see {@link headerLines}. */
+  readonly headers: string;
+  /** It is not sent later than this, on the monotonic clock. */
+  readonly before?: number;
+  /** It is there, with this sequence. */
+  readonly stored: (sequence: number) => void;
+  /** With an `ApiError` where JetStream refused it, so that the caller can tell why. */
+  readonly failed: (error: Error) => void;
+}
 
 /**
  * Calls over a connection. The driver would keep what is sent while it is not connected, without an end, and send it
@@ -23,12 +37,15 @@ export class Link {
   readonly #timeoutMs: number;
   /** Told when the connection is there again. */
   readonly #onBack = new Set<() => void>();
-  readonly #waiting: (() => void)[] = [];
+  #waiting: Call[] = [];
+  /** How many of those that wait have been let in. */
+  #taken = 0;
   #running = 0;
   #isAway = false;
   #isClosed = false;
   #calls: Calls | undefined;
   #back = gate();
+  #noHeaders: NatsHeaders | undefined;
 
   constructor(connection: NatsConnectionLike, driver: Driver, clock: Clock, timeoutMs: number) {
     this.#connection = connection;
@@ -58,47 +75,72 @@ export class Link {
 
   /** @throws NatsStoreError */
   async request(subject: string, payload: string, headers?: Headers): Promise<NatsMessage> {
-    const isFree = this.#running < MOST_CALLS && !this.#isAway && !this.isClosed;
-    // Mostly nothing has to be waited for but the answer, and each promise costs a good part of what a call does.
-    return isFree ? this.#send(subject, payload, headers) : this.#sendLater(subject, payload, headers);
+    const lines = headers === undefined ? undefined : headerLines(headers);
+    return new Promise((answered, failed) => { this.#call(subject, payload, lines, answered, failed); });
   }
 
-  async #sendLater(subject: string, payload: string, headers?: Headers): Promise<NatsMessage> {
-    if (this.#running >= MOST_CALLS) await new Promise<void>((resolve) => { this.#waiting.push(resolve); });
-    this.#running += 1;
-    try {
-      await this.connected();
-    } catch (error) {
+  /**
+   * As {@link Link.store}, without a promise: with `AsyncLocalStorage` in use, Node 20 does some work for each, and this is
+   * called several times for each run.
+   */
+  write({ subject, payload, headers, before, stored, failed }: Write): void {
+    this.#call(subject, payload, headers, (message) => { stored(readStored(message.data)); }, failed, before);
+  }
+
+  /** Begins now, or as soon as there is room. */
+  #call(subject: string, payload: string, lines: string | undefined, answered: (message: NatsMessage) => void, failed: (error: Error) => void, before?: number): void {
+    const fail = (error: unknown): void => {
       this.#ended();
-      throw translate(error);
-    }
-    this.#running -= 1;
-    return this.#send(subject, payload, headers);
+      failed(translate(error));
+    };
+    const call: Call = {
+      subject,
+      payload,
+      headers: lines === undefined ? undefined : this.#headersOf(lines),
+      before,
+      answered: (message) => {
+        this.#ended();
+        try {
+          answered(message);
+        } catch (error) {
+          // Not translated: the caller looks at what JetStream has said.
+          failed(error as Error);
+        }
+      },
+      failed: fail,
+    };
+    if (this.#running >= MOST_CALLS) this.#waiting.push(call);
+    else this.#begin(call);
   }
 
-  async #send(subject: string, payload: string, headers?: Headers): Promise<NatsMessage> {
+  #begin(call: Call): void {
     this.#running += 1;
-    return new Promise((resolve, reject) => {
-      const answered = (message: NatsMessage): void => {
-        this.#ended();
-        resolve(message);
-      };
-      const failed = (error: unknown): void => {
-        this.#ended();
-        reject(translate(error));
-      };
-      try {
-        this.#calls ??= new Calls(this.#connection, this.inbox(), this.#clock, this.#timeoutMs);
-        this.#calls.send(subject, payload, headers === undefined ? undefined : this.#headersOf(headers), answered, failed);
-      } catch (error) {
-        failed(error);
-      }
-    });
+    // Mostly nothing has to be waited for but the answer.
+    if (this.#isAway || this.isClosed) this.connected().then(() => { this.#send(call); }, call.failed);
+    else this.#send(call);
+  }
+
+  #send(call: Call): void {
+    try {
+      if (call.before !== undefined && this.#clock.monotonic() > call.before) throw new NatsStoreError('timeout', 'This process stood still for too long to send what it had to.');
+      this.#calls ??= new Calls(this.#connection, this.inbox(), this.#clock, this.#timeoutMs);
+      this.#calls.send(call);
+    } catch (error) {
+      // Not at once: many that fail one after the other must not be called within each other.
+      queueMicrotask(() => { call.failed(error as Error); });
+    }
   }
 
   #ended(): void {
     this.#running -= 1;
-    this.#waiting.shift()?.();
+    const next = this.#waiting[this.#taken];
+    if (next === undefined) return;
+    this.#taken += 1;
+    if (this.#taken === this.#waiting.length) {
+      this.#waiting = [];
+      this.#taken = 0;
+    }
+    this.#begin(next);
   }
 
   /** Waits a little for a connection that broke. @throws NatsStoreError when it does not come back. */
@@ -111,16 +153,15 @@ export class Link {
   async api<T>(name: string, body?: unknown): Promise<T> {
     try {
       const answer = await this.request(`$JS.API.${name}`, body === undefined ? '' : JSON.stringify(body));
-      return readAnswer(answer) as T;
+      return readAnswer(answer.data) as T;
     } catch (error) {
       throw translate(error);
     }
   }
 
   /** Stores a message. Answers its sequence. @throws ApiError when JetStream refuses it, so that the caller can tell why. */
-  async store(subject: string, payload: string, headers: Headers): Promise<{ seq: number; duplicate: boolean }> {
-    const { seq, duplicate = false } = readAnswer(await this.request(subject, payload, headers)) as { seq: number; duplicate?: boolean };
-    return { seq, duplicate };
+  async store(subject: string, payload: string, headers: Headers): Promise<number> {
+    return new Promise((stored, failed) => { this.write({ subject, payload, headers: headerLines(headers), stored, failed }); });
   }
 
   /** Tells others, if there is somebody to tell and a connection to do it on. */
@@ -199,27 +240,35 @@ export class Link {
     if (this.isClosed) throw closed();
   }
 
-  #headersOf(fields: Headers): unknown {
-    const headers = this.#driver.headers();
+  #headersOf(lines: string): unknown {
+    const headers = (this.#noHeaders ??= this.#driver.headers());
     // What the driver sends is what this answers. Its own checks each field anew, which costs more than to send it.
-    if ('encode' in headers && typeof headers.encode === 'function') return new EncodedHeaders(fields);
-    for (const name in fields) headers.set(name, fields[name]!);
-    return headers;
+    if ('encode' in headers && typeof headers.encode === 'function') return new EncodedHeaders(lines);
+    const own = this.#driver.headers();
+    for (const line of lines.split('\r\n')) {
+      const end = line.indexOf(': ');
+      if (end > 0) own.set(line.slice(0, end), line.slice(end + 2));
+    }
+    return own;
   }
 }
 
 /** Fields of ours, whose names and values are known to be as they should: values are words, or JSON, which has no line breaks. */
-class EncodedHeaders {
-  readonly #fields: Headers;
+export function headerLines(fields: Headers): string {
+  let lines = '';
+  for (const name in fields) lines += `${name}: ${fields[name]!}\r\n`;
+  return lines;
+}
 
-  constructor(fields: Headers) {
-    this.#fields = fields;
+class EncodedHeaders {
+  readonly #lines: string;
+
+  constructor(lines: string) {
+    this.#lines = lines;
   }
 
   encode(): Uint8Array {
-    let text = 'NATS/1.0\r\n';
-    for (const name in this.#fields) text += `${name}: ${this.#fields[name]!}\r\n`;
-    return Buffer.from(`${text}\r\n`);
+    return Buffer.from(`NATS/1.0\r\n${this.#lines}\r\n`);
   }
 }
 
@@ -251,9 +300,31 @@ interface ErrorAnswer {
   readonly error?: { readonly code: number; readonly err_code?: number; readonly description?: string };
 }
 
-function readAnswer(message: NatsMessage): unknown {
-  const answer = JSON.parse(decoder.decode(message.data)) as ErrorAnswer;
+function readAnswer(data: Uint8Array): unknown {
+  const answer = JSON.parse(decoder.decode(data)) as ErrorAnswer;
   const { error } = answer;
   if (error !== undefined) throw new ApiError(error.code, error.err_code ?? 0, error.description ?? '');
   return answer;
+}
+
+/** An answer that says where something is stored, and no more: `{"stream":"…","seq":…}`. */
+const STORED = Buffer.from('{"stream":"');
+const SEQUENCE = Buffer.from('","seq":');
+const [ZERO, NINE, END] = [48, 57, 125];
+
+/** Most answers are of that form, and to parse one costs several times as much. @throws ApiError */
+function readStored(data: Uint8Array): number {
+  let at = data.length - 1;
+  if (data[at] === END && hasAt(data, 0, STORED)) {
+    let sequence = 0;
+    let unit = 1;
+    for (at -= 1; data[at]! >= ZERO && data[at]! <= NINE; at--, unit *= 10) sequence += (data[at]! - ZERO) * unit;
+    if (unit > 1 && hasAt(data, at + 1 - SEQUENCE.length, SEQUENCE)) return sequence;
+  }
+  return (readAnswer(data) as { readonly seq: number }).seq;
+}
+
+function hasAt(data: Uint8Array, from: number, part: Uint8Array): boolean {
+  for (let at = 0; at < part.length; at++) if (data[from + at] !== part[at]) return false;
+  return true;
 }

@@ -60,15 +60,15 @@ export class Node {
     this.#end = end;
     const index = (this.index = new JobIndex(() => clock.monotonic()));
     const outbox = (this.#outbox = new Outbox(link, context, names, index));
-    this.jobs = new JobTable({ link, codec: context.codec, names, index, outbox, outlines: this.#outlines, keepsLedger: perJob > 0 });
+    const scan = (stream: string): Scan => new Scan(link, clock, stream, timeoutMs);
+    this.jobs = new JobTable({ link, clock, codec: context.codec, names, index, outbox, outlines: this.#outlines, scan: scan(names.jobs), keepsLedger: perJob > 0 });
     this.claims = new Claims(link, clock, names, index, this.jobs);
     this.clock = new ServerClock(link, clock, names);
     this.leases = new NatsLeases(link, names);
     this.members = new NatsMembers(link, names);
     this.housekeeping = new Housekeeping({ link, clock, names, index, jobs: this.jobs, outbox });
     this.jobs.onDeleted = (id, revision) => { this.housekeeping.deleted(id, revision); };
-    const scan = new Scan(link, clock, names.ledger, timeoutMs);
-    this.ledger = new NatsLedger({ link, names, index, outbox, scan, keepsAny: perJob > 0, catchUp: async () => this.#catchUp(), now: () => this.clock.estimate() });
+    this.ledger = new NatsLedger({ link, names, index, outbox, scan: scan(names.ledger), keepsAny: perJob > 0, catchUp: async () => this.#catchUp(), now: () => this.clock.estimate() });
     this.#feed = new Feed(link, context, names.jobs, {
       heard: (message, sequence) => { this.#heard(message, sequence); },
       reading: (isOther) => {
@@ -134,7 +134,7 @@ export class Node {
     const jobs: StoredJob[] = [];
     let batch: JobEntry[] = [];
     const take = async (): Promise<void> => {
-      const found = await Promise.all(batch.map(async ({ id, revision }) => this.jobs.fetch(id, revision)));
+      const found = await this.jobs.fetch(batch);
       for (const stored of found) {
         const entry = stored === undefined ? undefined : this.index.get(stored.record.id);
         if (stored !== undefined && entry !== undefined && matches(entry, query)) jobs.push(stored);

@@ -1,4 +1,3 @@
-import type { LedgerEntry } from '../../model/ledger.js';
 import type { Clock, TimerHandle } from '../../ports/clock.js';
 import type { Logger } from '../../ports/logger.js';
 import type { EpochMs } from '../../ports/trigger.js';
@@ -6,7 +5,7 @@ import { translate, WRONG_LAST_SEQUENCE } from './errors.js';
 import type { JobIndex } from './job-index.js';
 import { EXPECTED } from './job-form.js';
 import { encodeKey } from './keys.js';
-import type { Headers, Link } from './link.js';
+import { headerLines, type Headers, type Link } from './link.js';
 import { DUPLICATES_MS, headerOf, problemOf, readMessage, type Names } from './streams.js';
 
 /** Which revision the commit of these entries replaced: of all commits on that one, exactly one has won. */
@@ -24,14 +23,13 @@ export interface Line {
   readonly on: number;
   /** The greatest fire time of the entries before those of its commit. */
   readonly before: EpochMs | null;
-  readonly entry: LedgerEntry;
+  /** The entry, as JSON: it is written twice. */
+  readonly text: string;
 }
 
 interface Box {
   readonly revision: number;
   readonly lines: readonly Line[];
-  /** When they were committed, on the monotonic clock. */
-  readonly since: number;
 }
 
 /**
@@ -51,7 +49,7 @@ export class Outbox {
   /** By id: the revision of which all lines are known to be written. */
   readonly #written = new Map<string, number>();
   /** The last work on the lines of a job: they go one after the other. */
-  readonly #working = new Map<string, Promise<void>>();
+  readonly #working = new Map<string, Work>();
   #timer: TimerHandle | undefined;
   #retryMs = FIRST_RETRY_MS;
   #isClosed = false;
@@ -76,16 +74,17 @@ export class Outbox {
     return this.#written.get(id) === revision;
   }
 
-  /** A record was committed with these lines; `isFirst`: none of them was in a record before. */
-  committed(id: string, revision: number, lines: readonly Line[], isFirst: boolean): void {
+  /** A record was committed with these lines. `firstAt`: none of them was in a record before this time, on the monotonic clock. */
+  committed(id: string, revision: number, lines: readonly Line[], firstAt: number | undefined): void {
     this.#written.delete(id);
     if (lines.length === 0) {
       this.#boxes.delete(id);
       return;
     }
-    const box = { revision, lines, since: this.#clock.monotonic() };
+    const box = { revision, lines };
     this.#boxes.set(id, box);
-    this.#write(id, box, isFirst).catch(() => { this.#retryLater(); });
+    if (firstAt !== undefined && !this.#working.has(id)) this.#writeFirst(id, box, firstAt);
+    else this.#write(id, box).catch(() => { this.#retryLater(); });
   }
 
   /** A tombstone was cleared away, and the lines in it are written. */
@@ -107,7 +106,7 @@ export class Outbox {
 
   /** What was still to be written is written, if that goes. */
   async flush(): Promise<void> {
-    await Promise.allSettled([...this.#working.values()]);
+    await Promise.all([...this.#working.values()].map(async (work) => work.ended()));
   }
 
   close(): void {
@@ -116,48 +115,71 @@ export class Outbox {
   }
 
   async #settleOne(id: string): Promise<void> {
-    await this.#working.get(id)?.catch(() => undefined);
+    await this.#working.get(id)?.ended();
     const boxed = this.#index.boxed.get(id);
     const box = this.#boxes.get(id);
     if (box !== undefined && (boxed === undefined || box.revision >= boxed.revision)) {
-      await this.#write(id, box, false);
+      await this.#write(id, box);
       return;
     }
     if (boxed === undefined || this.isWritten(id, boxed.revision)) return;
     const found = await this.readLines(id);
     if (found === undefined || found.lines.length === 0) return;
-    await this.#write(id, { ...found, since: Number.NEGATIVE_INFINITY }, false);
+    await this.#write(id, found);
+  }
+
+  /**
+   * The lines of one commit. As long as the server would know them again, they need no condition; later, because this process
+   * stood still since the commit, another may have written them, and it is to be looked first.
+   */
+  #writeFirst(id: string, box: Box, firstAt: number): void {
+    const work = this.#begin(id);
+    const [commit] = byCommit(box.lines);
+    this.#link.write({
+      ...this.#messageOf(id, commit!, {}),
+      before: firstAt + DUPLICATES_MS / 4,
+      stored: () => {
+        this.#wrote(id, box);
+        this.#end(id, work);
+      },
+      failed: () => {
+        this.#end(id, work);
+        this.#retryLater();
+      },
+    });
   }
 
   /** One work after the other: what is written later shall find what was written before. */
-  async #write(id: string, box: Box, isFirst: boolean): Promise<void> {
+  async #write(id: string, box: Box): Promise<void> {
     const before = this.#working.get(id);
-    const work = (async () => {
-      await before?.catch(() => undefined);
-      if (before === undefined && isFirst && this.#isFresh(box)) await this.#writeNew(id, box.lines);
-      else await this.#writeMissing(id, box.lines);
-      this.#written.set(id, box.revision);
-      if (this.#boxes.get(id) === box) this.#boxes.delete(id);
-      // Of a record that is gone, or has been written since, nobody will ask.
-      if (this.#index.boxed.get(id)?.revision !== box.revision) this.#written.delete(id);
-      this.#retryMs = FIRST_RETRY_MS;
-      this.#hasWarned = false;
-    })();
-    this.#working.set(id, work);
+    const work = this.#begin(id);
     try {
-      await work;
+      await before?.ended();
+      await this.#writeMissing(id, box.lines);
+      this.#wrote(id, box);
     } finally {
-      if (this.#working.get(id) === work) this.#working.delete(id);
+      this.#end(id, work);
     }
   }
 
-  /** While the server would know its lines again: this process may have stood still since they were committed. */
-  #isFresh({ since }: Box): boolean {
-    return this.#clock.monotonic() - since < DUPLICATES_MS / 4;
+  #begin(id: string): Work {
+    const work = new Work();
+    this.#working.set(id, work);
+    return work;
   }
 
-  async #writeNew(id: string, lines: readonly Line[]): Promise<void> {
-    for (const commit of byCommit(lines)) await this.#publish(id, commit, {});
+  #end(id: string, work: Work): void {
+    if (this.#working.get(id) === work) this.#working.delete(id);
+    work.end();
+  }
+
+  #wrote(id: string, box: Box): void {
+    this.#written.set(id, box.revision);
+    if (this.#boxes.get(id) === box) this.#boxes.delete(id);
+    // Of a record that is gone, or has been written since, nobody will ask.
+    if (this.#index.boxed.get(id)?.revision !== box.revision) this.#written.delete(id);
+    this.#retryMs = FIRST_RETRY_MS;
+    this.#hasWarned = false;
   }
 
   async #writeMissing(id: string, lines: readonly Line[]): Promise<void> {
@@ -178,11 +200,18 @@ export class Outbox {
   }
 
   async #publish(id: string, commit: Commit, condition: Headers): Promise<number> {
+    return new Promise((stored, failed) => { this.#link.write({ ...this.#messageOf(id, commit, condition), stored, failed }); });
+  }
+
+  #messageOf(id: string, commit: Commit, condition: Headers): { subject: string; payload: string; headers: string } {
     const [{ on, before }] = commit;
-    const headers: Record<string, string> = { 'Nats-Msg-Id': `${encodeKey(id)}:${on}`, [COMMIT]: String(on), ...condition };
-    if (before !== null) headers[BEFORE] = String(before);
-    const { seq } = await this.#link.store(this.#subjectOf(id), JSON.stringify(commit.map(({ entry }) => entry)), headers);
-    return seq;
+    const key = encodeKey(id);
+    const last = before === null ? '' : `${BEFORE}: ${before}\r\n`;
+    return {
+      subject: `${this.#names.ledgerSubject}${key}`,
+      payload: `[${commit.map(({ text }) => text).join()}]`,
+      headers: `Nats-Msg-Id: ${key}:${on}\r\n${COMMIT}: ${on}\r\n${last}${headerLines(condition)}`,
+    };
   }
 
   #subjectOf(id: string): string {
@@ -206,6 +235,22 @@ export class Outbox {
       },
       false,
     );
+  }
+}
+
+/** Something under way that others may wait for. Mostly nobody does, and then it costs no promise. */
+class Work {
+  #waiting: (() => void)[] | undefined;
+  #isOver = false;
+
+  async ended(): Promise<void> {
+    if (this.#isOver) return;
+    await new Promise<void>((resolve) => { (this.#waiting ??= []).push(resolve); });
+  }
+
+  end(): void {
+    this.#isOver = true;
+    for (const resolve of this.#waiting ?? []) resolve();
   }
 }
 

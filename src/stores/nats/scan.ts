@@ -29,14 +29,16 @@ export class Scan {
   }
 
   /**
+   * @param subject - of this alone; `undefined` for whatever is there.
    * @param take - answers whether it wants more.
+   * @param to - what comes after this sequence is not asked for, as far as that can be told.
    * @throws NatsStoreError
    */
-  async read(subject: string, from: number, take: (message: NatsMessage, sequence: number) => boolean): Promise<void> {
+  async read(subject: string | undefined, from: number, take: (message: NatsMessage, sequence: number) => boolean, to = Number.POSITIVE_INFINITY): Promise<void> {
     const consumer = await this.#link.api<ConsumerInfo>(`CONSUMER.CREATE.${this.#stream}`, {
       stream_name: this.#stream,
       config: {
-        filter_subject: subject,
+        ...(subject === undefined ? {} : { filter_subject: subject }),
         deliver_policy: 'by_start_sequence',
         opt_start_seq: Math.max(1, from),
         ack_policy: 'none',
@@ -48,13 +50,14 @@ export class Scan {
       },
     });
     try {
-      for (let pending = consumer.num_pending, wantsMore = true; pending > 0 && wantsMore; ) {
-        const batch = await this.#next(consumer.name, Math.min(BATCH, pending));
+      for (let pending = consumer.num_pending, next = from, wantsMore = true; pending > 0 && next <= to && wantsMore; ) {
+        const batch = await this.#next(consumer.name, Math.min(BATCH, pending, to - next + 1));
         if (batch.length === 0) return;
         for (const message of batch) {
           const numbers = readReply(message.reply ?? '');
           if (numbers === undefined) continue;
           ({ pending } = numbers);
+          next = numbers.sequence + 1;
           if (wantsMore) wantsMore = take(message, numbers.sequence);
         }
       }
@@ -75,8 +78,8 @@ export class Scan {
         if (error === undefined) resolve(found);
         else reject(error);
       };
-      const timer = this.#clock.setTimer(this.#timeoutMs, () => { end(new NatsStoreError('timeout', 'NATS did not send the ledger in time. Look for load there (nats server report jetstream), or raise `timeout`.')); }, false);
-      const stopWaiting = this.#link.onBack(() => { end(new NatsStoreError('unreachable', 'The connection to NATS broke while the ledger was read.')); });
+      const timer = this.#clock.setTimer(this.#timeoutMs, () => { end(new NatsStoreError('timeout', 'NATS did not send in time what is stored. Look for load there (nats server report jetstream), or raise `timeout`.')); }, false);
+      const stopWaiting = this.#link.onBack(() => { end(new NatsStoreError('unreachable', 'The connection to NATS broke while what is stored was read.')); });
       const subscription = this.#link.subscribe(
         inbox,
         (message) => {
@@ -85,7 +88,7 @@ export class Scan {
           else if (code === 0 || message.data.length > 0) {
             found.push(message);
             if (found.length === count) end();
-          } else if (code !== 100) end(new NatsStoreError('unreachable', `NATS stopped sending the ledger: ${message.headers?.description ?? ''}. Check the servers (nats server report jetstream).`));
+          } else if (code !== 100) end(new NatsStoreError('unreachable', `NATS stopped sending what is stored: ${message.headers?.description ?? ''}. Check the servers (nats server report jetstream).`));
         },
         (error) => { end(error); },
       );

@@ -126,6 +126,32 @@ describeNats('the ledger', (server) => {
     expect((await fires(other)).sort()).toEqual([0, 1, 2, 9]);
   });
 
+  it('is looked at first by a process that stood still since its commit: another may have written what it has to', async () => {
+    const bucket = freshBucket();
+    class StoppedClock extends SystemClock {
+      stoodStillMs = 0;
+
+      override monotonic(): number {
+        return super.monotonic() + this.stoodStillMs;
+      }
+    }
+    const clock = new StoppedClock();
+    const connection = await openConnection(server());
+    const store = await openStore({ connection, bucket }, storeContext(clock));
+    const { revision } = await insertOne(store, jobRecord('job'));
+    const publish = connection.publish.bind(connection);
+    const written: string[] = [];
+    connection.publish = (subject, data, options) => {
+      // As soon as the commit is on its way.
+      if (subject.startsWith(`$KV.${bucket}.`)) clock.stoodStillMs = 60_000;
+      if (subject.includes('.ledger.')) written.push(Buffer.from((options?.headers as unknown as { encode(): Uint8Array }).encode()).toString());
+      publish(subject, data, options);
+    };
+    expect((await store.commit([{ id: 'job', expected: revision, next: jobRecord('job', T0 + 1), ledger: [ledgerEntry('job', T0)] }]))[0]).toBeDefined();
+    expect(await fires(store)).toEqual([0]);
+    expect(written).toEqual([expect.stringContaining('Nats-Expected-Last-Subject-Sequence: 0\r\n')]);
+  });
+
   it('keeps so many commits of each job, and tells how far it is incomplete', async () => {
     const [store] = await twoStores(server(), { ledger: { perJob: 3 } });
     let { revision } = await insertOne(store, jobRecord('job'));
