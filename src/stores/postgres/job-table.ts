@@ -20,6 +20,9 @@ const LOCK_NOT_AVAILABLE = '55P03';
 export const RECORD = 'j.id, j.revision, j.definition, j.state, d.body';
 export const RECORDS = '{jobs} j JOIN {definitions} d ON d.id = j.id';
 
+/** Which definitions come along: none, one of each text, or all, where those of one text are kept for each job. */
+export type Bodies = 'none' | 'firsts' | 'all';
+
 /** What of a row comes from the definition. */
 interface DefinitionColumns {
   readonly body: string;
@@ -72,8 +75,8 @@ export class JobTable {
   readonly #shared = new SharedDefinitions();
   readonly #run: Run = (text, values) => this.#database.query(text, values);
   readonly #runByIndex: Run = (text, values) => this.#database.query(text, values, BY_INDEX);
-  /** Whether jobs that are claimed are likely to have definitions that are not known here, as those that were read last had. */
-  expectsBodies = true;
+  /** What of the definitions of jobs that are claimed is likely not to be known here, as of those that were read last. */
+  expects: Bodies = 'firsts';
   /** Told after each write that changed something. */
   onWritten: () => void = () => undefined;
 
@@ -123,29 +126,45 @@ export class JobTable {
 
   /** Records of which the rows may be without a body: it is fetched where it is not known. */
   async readAll(rows: readonly Row[]): Promise<StoredJob[]> {
-    const answers: (StoredJob | undefined)[] = [];
-    const missing = new Map<string, number>();
-    let unknown = 0;
-    for (const row of rows) {
-      const [id, revision, definitionRevision, stateText, body] = row;
+    const answers: (StoredJob | undefined)[] = new Array<undefined>(rows.length).fill(undefined);
+    const revisions = new Set<string>();
+    const unknown = new Set<string>();
+    let repeated = 0;
+    const read = (place: number, body: string | null): void => {
+      const [id, revision, definitionRevision, stateText] = rows[place]!;
       const state = readState(id!, stateText!);
       let record = this.#fromKnown(id!, Number(definitionRevision), state);
-      if (record === undefined) {
-        unknown += 1;
-        if (typeof body === 'string') record = this.#decode(id!, Number(definitionRevision), state, body);
-        else missing.set(id!, answers.length);
+      if (record === undefined && body !== null) {
+        if (unknown.has(definitionRevision!)) repeated += 1;
+        unknown.add(definitionRevision!);
+        record = this.#decode(id!, Number(definitionRevision), state, body);
       }
-      answers.push(record && { record, revision: Number(revision) });
-    }
-    if (rows.length > 0) this.expectsBodies = unknown * 2 > rows.length;
-    if (missing.size > 0) {
+      if (record !== undefined) answers[place] = { record, revision: Number(revision) };
+    };
+    // A text may be that of others, which are read by it.
+    rows.forEach(([, , definition, , body], place) => {
+      revisions.add(definition!);
+      if (typeof body === 'string') read(place, body);
+    });
+    for (let place = 0; place < rows.length; place++) if (answers[place] === undefined) read(place, null);
+    for (const firsts of [true, false]) {
+      const missing = new Map<string, number>();
+      const asked = new Set<string>();
+      rows.forEach(([id, , definition], place) => {
+        if (answers[place] !== undefined || (firsts && asked.has(definition!))) return;
+        asked.add(definition!);
+        missing.set(id!, place);
+      });
+      if (missing.size === 0) break;
       const found = await this.#runByIndex(`SELECT ${RECORD} FROM ${RECORDS} WHERE j.id = ANY ($1::text[])`, [[...missing.keys()]]);
-      for (const row of found) {
-        const place = missing.get(row[0]!)!;
+      for (const [id, revision, , , body] of found) {
+        const place = missing.get(id!)!;
         // One that was changed or is gone since is not to be had.
-        if (row[1] === rows[place]![1]) answers[place] = this.read(row);
+        if (revision === rows[place]![1]) read(place, body!);
       }
+      for (let place = 0; firsts && place < rows.length; place++) if (answers[place] === undefined) read(place, null);
     }
+    if (rows.length > 0) this.expects = repeated * 2 > rows.length ? 'all' : unknown.size * 8 >= revisions.size || revisions.size * 16 <= rows.length ? 'firsts' : 'none';
     return answers.filter((stored) => stored !== undefined);
   }
 

@@ -103,7 +103,8 @@ export class Notices {
 
   async #notify(payload: string): Promise<unknown> {
     // Who cannot write will hear of it from the next call that has to.
-    return this.#database.query('SELECT pg_notify($1, $2)', [this.#channel, payload]).catch(() => undefined);
+    // It is a transaction with nothing to keep, so nobody waits for the disk.
+    return this.#database.query('SELECT pg_notify($1, $2)', [this.#channel, payload], 'SET LOCAL synchronous_commit = off; ').catch(() => undefined);
   }
 
   async #connect(makeClient: () => PostgresClient): Promise<void> {

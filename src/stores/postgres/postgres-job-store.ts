@@ -148,6 +148,7 @@ export class PostgresJobStore extends LockingStore implements JobStore {
     const { perJob, maxAgeMs, listen, timeoutMs } = this.#settings;
     const ledger = new PostgresLedger(database, perJob);
     const jobs = new JobTable(database, context.codec, ledger);
+    const members = new PostgresMembers(database);
     const notices = listen ? new Notices(database, connections.makeClient, context, timeoutMs) : undefined;
     if (notices !== undefined) jobs.onWritten = () => { notices.changed(); };
     return {
@@ -156,10 +157,10 @@ export class PostgresJobStore extends LockingStore implements JobStore {
       database,
       jobs,
       list: new JobList(database, jobs),
-      claims: new Claims(database, jobs),
+      claims: new Claims(database, jobs, members, context.clock),
       ledger,
       leases: new PostgresLeases(database),
-      members: new PostgresMembers(database),
+      members,
       transactions: new UserTransactions(database, jobs, notices?.toAll),
       housekeeping: new Housekeeping(database, ledger, { perJob, maxAgeMs }),
       notices,
@@ -192,7 +193,15 @@ export class PostgresJobStore extends LockingStore implements JobStore {
   }
 
   async commit(changes: readonly JobChange[]): Promise<readonly (Revision | undefined)[]> {
-    return this.#open.jobs.commit(changes);
+    const { jobs, claims } = this.#open;
+    try {
+      const answers = await jobs.commit(changes);
+      claims.written(changes, answers);
+      return answers;
+    } catch (error) {
+      claims.written(changes, undefined);
+      throw error;
+    }
   }
 
   async nextWakeAt(scope: ClaimScope): Promise<EpochMs | null> {

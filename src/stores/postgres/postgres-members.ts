@@ -5,6 +5,7 @@ import { storable } from './texts.js';
 /** The nodes that use the schema, in a table that each keeps its own row of. Rows whose time is up go with the next that is written. */
 export class PostgresMembers implements Members {
   readonly #database: Database;
+  #self: { readonly node: string; readonly until: number } | undefined;
 
   constructor(database: Database) {
     this.#database = database;
@@ -23,6 +24,12 @@ export class PostgresMembers implements Members {
       // Nothing rests on it, so nobody waits for the disk.
       'SET LOCAL synchronous_commit = off; ',
     );
+    this.#self = { node, until: now + ttlMs };
+  }
+
+  /** The node that has said here that it is there, as long as others see it. */
+  announced(now: number): string | undefined {
+    return this.#self !== undefined && this.#self.until > now ? this.#self.node : undefined;
   }
 
   async list(now: number): Promise<readonly Member[]> {
@@ -31,6 +38,7 @@ export class PostgresMembers implements Members {
   }
 
   async withdraw(node: string): Promise<void> {
+    if (this.#self?.node === node) this.#self = undefined;
     await this.#database.query('DELETE FROM {members} WHERE node = $1', [storable(node)]);
   }
 }

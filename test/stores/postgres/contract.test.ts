@@ -16,6 +16,19 @@ describePostgres('job store contract: PostgresJobStore', (server) => {
     }
   });
 
+  describe('as the only node that there is, for all it can know', () => {
+    for (const { name, requires = [], run } of jobStoreContract) {
+      // It is there itself, which the cases on who is there do not expect.
+      if (requires.includes('members')) continue;
+      it(name, async ({ skip }) => {
+        const subject = await postgresSubject(server(), 'alone');
+        const missing = missingTraits(subject, requires);
+        if (missing.length > 0) skip(`the store has no ${missing.join(', no ')}`);
+        await run(subject);
+      });
+    }
+  });
+
   lockSuite('PostgresJobStore', async () => {
     const options = { schema: freshSchema(), connectionString: server().url() };
     return { connect: () => openStore(options), alone: () => new PostgresJobStore(options), close: async () => undefined };

@@ -3,6 +3,7 @@ import { PostgresJobStore, type PostgresJobStoreOptions } from 'punctual/postgre
 import { storeContext, type JobStoreSubject } from 'punctual/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, onTestFinished } from 'vitest';
+import { T0 } from '../../../src/testing/contracts/job-store/records.js';
 import { postgresBinaries, PostgresServer } from '../../support/postgres-server.js';
 
 let schemas = 0;
@@ -52,10 +53,19 @@ export function openPool(server: PostgresServer, config: pg.PoolConfig = {}): pg
   return pool;
 }
 
+/** Says that the node of a store is there, for good. Where no other has said so, it claims without hiding. */
+export async function announce(store: JobStore, node: string): Promise<void> {
+  await store.members!.announce({ node, about: '{}', now: T0, ttlMs: 1e12 });
+}
+
 /** For the contract: a store, other connections to its schema, and its next start. */
-export async function postgresSubject(server: PostgresServer, kind: 'own' | 'pool'): Promise<JobStoreSubject> {
+export async function postgresSubject(server: PostgresServer, kind: 'own' | 'pool' | 'alone'): Promise<JobStoreSubject> {
   const schema = freshSchema();
-  const open = (): Promise<JobStore> => openStore(kind === 'own' ? { schema, connectionString: server.url() } : { schema, pool: openPool(server) });
+  const open = async (): Promise<JobStore> => {
+    const store = await openStore(kind === 'pool' ? { schema, pool: openPool(server) } : { schema, connectionString: server.url() });
+    if (kind === 'alone') await announce(store, 'only');
+    return store;
+  };
   const store = await open();
   return {
     store,
