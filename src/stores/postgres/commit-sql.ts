@@ -112,3 +112,36 @@ export function wholeSql(ledger: string, locking: Locking): string {
   );
 }
 export const WHOLE_PARAMETERS = 1;
+
+/** Of new states for stored definitions, as the statement names them. */
+export interface StateNames {
+  readonly rows: string;
+  readonly id: string;
+  readonly expected: string;
+  readonly known: string;
+  readonly lines: string;
+  readonly state: string;
+  readonly wake_at: string;
+  readonly status: string;
+  readonly running: string;
+  readonly alarm_at: string;
+}
+
+/**
+ * The same for new states alone, as long as nobody has locked any of them, which is the rule: rows are not looked up and
+ * locked before they are written. All of a batch get one revision, and the answer is one row: those that won, where it is
+ * not all of them, and those whose history may be too long.
+ */
+export function directSql(names: StateNames, count: number, pruneAbove: number, ledger: string): string {
+  return `
+  WITH won AS (
+    UPDATE {jobs} j SET
+      revision = (SELECT nextval('{revisions}')), claimed_until = NULL, lines = j.lines + ${names.lines},
+      state = ${names.state}, wake_at = ${names.wake_at}, status = ${names.status}, running = ${names.running}, alarm_at = ${names.alarm_at}
+    FROM ${names.rows}
+    WHERE j.id = ${names.id} AND j.revision = ${names.expected} AND j.definition = ${names.known}
+    RETURNING c.n::int - 1 AS i, j.id, j.revision, j.lines
+  )${ledger}
+  SELECT revision, CASE WHEN count(*) < ${count} THEN string_agg(i::text, ',') END, string_agg(CASE WHEN lines > ${pruneAbove} THEN i || ' ' || lines END, ',')
+  FROM won GROUP BY revision`;
+}

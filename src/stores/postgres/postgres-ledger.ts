@@ -3,6 +3,7 @@ import type { LedgerEntry, LedgerQuery, StoredResult, Verdict } from '../../mode
 import type { ErrorInfo } from '../../model/run.js';
 import type { Ledger, LedgerPage, LedgerPageRequest } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
+import { Columns } from './columns.js';
 import type { Database, Row } from './database.js';
 import { storable } from './texts.js';
 
@@ -55,24 +56,34 @@ export class PostgresLedger implements Ledger {
     }
     let sql = '';
     const values: unknown[] = [];
-    const place = (value: unknown): string => `$${parameters + values.push(value)}`;
     if (plain.length > 0) {
-      const array = (type: string, take: (line: Line) => unknown): string => `${place(plain.map(take))}::${type}[]`;
-      const arrays = [
-        array('int', ({ i }) => i),
-        array('text', ({ entry }) => storable(entry.runId!)),
-        array('float8', ({ entry }) => entry.scheduledFor),
-        array('float8', ({ entry }) => entry.generation),
-        array('int', ({ entry }) => entry.attempt),
-        array('float8', ({ entry }) => entry.startedAt),
-        array('float8', ({ entry }) => entry.at),
-      ];
+      const columns = new Columns('l', parameters);
+      const at = columns.add('scheduled_for', 'float8', plain.map(({ entry }) => entry.scheduledFor));
+      const isOfFireTime = plain.every(({ entry }) => Number.isSafeInteger(entry.scheduledFor) && entry.runId === `${entry.jobId}@${entry.scheduledFor}`);
+      const parts = {
+        job_id: 'won.id',
+        // As the planner makes it, so that most need not be sent.
+        run_id: isOfFireTime ? `won.id || '@' || (${at})::bigint` : columns.add('run_id', 'text', plain.map(({ entry }) => storable(entry.runId!))),
+        verdict: `'succeeded'`,
+        scheduled_for: at,
+        scheduled_to: at,
+        count: '1',
+        exact: 'true',
+        manual: 'false',
+        generation: columns.add('generation', 'float8', plain.map(({ entry }) => entry.generation)),
+        attempt: columns.add('attempt', 'int', plain.map(({ entry }) => entry.attempt)),
+        started_at: columns.add('started_at', 'float8', plain.map(({ entry }) => entry.startedAt)),
+        at: columns.add('at', 'float8', plain.map(({ entry }) => entry.at)),
+        node: columns.add('node', 'text', [storable(node!)]),
+      };
+      const change = columns.add('i', 'int', plain.map(({ i }) => i), true);
       sql += `, successes AS (
-    INSERT INTO {ledger} (job_id, run_id, verdict, scheduled_for, scheduled_to, count, exact, manual, generation, attempt, started_at, at, node)
-    SELECT won.id, l.run_id, 'succeeded', l.scheduled_for, l.scheduled_for, 1, true, false, l.generation, l.attempt, l.started_at, l.at, ${place(storable(node!))}
-    FROM unnest(${arrays.join(', ')}) WITH ORDINALITY AS l (i, run_id, scheduled_for, generation, attempt, started_at, at, n) JOIN won ON won.i = l.i ORDER BY l.n
+    INSERT INTO {ledger} (${Object.keys(parts).join(', ')}) SELECT ${Object.values(parts).join(', ')}
+    FROM ${columns.rows} JOIN won ON won.i = ${change} ORDER BY l.n
   )`;
+      values.push(...columns.values);
     }
+    const place = (value: unknown): string => `$${parameters + values.push(value)}`;
     if (others.length > 0) {
       const lines = `json_to_recordset(${place(JSON.stringify(others))}::json) AS l (${TYPED}) JOIN won ON won.i = l.i`;
       sql +=

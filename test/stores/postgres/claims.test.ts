@@ -2,7 +2,7 @@ import type { JobStore, StoredJob } from 'punctual';
 import { storeContext, VirtualClock } from 'punctual/testing';
 import type { PostgresJobStore } from 'punctual/postgres';
 import { expect, it, vi } from 'vitest';
-import { claim, dueAt, jobRecord, scope, T0 } from '../../../src/testing/contracts/job-store/records.js';
+import { claim, dueAt, jobRecord, ledgerEntry, scope, T0 } from '../../../src/testing/contracts/job-store/records.js';
 import { announce, describePostgres, freshSchema, openPool, openStore, twoStores } from './support.js';
 
 const MINUTE = 60_000;
@@ -165,5 +165,32 @@ describePostgres('definitions that a claim brings along', (server) => {
     bodies = 0;
     expect(await reader.claimDue(claim(T0 + 10_000, { limit: 100 }))).toHaveLength(40);
     expect(bodies).toBeLessThanOrEqual(2);
+  });
+});
+
+describePostgres('a commit of new states alone', (server) => {
+  it('writes those that are still as they were read, with their lines, whatever they are called', async () => {
+    const [a, b] = await twoStores(server());
+    const ids = ['plain', 'separated\x1fhere', `it's "$1" \\ {a,b} $q$`, 'ünï', 'lost', 'null', ''];
+    await a.insert(ids.map((id) => jobRecord(id, T0)));
+    const stored = (await Promise.all(ids.map(async (id) => a.get(id)))).map((one) => one!);
+    const [lost] = await b.commit([{ id: 'lost', expected: stored[4]!.revision, next: dueAt(stored[4]!.record, T0 + 7), ledger: [] }]);
+    const lines = (id: string, i: number) => [ledgerEntry(id, T0 + i), ...(i === 3 ? [ledgerEntry(id, T0 + 9, { verdict: 'failed' }), ledgerEntry(id, T0 + 10, { runId: `${id}#7` })] : [])];
+    const changes = stored.map(({ record, revision }, i) => ({ id: record.id, expected: revision, next: dueAt(record, i % 2 === 0 ? null : T0 + i), ledger: lines(record.id, i) }));
+    const answers = await a.commit(changes);
+    expect(answers.map((revision) => revision !== undefined)).toEqual(ids.map((id) => id !== 'lost'));
+    for (const [i, id] of ids.entries()) {
+      const read = (await b.get(id))!;
+      expect([read.record.state.nextFireTime, read.revision]).toEqual(id === 'lost' ? [T0 + 7, lost] : [i % 2 === 0 ? null : T0 + i, answers[i]]);
+      const { entries } = await b.ledger.list({ jobId: id, limit: 9 });
+      expect(entries.map((entry) => [entry.runId, entry.scheduledFor, entry.verdict])).toEqual(
+        id === 'lost' ? [] : lines(id, i).map((entry) => [entry.runId, entry.scheduledFor, entry.verdict]),
+      );
+    }
+    // The same again is written by nobody, and a single one is.
+    expect((await a.commit(changes)).every((revision) => revision === undefined)).toBe(true);
+    const one = (await a.get('plain'))!;
+    expect(await a.commit([{ id: 'plain', expected: one.revision, next: dueAt(one.record, T0), ledger: [ledgerEntry('plain', T0 + 0.5)] }])).not.toEqual([undefined]);
+    expect((await b.ledger.list({ jobId: 'plain', limit: 9, newestFirst: true })).entries[0]).toEqual(ledgerEntry('plain', T0 + 0.5));
   });
 });

@@ -107,9 +107,13 @@ describePostgres('what somebody else has locked', (server) => {
     expect(claimed).toHaveLength(400);
   });
 
-  it('does not keep the other changes of a commit from being written, and is answered as lost', async () => {
+  it.each([
+    ['whose definitions are written as well', false],
+    ['of which only the states are', true],
+  ])('does not keep the other changes of a commit from being written, and is answered as lost: of jobs %s', async (_, areKnown) => {
     const [a, , schema] = await twoStores(server());
-    const stored = await a.insert(['x', 'y', 'z'].map((id) => jobRecord(id, T0)));
+    const inserted = await a.insert(['x', 'y', 'z'].map((id) => jobRecord(id, T0)));
+    const stored = areKnown ? await Promise.all(inserted.map(async (one) => a.get(one!.record.id))) : inserted;
     const end = await transaction(openPool(server()), `SELECT 1 FROM ${schema}.jobs WHERE id = 'y' FOR UPDATE`);
     const changes = stored.map((one) => ({ id: one!.record.id, expected: one!.revision, next: dueAt(one!.record, null), ledger: [ledgerEntry(one!.record.id, T0)] }));
     const [x, y, z] = await a.commit(changes);
