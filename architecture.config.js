@@ -104,8 +104,10 @@ export const folders = {
     packages: ['luxon', 'cron-parser', 'cronstrue'],
     bans: ['ambientTime', 'chance', 'effects', 'asynchrony'],
   },
+  // What a job store and an executor of NATS have in common. It loads no driver.
+  nats: { imports: common, bans: ['ambientTime', 'chance', 'effects', 'asynchrony'] },
   stores: {
-    imports: ['ports', 'model', 'serializers', 'locks', ...common],
+    imports: ['ports', 'model', 'serializers', 'locks', 'nats', ...common],
     node: true,
     shared: ['shared'],
     drivers: {
@@ -118,7 +120,7 @@ export const folders = {
   },
   executors: {
     // Workers of a broker have no scheduler that would give them a clock and a serializer.
-    imports: ['ports', 'serializers', 'clocks', ...common],
+    imports: ['ports', 'serializers', 'clocks', 'nats', ...common],
     types: ['model'],
     node: true,
     shared: ['shared', 'remote'],

@@ -205,7 +205,8 @@ describe('the tables of the README', () => {
   it('have every option of the NATS store, with its default', () => {
     const [body] = /export interface NatsJobStoreOptions [^]*?^}/m.exec(read('src/stores/nats/options.ts'))!;
     const inner = [...body.matchAll(/^ {8}readonly (\w+)\?/gm)].map(([, name]) => `ledger.${name!}`);
-    const outer = [...body.matchAll(/^ {2}readonly (\w+)\?/gm)].map(([, name]) => name!);
+    const [server] = /export interface NatsServerOptions[^]*?^}/m.exec(read('src/nats/server-options.ts'))!;
+    const outer = [server, body].flatMap((options) => [...options.matchAll(/^ {2}readonly (\w+)\?/gm)].map(([, name]) => name!));
     const rows = table('NATS option');
     expect(rows.flatMap(([option]) => names(option!))).toEqual(outer.flatMap((name) => (name === 'ledger' ? inner : [name])));
 
@@ -273,7 +274,7 @@ describe('the tables of the README', () => {
 
   it('have every option of the executors that hand runs to a broker, and of their workers', () => {
     const optionsOf = (file: string, name: string): string[] => {
-      const [body] = new RegExp(`export interface ${name} [^]*?^}`, 'm').exec(read(file))!;
+      const [body] = new RegExp(`export interface ${name}\\b[^]*?^}`, 'm').exec(read(file))!;
       return [...body.matchAll(/^ {2}readonly (\w+)\?/gm)].map(([, option]) => option!);
     };
     const options = (first: string): string[] => table(first).map(([option]) => names(option!)[0]!);
@@ -283,7 +284,7 @@ describe('the tables of the README', () => {
     expect(options('worker-side option')).toEqual(['tasks', ...optionsOf(shared, 'BrokerWorkerOptions')]);
     expect(options('RabbitMQ option')).toEqual([...optionsOf(amqp, 'AmqpPlace'), ...optionsOf(amqp, 'AmqpExecutorOptions'), ...optionsOf(amqp, 'AmqpWorkerOptions')]);
     const nats = 'src/executors/nats/options.ts';
-    expect(table('NATS executor option').flatMap(([option]) => names(option!))).toEqual([...optionsOf(nats, 'NatsPlace'), ...optionsOf(nats, 'NatsWorkerOptions')]);
+    expect(table('NATS executor option').flatMap(([option]) => names(option!))).toEqual([...optionsOf('src/nats/server-options.ts', 'NatsServerOptions'), ...optionsOf(nats, 'NatsPlace'), ...optionsOf(nats, 'NatsWorkerOptions')]);
     const { awaitResult, concurrency, publishMs, cancelMs, timeoutMs } = executorLimits({});
     const defaults = table('broker option').map(([, , fallback]) => fallback);
     expect(defaults).toEqual([...[awaitResult, concurrency, publishMs, cancelMs, timeoutMs].map((known) => `\`${String(known)}\``), '`TaggedSerializer`']);

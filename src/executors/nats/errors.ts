@@ -1,26 +1,8 @@
 import { BrokerError, type BrokerProblem } from '../../errors/executor-errors.js';
+import { ApiError, isFull, isUnanswered, isWithoutJetStream, NAME_IN_USE, NO_CONSUMER, NO_STREAM, OVERLAP } from '../../nats/api-error.js';
 
-/** An answer of JetStream that says what is wrong. */
-export class ApiError extends Error {
-  /** As HTTP has it. */
-  readonly status: number;
-  /** The number of the problem (`err_code`); 0 where there is none. See server/errors.json of nats-server. */
-  readonly problem: number;
-
-  constructor(status: number, problem: number, description: string) {
-    super(description);
-    this.name = 'ApiError';
-    this.status = status;
-    this.problem = problem;
-  }
-}
-
-export const NO_STREAM = 10_059;
-export const NO_CONSUMER = 10_014;
-const NO_JETSTREAM = new Set([10_039, 10_076, 10_108]);
-const FULL = new Set([10_002, 10_023, 10_028, 10_047, 10_077, 10_122, 10_083]);
 const TOO_LARGE = new Set([10_054, 10_055]);
-const OTHERWISE = new Set([10_058, 10_065, 10_148, 10_013, 10_105]);
+const OTHERWISE = new Set([NAME_IN_USE, OVERLAP, 10_148, 10_013, 10_105]);
 
 /** The error of a call or of connecting, as one that says what to do. */
 export function translate(error: unknown): BrokerError {
@@ -47,13 +29,14 @@ export function translate(error: unknown): BrokerError {
   return as('unreachable', 'NATS cannot be reached, or the connection broke. Check that it runs, and `servers`, port and firewall.');
 }
 
-function fromApi({ problem, status, message }: ApiError, as: (reason: BrokerProblem, text: string) => BrokerError): BrokerError {
-  if (NO_JETSTREAM.has(problem)) return as('missing', 'JetStream is not on. Start the server with -js, and give the account JetStream.');
+function fromApi(error: ApiError, as: (reason: BrokerProblem, text: string) => BrokerError): BrokerError {
+  const { problem } = error;
+  if (isWithoutJetStream(error)) return as('missing', 'JetStream is not on. Start the server with -js, and give the account JetStream.');
   if (problem === NO_STREAM || problem === NO_CONSUMER) return as('missing', 'The stream or its consumer is not there. Check `stream`, or have it declared.');
   if (TOO_LARGE.has(problem)) return as('too-large', 'The message is larger than the stream takes (max_msg_size). Keep large data elsewhere, and pass its key.');
-  if (FULL.has(problem) || /maximum (bytes|messages)|insufficient|no space/i.test(message)) return as('rejected', 'The stream has no room left, so JetStream does not take the message. Raise its limits (max_msgs, max_bytes), or make room.');
+  if (isFull(error)) return as('rejected', 'The stream has no room left, so JetStream does not take the message. Raise its limits (max_msgs, max_bytes), or make room.');
   if (OTHERWISE.has(problem)) return as('mismatch', 'There is a stream or a consumer of this name with other properties. Give another `stream`, or `declare: false`.');
-  if (status === 503 || status === 408) return as('unreachable', 'JetStream does not answer for now. Check the servers (nats server report jetstream).');
+  if (isUnanswered(error)) return as('unreachable', 'JetStream does not answer for now. Check the servers (nats server report jetstream).');
   return as('rejected', 'JetStream does not do what it is asked for.');
 }
 

@@ -10,4 +10,5 @@ export type { BrokerExecutor } from '../remote/broker-executor.js';
 export type { BrokerWorker, CloseWorkerOptions } from '../remote/broker-worker.js';
 export type { BrokerExecutorOptions, BrokerWorkerOptions, WorkerRunReport, WorkerTasks } from '../remote/options.js';
 export type { NatsExecutorOptions, NatsPlace, NatsWorkerOptions } from './options.js';
+export type { NatsServerOptions } from '../../nats/server-options.js';
 export type { NatsConnectionLike, NatsHeaders, NatsMessage, NatsSubscription } from './driver.js';

@@ -1,9 +1,10 @@
 import { BrokerError } from '../../errors/executor-errors.js';
+import { ApiError } from '../../nats/api-error.js';
 import type { Clock, TimerHandle } from '../../ports/clock.js';
 import { backOffMs } from '../remote/back-off.js';
 import { Calls } from './calls.js';
 import { loadDriver, type Driver, type NatsConnectionLike, type NatsHeaders, type NatsMessage, type NatsSubscription, type OwnConnection } from './driver.js';
-import { ApiError, translate } from './errors.js';
+import { translate } from './errors.js';
 import type { LinkSettings } from './options.js';
 
 /** For what has to be said at the end. */

@@ -1,5 +1,5 @@
 import { BrokerError } from '../../errors/executor-errors.js';
-import { ApiError, NO_CONSUMER, NO_STREAM } from './errors.js';
+import { ApiError, NO_CONSUMER, NO_STREAM } from '../../nats/api-error.js';
 import type { Link } from './link.js';
 import type { LinkSettings, WorkerSettings } from './options.js';
 

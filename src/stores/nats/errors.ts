@@ -1,5 +1,6 @@
 import { PunctualError } from '../../errors/base.js';
 import { JobUnstorableError } from '../../errors/job-errors.js';
+import { ApiError, isFull, isUnanswered, isWithoutJetStream, NAME_IN_USE, NO_STREAM, OVERLAP } from '../../nats/api-error.js';
 import { strangeness } from '../shared/strangers.js';
 
 /** Why a NATS store cannot be used. */
@@ -39,30 +40,9 @@ export class NatsStoreError extends PunctualError {
   }
 }
 
-/** An answer of JetStream that says what is wrong. */
-export class ApiError extends Error {
-  /** As HTTP has it. */
-  readonly status: number;
-  /** The number of the problem (`err_code`); 0 where there is none. */
-  readonly problem: number;
+export { ApiError, NAME_IN_USE, NO_MESSAGE, NO_STREAM, WRONG_LAST_SEQUENCE } from '../../nats/api-error.js';
 
-  constructor(status: number, problem: number, description: string) {
-    super(description);
-    this.name = 'ApiError';
-    this.status = status;
-    this.problem = problem;
-  }
-}
-
-/** Numbers of problems that are looked for. See server/errors.json of nats-server. */
-export const WRONG_LAST_SEQUENCE = 10071;
-export const NO_MESSAGE = 10037;
-export const NO_STREAM = 10059;
-export const NAME_IN_USE = 10058;
-const NO_JETSTREAM = new Set([10039, 10076, 10108]);
-const FULL = new Set([10002, 10023, 10028, 10047, 10077, 10122, 10083]);
 const FEW_SERVERS = new Set([10005, 10074, 10115]);
-const OVERLAP = 10065;
 
 /** What went wrong while the driver was loaded. */
 export function errorFromLoading(error: unknown): Error {
@@ -129,18 +109,18 @@ function fromDriver(error: Error, whole: unknown): NatsStoreError | JobUnstorabl
 }
 
 function fromApi(error: ApiError): Error {
-  const { problem, status, message } = error;
+  const { problem, message } = error;
   const unusable = (reason: NatsProblem, text: string): NatsStoreError => new NatsStoreError(reason, `${text} (${message})`, { cause: error });
-  if (NO_JETSTREAM.has(problem)) {
+  if (isWithoutJetStream(error)) {
     return unusable('no-jetstream', 'JetStream is not on. Start the server with -js (or a jetstream block in its configuration), and give the account JetStream.');
   }
   if (FEW_SERVERS.has(problem)) return unusable('too-few-servers', 'There are fewer JetStream servers than `replicas` asks for, or too few of them run. Lower `replicas`, or start more.');
-  if (FULL.has(problem) || /maximum (bytes|messages)|insufficient|no space/i.test(message)) {
+  if (isFull(error)) {
     return unusable('storage-full', 'JetStream has no room left. Nothing of the last write was kept. Raise the limits (max_bytes of the stream, max_file_store, the account), or make room.');
   }
   if (problem === NO_STREAM) return unusable('foreign-stream', 'A stream of NatsJobStore is gone: somebody deleted it. Open the store again to make it anew, or restore it from a backup.');
   if (problem === OVERLAP || problem === NAME_IN_USE) return unusable('foreign-stream', 'There is a stream already with these subjects or this name that is not punctual’s. Give another `bucket`.');
-  if (status === 503 || status === 408) return unusable('unreachable', 'JetStream does not answer for now. Check the servers (nats server report jetstream).');
+  if (isUnanswered(error)) return unusable('unreachable', 'JetStream does not answer for now. Check the servers (nats server report jetstream).');
   if (/message size exceeds/i.test(message)) return new JobUnstorableError('A record is too large for NATS. Keep large data elsewhere, and pass its key.', { cause: error });
   return error;
 }
