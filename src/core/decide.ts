@@ -35,11 +35,7 @@ export function decide(record: JobRecord, context: PlanContext): Decision {
   const { state, definition } = record;
   const draft = new Draft(record, context.now, context.node);
   const berth: Berth = { slots: context.slots, leaseUntil: context.leaseUntil, process: context.process };
-  if (draft.runs.length > 0) {
-    reviewLeases(draft, context, (run) => run.leaseUntil !== null && run.leaseUntil <= context.now);
-    startWaiting(draft, berth, (run) => mayStart(record, run));
-    if (context.holdUntil !== undefined && berth.slots <= 0) putOffRuns(draft, context.holdUntil);
-  }
+  if (draft.runs.length > 0) reviewRuns(draft, context, berth);
   if (draft.links !== undefined) draft.links = takenOn(draft.links, context.now);
   if (state.status !== 'active' || isWaiting(state)) return settle(draft, draft.state());
   if (definition.trigger.unreadable !== undefined) return quarantine(draft, definition.trigger.unreadable);
@@ -68,6 +64,13 @@ export function decide(record: JobRecord, context: PlanContext): Decision {
     lastFireTime,
   });
   return ended || failure === null ? settle(draft, decided) : quarantine(draft, failure.error, decided);
+}
+
+/** Runs there are already: those of dead nodes are taken back, and those that waited start. */
+function reviewRuns(draft: Draft, context: PlanContext, berth: Berth): void {
+  reviewLeases(draft, context, (run) => run.leaseUntil !== null && run.leaseUntil <= context.now);
+  startWaiting(draft, berth, (run) => mayStart(draft.record, run));
+  if (context.holdUntil !== undefined && berth.slots <= 0) putOffRuns(draft, context.holdUntil);
 }
 
 /**
@@ -129,7 +132,7 @@ function applyDue(draft: Draft, berth: Berth, due: DueFires): EpochMs {
     const latenessMs = draft.now - due.overflow.scheduledFor;
     draft.note({ type: 'jobMissed', reason: 'catch-up-limit', latenessMs, ...due.overflow });
   }
-  const [first] = due.chosen;
+  const first = due.chosen[0];
   if (due.coalesced !== null && first !== undefined) {
     draft.writeRange('coalesced', null, due.coalesced);
     draft.note({ type: 'jobCoalesced', into: first, ...due.coalesced });

@@ -149,6 +149,11 @@ function refTo(run: RunRecord): RunRef {
 }
 
 function replaceRun(runs: readonly RunRecord[], run: RunRecord, next: RunRecord | null): readonly RunRecord[] {
+  // Mostly there is one.
   if (runs.length === 1) return next === null ? NO_RUNS : [next];
+  return replaceAmong(runs, run, next);
+}
+
+function replaceAmong(runs: readonly RunRecord[], run: RunRecord, next: RunRecord | null): readonly RunRecord[] {
   return next === null ? runs.filter((r) => r !== run) : runs.map((r) => (r === run ? next : r));
 }

@@ -1,4 +1,5 @@
 import { slotLimit } from '../model/job.js';
+import type { RunCause } from '../model/links.js';
 import type { BlockingRun } from '../model/notice.js';
 import type { RunningRun, RunRecord, WaitingRun } from '../model/run.js';
 import type { EpochMs } from '../ports/trigger.js';
@@ -16,9 +17,17 @@ export interface Berth {
 /** Starts one fire time if there is room, and else does what the overlap mode says. Answers whether it became a run. */
 export function placeFire(draft: Draft, berth: Berth, fire: EpochMs, catchUp: boolean, backlog: boolean): boolean {
   const { policy } = draft.record.definition;
+  const id = `${draft.record.id}@${fire}`;
+  const follows = draft.takeCauses(fire);
+  const hasSlot = draft.running < slotLimit(policy);
+  if (hasSlot && berth.slots > 0) {
+    // The hot path: what begins with its fire time is never written as a run that waits.
+    draft.addRun(begin(draft, berth, id, fire, catchUp, follows));
+    return true;
+  }
   const plain: WaitingRun = {
     state: 'waiting',
-    id: `${draft.record.id}@${fire}`,
+    id,
     scheduledFor: fire,
     attempt: 0,
     manual: false,
@@ -28,15 +37,10 @@ export function placeFire(draft: Draft, berth: Berth, fire: EpochMs, catchUp: bo
     cause: 'queued',
     readyAt: draft.now,
   };
-  const follows = draft.takeCauses(fire);
   const run = follows === undefined ? plain : { ...plain, follows };
-  if (draft.running < slotLimit(policy)) {
-    if (berth.slots > 0) draft.addRun(begin(draft, berth, run));
-    else draft.addRun(run); // no room on this node: another takes it, or this one later
-    return true;
-  }
-  // Fire times of one catch-up wait for one another: they come from downtime, not from a run that is too slow.
-  if (backlog) {
+  // No room on this node: another takes it, or this one later. And fire times of one catch-up wait for one another: they
+  // come from downtime, not from a run that is too slow.
+  if (hasSlot || backlog) {
     draft.addRun(run);
     return true;
   }
@@ -72,32 +76,41 @@ export function startWaiting(draft: Draft, berth: Berth, mayStart: (run: Waiting
     const run = draft.runs[i];
     if (run?.state !== 'waiting' || run.readyAt > draft.now || !mayStart(run)) continue;
     changed ??= [...draft.runs];
-    changed[i] = begin(draft, berth, run);
+    changed[i] = begin(draft, berth, run.id, run.scheduledFor, run.catchUp, run.follows, run);
   }
   if (changed !== undefined) draft.runs = changed;
 }
 
-function begin(draft: Draft, berth: Berth, run: WaitingRun): RunningRun {
+/** @param waited - the run as it waited, if it did. */
+function begin(
+  draft: Draft,
+  berth: Berth,
+  id: string,
+  scheduledFor: EpochMs,
+  catchUp: boolean,
+  follows: readonly RunCause[] | undefined,
+  waited?: WaitingRun,
+): RunningRun {
   draft.fence += 1;
   draft.running += 1;
   berth.slots -= 1;
   const started: RunningRun = {
     state: 'running',
-    id: run.id,
-    scheduledFor: run.scheduledFor,
-    attempt: run.attempt + 1,
-    manual: run.manual,
-    catchUp: run.catchUp,
-    crashes: run.crashes,
-    args: run.args,
+    id,
+    scheduledFor,
+    attempt: waited === undefined ? 1 : waited.attempt + 1,
+    manual: waited?.manual ?? false,
+    catchUp,
+    crashes: waited?.crashes ?? 0,
+    args: waited?.args ?? null,
     owner: draft.node,
     token: draft.fence,
     leaseUntil: berth.leaseUntil,
     startedAt: draft.now,
     abort: null,
   };
-  let begun = run.argsVersion === undefined ? started : { ...started, argsVersion: run.argsVersion };
-  if (run.follows !== undefined) begun = { ...begun, follows: run.follows };
+  let begun = waited?.argsVersion === undefined ? started : { ...started, argsVersion: waited.argsVersion };
+  if (follows !== undefined) begun = { ...begun, follows };
   if (berth.process !== null) begun = { ...begun, process: berth.process };
   draft.begin(begun);
   return begun;

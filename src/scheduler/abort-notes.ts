@@ -1,6 +1,6 @@
 import type { JobRecord } from '../model/job.js';
 import type { RunningRun } from '../model/run.js';
-import { isThenable } from './maybe-promise.js';
+import { isThenable } from '../time/thenable.js';
 import type { LoopDeps } from './loop-deps.js';
 import type { StoreLoop } from './store-loop.js';
 

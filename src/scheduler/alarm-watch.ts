@@ -5,8 +5,8 @@ import type { JobRecord } from '../model/job.js';
 import type { TimerHandle } from '../ports/clock.js';
 import type { StoredJob } from '../ports/job-store.js';
 import type { EpochMs } from '../ports/trigger.js';
+import { isThenable } from '../time/thenable.js';
 import type { LoopDeps } from './loop-deps.js';
-import { isThenable } from './maybe-promise.js';
 import type { StoreLoop } from './store-loop.js';
 
 /** Least time between two questions to a store that others use as well. What is overdue is told of within this, and the spread. */

@@ -3,10 +3,10 @@ import type { Decision } from '../core/draft.js';
 import { quarantineRecord } from '../core/settle.js';
 import type { JobRecord } from '../model/job.js';
 import type { JobChange, MaybePromise, Revision, StoredJob } from '../ports/job-store.js';
+import { isThenable } from '../time/thenable.js';
 import type { Admission } from './limits/admission.js';
 import type { Grant } from './limits/grant.js';
 import type { LoopDeps } from './loop-deps.js';
-import { isThenable } from './maybe-promise.js';
 import type { StoreLoop } from './store-loop.js';
 
 /** Decides on what was claimed, commits it, and starts what was won. */

@@ -1,52 +1,62 @@
 import type { Decision } from '../core/draft.js';
 import { finishRun, releaseRun } from '../core/finish.js';
 import type { JobRecord } from '../model/job.js';
-import type { RunOutcome } from '../model/run.js';
+import type { ErrorInfo, RunOutcome } from '../model/run.js';
 import type { EpochMs } from '../ports/trigger.js';
 import type { ActiveRun } from './active-run.js';
 import type { HeldJob } from './held-job.js';
 import type { PendingWrite } from './job-draft.js';
 
-/** What a run came to: its outcome, or the reason for which it is given back unfinished. */
-export type RunConclusion =
-  | { readonly kind: 'ended'; readonly outcome: RunOutcome; readonly value: unknown; readonly durationMs: number }
-  | { readonly kind: 'released'; readonly reason: string };
+/** A run is given back unfinished. */
+export interface Released {
+  readonly kind: 'released';
+  readonly reason: string;
+}
 
 export interface FinishWriteHost {
   readonly node: string;
-  recorded(active: ActiveRun, decision: Decision, conclusion: RunConclusion): void;
-  refused(active: ActiveRun, current: JobRecord | undefined, conclusion: RunConclusion): void;
+  recorded(end: FinishWrite, decision: Decision): void;
+  refused(end: FinishWrite, current: JobRecord | undefined): void;
 }
 
-/** The write that takes a run out of its record. */
+/** What a run came to, and the write that takes it out of its record. */
 export class FinishWrite implements PendingWrite {
   readonly #host: FinishWriteHost;
-  readonly #active: ActiveRun;
-  readonly #conclusion: RunConclusion;
+  readonly active: ActiveRun;
+  readonly outcome: RunOutcome | Released;
+  /** What its function answered, or threw. */
+  readonly value: unknown;
+  readonly durationMs: number;
 
-  constructor(host: FinishWriteHost, active: ActiveRun, conclusion: RunConclusion) {
+  constructor(host: FinishWriteHost, active: ActiveRun, outcome: RunOutcome | Released, value: unknown, durationMs: number) {
     this.#host = host;
-    this.#active = active;
-    this.#conclusion = conclusion;
+    this.active = active;
+    this.outcome = outcome;
+    this.value = value;
+    this.durationMs = durationMs;
   }
 
   get held(): HeldJob {
-    return this.#active.held;
+    return this.active.held;
   }
 
   apply(record: JobRecord, now: EpochMs): Decision | undefined {
-    const conclusion = this.#conclusion;
+    const { outcome } = this;
+    const { run } = this.active;
     const context = { now, node: this.#host.node };
-    return conclusion.kind === 'ended'
-      ? finishRun(record, this.#active.run, conclusion.outcome, context)
-      : releaseRun(record, this.#active.run, conclusion.reason, context);
+    return outcome.kind === 'released' ? releaseRun(record, run, outcome.reason, context) : finishRun(record, run, outcome, context);
   }
 
   written(decision: Decision): void {
-    this.#host.recorded(this.#active, decision, this.#conclusion);
+    this.#host.recorded(this, decision);
   }
 
   refused(current: JobRecord | undefined): void {
-    this.#host.refused(this.#active, current, this.#conclusion);
+    this.#host.refused(this, current);
   }
+}
+
+/** Whether whoever looks at the run sees it fail. A run of the schedule that was refused waits. */
+export function isFailure(outcome: RunOutcome | Released, active: ActiveRun): outcome is RunOutcome & { readonly error: ErrorInfo } {
+  return outcome.kind === 'failed' || (outcome.kind === 'refused' && active.isManual);
 }

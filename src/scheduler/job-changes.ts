@@ -4,8 +4,8 @@ import { StoreFailedError } from '../errors/scheduler-errors.js';
 import { wakeAt, type JobRecord } from '../model/job.js';
 import type { Clock } from '../ports/clock.js';
 import type { MaybePromise, Revision, StoredJob } from '../ports/job-store.js';
+import { isThenable } from '../time/thenable.js';
 import { BackOff } from './back-off.js';
-import { isThenable } from './maybe-promise.js';
 import type { StoreLoop } from './store-loop.js';
 
 /** Attempts at one change before the contention is reported instead. With back-off that is more than half a minute. */

@@ -44,7 +44,11 @@ export class LagWatch {
 
   /** A run begins. */
   begun(): void {
-    if (this.#isLooking || this.#clock.measureLag === undefined) return;
+    if (!this.#isLooking) this.#look();
+  }
+
+  #look(): void {
+    if (this.#clock.measureLag === undefined) return;
     this.#isLooking = true;
     this.#clock.measureLag(this.thresholdMs / LOOKS, (lateMs) => this.#looked(lateMs));
   }

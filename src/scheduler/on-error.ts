@@ -1,8 +1,8 @@
 import { InvalidOptionError } from '../errors/errors.js';
 import type { Decision } from '../core/draft.js';
 import type { Logger } from '../ports/logger.js';
+import { isThenable } from '../time/thenable.js';
 import type { ActiveRun } from './active-run.js';
-import { isThenable } from './maybe-promise.js';
 
 /** A failed attempt at a run, as `onError` is told of it. */
 export interface FailedAttempt {

@@ -87,6 +87,7 @@ export class RunHandles {
   }
 
   settle(runId: string, end: RunEnd): void {
+    if (this.#waiters.size === 0) return; // to look for an id that was just put together costs more than the rest of it
     const waiter = this.#waiters.get(runId);
     if (waiter === undefined) return;
     this.#waiters.delete(runId);

@@ -1,10 +1,10 @@
 import type { Clock } from '../ports/clock.js';
 import type { JobChange, MaybePromise, Revision, StoredJob } from '../ports/job-store.js';
 import type { EpochMs } from '../ports/trigger.js';
+import { isThenable } from '../time/thenable.js';
 import { BackOff } from './back-off.js';
 import { BatchSize } from './batch-size.js';
 import { JobDraft, type PendingWrite } from './job-draft.js';
-import { isThenable } from './maybe-promise.js';
 import type { StoreAccess } from './store-access.js';
 import type { StoreHealth } from './store-health.js';
 

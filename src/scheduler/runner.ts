@@ -2,15 +2,15 @@ import type { Decision } from '../core/draft.js';
 import { JobAbortedError, JobTimeoutError, LeaseLostError } from '../errors/job-errors.js';
 import type { JobRecord, TaskFunction } from '../model/job.js';
 import type { StoredResult } from '../model/ledger.js';
-import type { ErrorInfo, RunningRun, RunOutcome } from '../model/run.js';
+import type { RunningRun, RunOutcome } from '../model/run.js';
 import type { MaybePromise, Revision } from '../ports/job-store.js';
+import { isThenable } from '../time/thenable.js';
 import { ActiveRun } from './active-run.js';
 import { toErrorInfo } from './error-info.js';
-import { FinishWrite, type FinishWriteHost, type RunConclusion } from './finish-write.js';
+import { FinishWrite, isFailure, type FinishWriteHost } from './finish-write.js';
 import { Heartbeat } from './heartbeat.js';
 import type { HeldJob } from './held-job.js';
 import type { Permit } from './limits/permit.js';
-import { isThenable } from './maybe-promise.js';
 import { toStoredResult } from './run-result.js';
 import { RunWriter } from './run-writer.js';
 import { ErrorCallbacks, retryTime } from './on-error.js';
@@ -77,20 +77,18 @@ export class Runner implements FinishWriteHost {
 
   /** @param task - what `fn` was defined as; `undefined` for a bare function. */
   start(record: JobRecord, run: RunningRun, fn: TaskFunction, task: Task | undefined, revision: Revision, askedAt: number, permit?: Permit): void {
-    const { reporter } = this.#deps;
     const { policy } = record.definition;
-    if (this.#leased && this.#deps.clock.monotonic() >= this.#heartbeat.trustedUntil(askedAt)) {
+    const startedAt = this.#deps.clock.monotonic();
+    const trustedUntil = this.#heartbeat.trustedUntil(askedAt);
+    if (this.#leased && startedAt >= trustedUntil) {
       // The store's answer took as long as the lease: somebody else may have the run already.
-      reporter.run(record, this.#alias, run, 'leaseLost', {});
+      this.#deps.reporter.run(record, this.#alias, run, 'leaseLost', {});
       permit?.release();
       return;
     }
-    const active = this.#hold(record, run, fn, revision, this.#heartbeat.trustedUntil(askedAt));
+    const active = this.#hold(record, run, fn, revision, startedAt, trustedUntil);
     active.module = task?.module ?? null;
-    if (permit !== undefined) {
-      active.permit = permit;
-      permit.begin(() => { this.#loseSlot(active); });
-    }
+    if (permit !== undefined) this.#begin(active, permit);
     if (this.#refuses !== null) {
       this.#release(active, this.#refuses);
       return;
@@ -98,13 +96,18 @@ export class Runner implements FinishWriteHost {
     if (this.#leased) this.#heartbeat.added(active);
     if (policy.timeoutMs !== null) this.#armTimeout(active, policy.timeoutMs);
     try {
-      if (this.#loop.access.isPlain && active.args.some(isObject)) active.prepared = this.#copied(active.args);
+      if (this.#loop.access.isPlain && active.args.length > 0 && active.args.some(isObject)) active.prepared = this.#copied(active.args);
     } catch (error) {
       this.#refuse(active, error);
       return;
     }
     if (task === undefined || takesAsStored(task, active.argsVersion)) this.#execute(active);
     else this.#prepare(active, task);
+  }
+
+  #begin(active: ActiveRun, permit: Permit): void {
+    active.permit = permit;
+    permit.begin(() => { this.#loseSlot(active); });
   }
 
   /** What a task does to its arguments is nothing to the record, which a store may keep in memory and write again. */
@@ -256,7 +259,7 @@ export class Runner implements FinishWriteHost {
     active.phase = 'ended';
     active.timeoutTimer?.cancel();
     active.onEarlyAbort?.();
-    this.#writer.push(new FinishWrite(this, active, { kind: 'released', reason }));
+    this.#writer.push(new FinishWrite(this, active, { kind: 'released', reason }, undefined, 0));
   }
 
   /** Records again after a `stop`, first what could not be recorded then: if a run is still ours, its end counts. */
@@ -277,25 +280,27 @@ export class Runner implements FinishWriteHost {
     return this.#deps.node;
   }
 
-  recorded(active: ActiveRun, decision: Decision, conclusion: RunConclusion): void {
+  recorded(end: FinishWrite, decision: Decision): void {
+    const { active } = end;
     active.phase = 'recorded';
-    this.#tellOfError(active, retryTime(active, decision), conclusion);
+    if (isFailure(end.outcome, active)) this.#tellOfError(end, retryTime(active, decision));
     this.#forget(active);
-    this.#reportEnd(active, decision, conclusion);
+    this.#reportEnd(end, decision);
     this.#loop.publish(decision.next ?? active.record, decision);
     this.#loop.runEnded(decision.next);
   }
 
-  refused(active: ActiveRun, current: JobRecord | undefined, conclusion: RunConclusion): void {
-    void this.#explainRefusal(active, current, conclusion);
+  refused(end: FinishWrite, current: JobRecord | undefined): void {
+    void this.#explainRefusal(end, current);
   }
 
   /**
    * The record says the run is not ours. Either its lease was lost, or an earlier write of ours did arrive and only
    * the answer got lost; the ledger (or the retry that waits) tells which.
    */
-  async #explainRefusal(active: ActiveRun, current: JobRecord | undefined, conclusion: RunConclusion): Promise<void> {
+  async #explainRefusal(end: FinishWrite, current: JobRecord | undefined): Promise<void> {
     const { node, logger } = this.#deps;
+    const { active } = end;
     const waiting = current?.state.runs.find((run) => {
       if (run.state !== 'waiting' || run.id !== active.runId) return false;
       // For another attempt, or for the same one, which was refused before it began.
@@ -315,9 +320,9 @@ export class Runner implements FinishWriteHost {
       return;
     }
     active.phase = 'recorded';
-    this.#tellOfError(active, waiting?.state === 'waiting' ? waiting.readyAt : null, conclusion);
+    if (isFailure(end.outcome, active)) this.#tellOfError(end, waiting?.state === 'waiting' ? waiting.readyAt : null);
     this.#forget(active);
-    if (waiting === undefined) this.#reportEnd(active, { next: current ?? null, start: [], ledger: [], notices: [] }, conclusion);
+    if (waiting === undefined) this.#reportEnd(end, { next: current ?? null, start: [], ledger: [], notices: [] });
     this.#loop.runEnded(current ?? null);
   }
 
@@ -370,13 +375,11 @@ export class Runner implements FinishWriteHost {
     const { clock, lag } = this.#deps;
     const durationMs = clock.monotonic() - active.startedMonotonic;
     if (durationMs >= lag.thresholdMs) lag.ended(active, this.#alias);
-    this.#writer.push(new FinishWrite(this, active, { kind: 'ended', outcome, value, durationMs }));
+    this.#writer.push(new FinishWrite(this, active, outcome, value, durationMs));
   }
 
-  #reportEnd(active: ActiveRun, decision: Decision, conclusion: RunConclusion): void {
-    if (conclusion.kind === 'released') return;
+  #reportEnd({ active, outcome, value, durationMs }: FinishWrite, decision: Decision): void {
     const { reporter, settled } = this.#deps;
-    const { outcome, value, durationMs } = conclusion;
     if (outcome.kind === 'succeeded') {
       if (reporter.wants('jobExecuted')) {
         reporter.run(active.record, this.#alias, active.run, 'jobExecuted', { durationMs, result: value });
@@ -389,10 +392,8 @@ export class Runner implements FinishWriteHost {
   }
 
   /** Once for each attempt that failed and was recorded here. Before a shutdown is told that nothing goes on any more. */
-  #tellOfError(active: ActiveRun, retryAt: number | null, conclusion: RunConclusion): void {
-    if (conclusion.kind === 'released' || !isFailure(conclusion.outcome, active)) return;
+  #tellOfError({ active, value: error, durationMs }: FinishWrite, retryAt: number | null): void {
     const { tasks, onError } = this.#deps;
-    const { value: error, durationMs } = conclusion;
     const failure = { error, durationMs, timedOut: active.timedOut, retryAt };
     this.#callbacks.tell([tasks.of(active.record.definition)?.onError, onError], active, failure);
   }
@@ -450,12 +451,12 @@ export class Runner implements FinishWriteHost {
 
   // ── what is held ──────────────────────────────────────────────────────────
 
-  #hold(record: JobRecord, run: RunningRun, fn: TaskFunction, revision: Revision, trustedUntil: number): ActiveRun {
-    const { clock, logger } = this.#deps;
+  #hold(record: JobRecord, run: RunningRun, fn: TaskFunction, revision: Revision, startedAt: number, trustedUntil: number): ActiveRun {
+    const { logger, bindContext } = this.#deps;
     const known = this.#held.get(record.id);
     const held: HeldJob = known ?? { id: record.id, stored: null, active: NONE, draft: null };
     held.stored = { record, revision };
-    const active = new ActiveRun(held, record, run, fn, logger, this.#deps.bindContext, clock.monotonic(), trustedUntil);
+    const active = new ActiveRun(held, record, run, fn, logger, bindContext, startedAt, trustedUntil);
     held.active = held.active.length === 0 ? [active] : [...held.active, active];
     if (known === undefined) this.#held.set(record.id, held);
     this.#size += 1;
@@ -466,7 +467,7 @@ export class Runner implements FinishWriteHost {
   #forget(active: ActiveRun): void {
     const { held } = active;
     if (!held.active.includes(active)) return;
-    held.active = held.active.length === 1 ? NONE : held.active.filter((other) => other !== active);
+    held.active = held.active.length === 1 ? NONE : without(held.active, active);
     if (held.active.length === 0) this.#held.delete(held.id);
     this.#size -= 1;
     if (this.#size > 0) return;
@@ -490,9 +491,8 @@ export class Runner implements FinishWriteHost {
   }
 }
 
-/** Whether whoever looks at the run sees it fail. A run of the schedule that was refused waits. */
-function isFailure(outcome: RunOutcome, active: ActiveRun): outcome is RunOutcome & { readonly error: ErrorInfo } {
-  return outcome.kind === 'failed' || (outcome.kind === 'refused' && active.isManual);
+function without(list: readonly ActiveRun[], active: ActiveRun): readonly ActiveRun[] {
+  return list.filter((other) => other !== active);
 }
 
 function isObject(value: unknown): boolean {

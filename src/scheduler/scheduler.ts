@@ -15,9 +15,9 @@ import type { AddJobRest, InTransaction, JobChanges, JobOptions } from './job-op
 import { withCursor } from './ledger-view.js';
 import { refuseReturn } from './links/cycles.js';
 import { refuseFollowedOnEachNode } from './links/linking.js';
-import { isThenable } from './maybe-promise.js';
 import type { SchedulerOptions, Wiring } from './options.js';
 import { refuseUnknownKeys, requireObject } from '../errors/options.js';
+import { isThenable } from '../time/thenable.js';
 import { flag, isArray, whole } from './policy.js';
 import { enqueue, type EnqueueRest, type AnyEnqueueOptions } from './enqueue.js';
 import type { RunHandle } from './run-handles.js';

@@ -3,8 +3,8 @@ import { isPunctualError } from '../errors/base.js';
 import type { Clock } from '../ports/clock.js';
 import type { JobPage, MaybePromise } from '../ports/job-store.js';
 import type { EpochMs } from '../ports/trigger.js';
+import { isThenable } from '../time/thenable.js';
 import { changeJob } from './job-changes.js';
-import { isThenable } from './maybe-promise.js';
 import type { StoreLoop } from './store-loop.js';
 
 const PAGE = 1_000;

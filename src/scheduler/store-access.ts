@@ -6,7 +6,7 @@ import type { LedgerQuery } from '../model/ledger.js';
 import type { Clock } from '../ports/clock.js';
 import type { AnnounceRequest, ClaimRequest, ClaimScope, JobAlarms, JobChange, JobDemand, JobPage, JobQuery, JobStore, JobWriter, Lease, LeaseRequest, LedgerPage, LedgerPageRequest, MaybePromise, Member, Revision, StoreContext, StoredJob } from '../ports/job-store.js';
 import type { EpochMs } from '../ports/trigger.js';
-import { isThenable } from './maybe-promise.js';
+import { isThenable } from '../time/thenable.js';
 
 /**
  * A job store as the scheduler sees it: opened once, closed once, its errors wrapped, and no answer waited for longer

@@ -1,6 +1,6 @@
 import type { MaybePromise } from '../ports/job-store.js';
 import type { EpochMs } from '../ports/trigger.js';
-import { isThenable } from './maybe-promise.js';
+import { isThenable } from '../time/thenable.js';
 import { NodeName } from './node-name.js';
 import { fireStartupJobs } from './startup-jobs.js';
 import { endStrayLeases } from './stray-leases.js';

@@ -4,6 +4,7 @@ import { wakeAt, type JobRecord } from '../model/job.js';
 import type { RunningRun } from '../model/run.js';
 import type { ClaimScope, MaybePromise, StoreContext, StoredJob } from '../ports/job-store.js';
 import type { EpochMs } from '../ports/trigger.js';
+import { isThenable } from '../time/thenable.js';
 import { AlarmWatch } from './alarm-watch.js';
 import { AbortNotes } from './abort-notes.js';
 import { BatchSize } from './batch-size.js';
@@ -17,7 +18,6 @@ import type { StoreLimits } from './limits/store-limits.js';
 import { admissionOf, limitsOf } from './limits/wiring.js';
 import type { LoopDeps } from './loop-deps.js';
 import { Courier } from './links/courier.js';
-import { isThenable } from './maybe-promise.js';
 import { Membership } from './membership.js';
 import type { ClockSkew } from './node-card.js';
 import { Runner } from './runner.js';
@@ -446,24 +446,22 @@ export class StoreLoop {
       this.runner.noteRecord(before, next, revision, askedAt);
       if (this.access.store.shared) this.#aborts.leave(before, next);
     }
-    if (start.length > 0) start.forEach((run, index) => { this.#launch(next, run, revision, askedAt, permits?.[index]); });
+    for (let i = 0; i < start.length; i++) this.#launch(next, start[i]!, revision, askedAt, permits?.[i]);
   }
 
   /** Publishes what the planner had to say about a decision that has been written. */
   publish(record: JobRecord, decision: Decision): void {
     this.courier.published(record, decision.next);
-    if (decision.notices.length === 0 && decision.ledger.length === 0) return;
-    const { reporter } = this.#deps;
-    for (const notice of decision.notices) {
+    const { reporter, settled } = this.#deps;
+    // Mostly there are none, and to go through a frozen list, as an empty one is, costs an iterator.
+    if (decision.notices.length > 0) for (const notice of decision.notices) {
       reporter.job(record, this.access.alias, notice);
       if (notice.type === 'jobCompleted') {
         reporter.job(record, this.access.alias, { type: 'jobRemoved', reason: 'completed' });
       } else if (notice.type === 'jobOverdue' || notice.type === 'jobRecovered') this.alarms.told();
     }
-    for (const entry of decision.ledger) {
-      if (entry.runId !== null && entry.verdict !== 'succeeded' && entry.verdict !== 'failed') {
-        this.#deps.settled(entry.runId, { verdict: entry.verdict, reason: entry.reason });
-      }
+    if (decision.ledger.length > 0) for (const { runId, verdict, reason } of decision.ledger) {
+      if (runId !== null && verdict !== 'succeeded' && verdict !== 'failed') settled(runId, { verdict, reason });
     }
   }
 

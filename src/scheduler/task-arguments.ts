@@ -1,7 +1,7 @@
 import { InvalidArgumentsError, type ArgumentIssue } from '../errors/job-errors.js';
 import type { MaybePromise } from '../ports/job-store.js';
 import type { StandardSchemaIssue, StandardSchemaResult, StandardSchemaV1 } from '../ports/standard-schema.js';
-import { isThenable } from './maybe-promise.js';
+import { isThenable } from '../time/thenable.js';
 import type { TaskUpgrade } from './task-options.js';
 
 /** What of a task has a say in its arguments. */

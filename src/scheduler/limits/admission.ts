@@ -2,7 +2,7 @@ import { isHeldUntil, takeUp } from '../../core/hold.js';
 import type { JobRecord } from '../../model/job.js';
 import type { MaybePromise, StoredJob } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
-import { isThenable } from '../maybe-promise.js';
+import { isThenable } from '../../time/thenable.js';
 import { distribute, type Ask, type Grant } from './grant.js';
 import type { LimitSubject } from './limit-rules.js';
 import type { Meter } from './meter.js';

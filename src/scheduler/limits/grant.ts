@@ -1,6 +1,6 @@
 import type { MaybePromise } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
-import { isThenable } from '../maybe-promise.js';
+import { isThenable } from '../../time/thenable.js';
 import type { Meter } from './meter.js';
 import { Permit } from './permit.js';
 import type { Slot } from './slot.js';

@@ -1,6 +1,6 @@
 import type { MaybePromise } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
-import { isThenable } from '../maybe-promise.js';
+import { isThenable } from '../../time/thenable.js';
 import type { LimitSubject } from './limit-rules.js';
 import { jitter, type LimitKind, type MeterHost } from './meter-host.js';
 import { SlotClaims, type Claimed } from './slot-claims.js';

@@ -1,6 +1,6 @@
 import type { Lease, MaybePromise } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
-import { isThenable } from '../maybe-promise.js';
+import { isThenable } from '../../time/thenable.js';
 import { RECHECK_MS, type LimitKind, type MeterHost } from './meter-host.js';
 import { isStray, ttlOf, type Slot } from './slot.js';
 import type { SlotTable } from './slot-table.js';

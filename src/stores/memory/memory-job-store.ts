@@ -158,7 +158,7 @@ export class MemoryJobStore extends LockingStore implements JobStore {
       const entry = this.#entries.get(id);
       if (entry?.revision !== expected) return undefined;
       const revision = ++this.#revision;
-      for (const line of ledger) this.#ledger.append(entry, line);
+      if (ledger.length > 0) this.#ledger.append(entry, ledger);
       if (next === null) {
         this.#index.remove(entry);
         this.#alarms.set(id, null);

@@ -47,7 +47,11 @@ export class MemoryLedger implements Ledger {
     this.#live = live;
   }
 
-  append(holder: Holder, entry: LedgerEntry): void {
+  append(holder: Holder, entries: readonly LedgerEntry[]): void {
+    for (const entry of entries) this.#append(holder, entry);
+  }
+
+  #append(holder: Holder, entry: LedgerEntry): void {
     const line = { sequence: ++this.#sequence, entry };
     const { history } = holder;
     if (history === null) {

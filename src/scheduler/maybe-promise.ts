@@ -1,1 +1,0 @@
-export { isThenable } from '../time/thenable.js';
