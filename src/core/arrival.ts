@@ -1,8 +1,7 @@
 import { NO_RUNS, type JobRecord, type JobState } from '../model/job.js';
 import type { EpochMs } from '../ports/trigger.js';
-import { Draft, type Decision } from './draft.js';
+import { Draft, type ActContext, type Decision } from './draft.js';
 import { skipOverdueSafely } from './edit.js';
-import type { ActContext } from './finish.js';
 import { dueAt, fireAfterCompletion, nextFire } from './fires.js';
 import { arrivedLinks, inherited, withLinks } from './links/links.js';
 import { awaitsEvent, deleteJob, hasEnded } from './settle.js';
@@ -44,7 +43,7 @@ function nextOfActive({ definition, state }: JobRecord, now: EpochMs): EpochMs |
  * keep their slots and their verdicts, and no fire time that it dealt with comes up again.
  */
 export function replaceByArrived(record: JobRecord, arrived: JobRecord, context: ActContext): Decision {
-  const draft = new Draft(record, context.now, context.node);
+  const draft = new Draft(record, context);
   if (record.state.status === 'active') skipOverdueSafely(draft, 'rescheduled');
   const fence = Math.max(draft.fence + 1, arrived.state.fence);
   const links = inherited(draft.links, arrived.state.links);

@@ -1,7 +1,6 @@
 import type { JobRecord } from '../model/job.js';
 import type { RunRecord } from '../model/run.js';
-import { Draft, type Decision } from './draft.js';
-import type { ActContext } from './finish.js';
+import { Draft, type ActContext, type Decision } from './draft.js';
 import { dueAt, nextFire } from './fires.js';
 import { scheduleOf } from './links/links.js';
 import { settle } from './settle.js';
@@ -12,7 +11,7 @@ import { settle } from './settle.js';
  * whoever holds it.
  */
 export function cancelRun(record: JobRecord, runId: string, reason: string, context: ActContext): Decision | undefined {
-  const draft = new Draft(record, context.now, context.node);
+  const draft = new Draft(record, context);
   const runs: RunRecord[] = [];
   let found = false;
   for (const run of draft.runs) {

@@ -33,7 +33,7 @@ export const CATCH_UP_LATENESS_MS = 30_000;
 /** What should happen to a record at `context.now`. Pure: no clock, no I/O, no randomness. */
 export function decide(record: JobRecord, context: PlanContext): Decision {
   const { state, definition } = record;
-  const draft = new Draft(record, context.now, context.node);
+  const draft = new Draft(record, context);
   const berth: Berth = { slots: context.slots, leaseUntil: context.leaseUntil, process: context.process };
   if (draft.runs.length > 0) reviewRuns(draft, context, berth);
   if (draft.links !== undefined) draft.links = takenOn(draft.links, context.now);
@@ -79,7 +79,7 @@ function reviewRuns(draft: Draft, context: PlanContext, berth: Berth): void {
  */
 export function reclaimRuns(record: JobRecord, isDead: (run: RunningRun) => boolean, context: PlanContext): Decision | undefined {
   if (!record.state.runs.some((run) => run.state === 'running' && isDead(run))) return undefined;
-  const draft = new Draft(record, context.now, context.node);
+  const draft = new Draft(record, context);
   reviewLeases(draft, context, isDead);
   return settle(draft, draft.state());
 }

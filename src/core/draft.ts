@@ -10,6 +10,12 @@ import { finishLinks, patched } from './links/links.js';
 import { tell } from './links/tell.js';
 import { endWatch, watched } from './watch.js';
 
+/** Who acts, and when. */
+export interface ActContext {
+  readonly now: EpochMs;
+  readonly node: string;
+}
+
 /** What the planner wants done. Nothing of it has happened until the record is written. */
 export interface Decision {
   /** The record to write, or `null` to delete it. */
@@ -31,30 +37,40 @@ const NO_NOTICES: readonly JobNotice[] = Object.freeze([]);
  */
 export class Draft {
   readonly record: JobRecord;
-  readonly now: EpochMs;
-  readonly node: string;
   runs: readonly RunRecord[];
   running: number;
   fence: number;
   runCount: number;
   stats: JobStats;
-  /** Of the run that got its verdict last. */
-  lastError: ErrorInfo | null = null;
   links: JobLinks | undefined;
+  /** As it was given, since others share it: a number such as the time would be an object of its own here. */
+  readonly #context: ActContext;
   #start: RunningRun[] | undefined;
   #ledger: LedgerEntry[] | undefined;
   #notices: JobNotice[] | undefined;
 
-  constructor(record: JobRecord, now: EpochMs, node: string) {
+  constructor(record: JobRecord, context: ActContext) {
     this.record = record;
-    this.now = now;
-    this.node = node;
+    this.#context = context;
     this.runs = record.state.runs;
     this.running = this.runs.length === 0 ? 0 : runningCount(this.runs);
     this.fence = record.state.fence;
     this.runCount = record.state.runCount;
     this.stats = record.state.stats;
     this.links = record.state.links;
+  }
+
+  get now(): EpochMs {
+    return this.#context.now;
+  }
+
+  get node(): string {
+    return this.#context.node;
+  }
+
+  /** Of the run that got its verdict last. */
+  get lastError(): ErrorInfo | null {
+    return this.#ledger?.findLast(({ error }) => error !== null)?.error ?? null;
   }
 
   note(notice: JobNotice): void {
@@ -128,7 +144,6 @@ export class Draft {
   }
 
   #write(entry: LedgerEntry): void {
-    if (entry.error !== null) this.lastError = entry.error;
     this.stats = withEntry(this.stats, entry);
     if (this.#ledger === undefined) this.#ledger = [entry];
     else this.#ledger.push(entry);

@@ -6,9 +6,8 @@ import type { SkipReason } from '../model/notice.js';
 import type { RunRecord, WaitingRun } from '../model/run.js';
 import { NO_STATS } from '../model/stats.js';
 import type { EpochMs } from '../ports/trigger.js';
-import { Draft, type Decision } from './draft.js';
+import { Draft, type ActContext, type Decision } from './draft.js';
 import { dueAt, fireRange, lastDue, nextFire } from './fires.js';
-import type { ActContext } from './finish.js';
 import { firstLinks, inherited, relinked, scheduleOf, withLinks } from './links/links.js';
 import { hasEnded, settle } from './settle.js';
 import { lastLiveFire, takeOver } from './takeover.js';
@@ -46,7 +45,7 @@ export function firstFire(definition: JobDefinition, now: EpochMs): EpochMs | nu
 /** The record with firing stopped and its cursor kept; `undefined` when it is paused already. */
 export function pauseJob(record: JobRecord, reason: string | null, context: ActContext): Decision | undefined {
   if (record.state.status !== 'active') return undefined;
-  const draft = new Draft(record, context.now, context.node);
+  const draft = new Draft(record, context);
   return draft.write(draft.state({ status: 'paused', reason }));
 }
 
@@ -58,7 +57,7 @@ export function resumeJob(record: JobRecord, catchUp: boolean, context: ActConte
   const { state, id } = record;
   const definition = scheduleOf(record);
   if (state.status !== 'paused') return undefined;
-  const draft = new Draft(record, context.now, context.node);
+  const draft = new Draft(record, context);
   draft.stats = draft.stats.consecutiveFailures === 0 ? draft.stats : { ...draft.stats, consecutiveFailures: 0 };
   const active = { status: 'active', reason: null } as const;
   if (catchUp || isWaiting(state) || !isOverdue(record, definition, context.now)) return settle(draft, draft.state(active));
@@ -82,7 +81,7 @@ export function startupFire(record: JobRecord, startedAt: EpochMs, context: ActC
   const fire = definition.trigger.fireTimeFor?.(startedAt) ?? null;
   if (fire === null || state.status !== 'active' || state.nextFireTime !== null) return undefined;
   if (hasEnded(definition.policy.maxRuns, state.runCount)) return undefined;
-  const draft = new Draft(record, context.now, context.node);
+  const draft = new Draft(record, context);
   return draft.write(draft.state({ nextFireTime: fire, nextDueAt: dueAt(id, definition, fire) }));
 }
 
@@ -93,7 +92,7 @@ export function startupFire(record: JobRecord, startedAt: EpochMs, context: ActC
 export function retryQuarantined(record: JobRecord, context: ActContext): Decision | undefined {
   if (record.state.status !== 'quarantined') return undefined;
   const { definition } = record;
-  const draft = new Draft(record, context.now, context.node);
+  const draft = new Draft(record, context);
   // A schedule that waits for a run to end, or has had all its runs, goes on from there.
   const awaits = definition.trigger.nextAfterCompletion !== undefined;
   const waits = (awaits && draft.runs.some((run) => !run.manual)) || hasEnded(definition.policy.maxRuns, draft.runCount);
@@ -116,7 +115,7 @@ export function modifyJob(record: JobRecord, definition: JobDefinition, context:
   if (before.startTime !== after.startTime || before.endTime !== after.endTime || before.exclusive !== after.exclusive) {
     return rescheduleJob(record, definition, context);
   }
-  const draft = new Draft({ ...record, definition }, context.now, context.node);
+  const draft = new Draft({ ...record, definition }, context);
   const { nextFireTime, lastFireTime, runCount } = record.state;
   const ended = hasEnded(after.maxRuns, runCount);
   // With more runs than before, a job whose last run is still going is not at its end after all.
@@ -132,7 +131,7 @@ export function modifyJob(record: JobRecord, definition: JobDefinition, context:
  * with under the old one is skipped, with a verdict. @throws what either trigger throws.
  */
 export function rescheduleJob(record: JobRecord, definition: JobDefinition, context: ActContext): Decision {
-  const old = new Draft(record, context.now, context.node);
+  const old = new Draft(record, context);
   const lastFireTime = skipOverdueSafely(old, 'rescheduled');
   old.links = relinked(old.links, definition, context.now);
   // No smaller than the instant at which it begins: by that each node knows from when on it follows a schedule of its own.
@@ -158,7 +157,7 @@ export function rescheduleJob(record: JobRecord, definition: JobDefinition, cont
  */
 export function removeJob(record: JobRecord, context: ActContext, abort = false): Decision | undefined {
   if (record.state.status === 'removed') return undefined;
-  const draft = new Draft(record, context.now, context.node);
+  const draft = new Draft(record, context);
   const lastFireTime = record.state.status === 'active' ? skipOverdueSafely(draft, 'removed') : record.state.lastFireTime;
   const kept: RunRecord[] = [];
   for (const run of draft.runs) {
@@ -194,7 +193,7 @@ export interface ManualRun {
  * @param argsVersion - the version of the task that those are for.
  */
 export function requestRun(record: JobRecord, args: readonly unknown[] | null, context: ActContext, argsVersion = record.definition.taskVersion): ManualRun {
-  const draft = new Draft(record, context.now, context.node);
+  const draft = new Draft(record, context);
   draft.fence += 1;
   const run: WaitingRun = {
     state: 'waiting',
@@ -214,7 +213,7 @@ export function requestRun(record: JobRecord, args: readonly unknown[] | null, c
 
 /** A decision with another status in its record than it came to. */
 export function withStatus(decision: Decision, next: JobRecord, status: JobStatus, context: ActContext): Decision & { readonly next: JobRecord } {
-  const draft = new Draft(next, context.now, context.node);
+  const draft = new Draft(next, context);
   const changed = draft.write(draft.state({ status, reason: null }));
   return { ...decision, next: changed.next ?? next, notices: [...decision.notices, ...changed.notices] };
 }

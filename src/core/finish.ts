@@ -3,7 +3,7 @@ import type { RunRef } from '../model/notice.js';
 import type { ErrorInfo, RunningRun, RunOutcome, RunRecord, WaitingRun } from '../model/run.js';
 import type { EpochMs } from '../ports/trigger.js';
 import { toWaiting } from './decide.js';
-import { Draft, type Decision } from './draft.js';
+import { Draft, type ActContext, type Decision } from './draft.js';
 import { retryDelay } from './retry.js';
 import { quarantine, settle } from './settle.js';
 
@@ -11,12 +11,6 @@ import { quarantine, settle } from './settle.js';
 export interface RunToken {
   readonly id: string;
   readonly token: number;
-}
-
-/** Who acts, and when. */
-export interface ActContext {
-  readonly now: EpochMs;
-  readonly node: string;
 }
 
 /** The run as its holder sees it, or `undefined` when it is no longer theirs (lease lost, taken over, finished). */
@@ -40,7 +34,7 @@ export function finishRun(
 ): Decision | undefined {
   const run = heldRun(record, held);
   if (run === undefined) return undefined;
-  const draft = new Draft(record, context.now, context.node);
+  const draft = new Draft(record, context);
   let waiting: WaitingRun | null = null;
   switch (outcome.kind) {
     case 'succeeded':
@@ -130,7 +124,7 @@ export function releaseRun(
 ): Decision | undefined {
   const run = heldRun(record, held);
   if (run === undefined) return undefined;
-  const draft = new Draft(record, context.now, context.node);
+  const draft = new Draft(record, context);
   const { onCrash } = record.definition.policy;
   const again = onCrash === 'retry' && run.abort === null && record.state.status !== 'removed';
   if (again) {

@@ -1,7 +1,6 @@
 import type { JobDefinition, JobRecord, JobState } from '../model/job.js';
 import type { EpochMs } from '../ports/trigger.js';
-import { Draft, type Decision } from './draft.js';
-import type { ActContext } from './finish.js';
+import { Draft, type ActContext, type Decision } from './draft.js';
 import { dueAt, fireAfterCompletion } from './fires.js';
 import { finishLinks } from './links/links.js';
 import { hasFailedTooOften, suspend } from './suspend.js';
@@ -72,5 +71,5 @@ export function quarantine(draft: Draft, error: unknown, state: JobState = draft
 
 /** The record as it is, stopped: for one that nothing else could be decided about. */
 export function quarantineRecord(record: JobRecord, error: unknown, context: ActContext): Decision {
-  return quarantine(new Draft(record, context.now, context.node), error);
+  return quarantine(new Draft(record, context), error);
 }

@@ -1,8 +1,7 @@
-import type { Decision } from '../core/draft.js';
+import type { ActContext, Decision } from '../core/draft.js';
 import { finishRun, releaseRun } from '../core/finish.js';
 import type { JobRecord } from '../model/job.js';
 import type { ErrorInfo, RunOutcome } from '../model/run.js';
-import type { EpochMs } from '../ports/trigger.js';
 import type { ActiveRun } from './active-run.js';
 import type { HeldJob } from './held-job.js';
 import type { PendingWrite } from './job-draft.js';
@@ -14,7 +13,6 @@ export interface Released {
 }
 
 export interface FinishWriteHost {
-  readonly node: string;
   recorded(end: FinishWrite, decision: Decision): void;
   refused(end: FinishWrite, current: JobRecord | undefined): void;
 }
@@ -40,10 +38,9 @@ export class FinishWrite implements PendingWrite {
     return this.active.held;
   }
 
-  apply(record: JobRecord, now: EpochMs): Decision | undefined {
+  apply(record: JobRecord, context: ActContext): Decision | undefined {
     const { outcome } = this;
     const { run } = this.active;
-    const context = { now, node: this.#host.node };
     return outcome.kind === 'released' ? releaseRun(record, run, outcome.reason, context) : finishRun(record, run, outcome, context);
   }
 

@@ -89,7 +89,7 @@ export class Heartbeat {
     const asked = host.clock.monotonic();
     return {
       held: active.held,
-      apply: (record, now): Decision | undefined => {
+      apply: (record, { now }): Decision | undefined => {
         host.seen(record);
         const next = renewRun(record, active.run, now + host.leaseMs);
         return next && { next, start: [], ledger: [], notices: [] };

@@ -1,9 +1,10 @@
+import type { ActContext } from '../core/draft.js';
 import type { Clock } from '../ports/clock.js';
 import type { JobChange, MaybePromise, Revision, StoredJob } from '../ports/job-store.js';
-import type { EpochMs } from '../ports/trigger.js';
 import { isThenable } from '../time/thenable.js';
 import { BackOff } from './back-off.js';
 import { BatchSize } from './batch-size.js';
+import type { HeldJob } from './held-job.js';
 import { JobDraft, type PendingWrite } from './job-draft.js';
 import type { StoreAccess } from './store-access.js';
 import type { StoreHealth } from './store-health.js';
@@ -22,7 +23,7 @@ export class RunWriter {
   readonly #access: StoreAccess;
   readonly #clock: Clock;
   readonly #health: StoreHealth;
-  readonly #storeNow: () => EpochMs;
+  readonly #context: () => ActContext;
   /** Of a store that answers at once: what comes up together may be thousands, and the event loop waits for all of them. */
   readonly #batch: BatchSize;
   #queue: PendingWrite[] = [];
@@ -34,8 +35,8 @@ export class RunWriter {
   #isWaitedFor = false;
 
   /** @param most - writes at a time, of a store that answers at once. */
-  constructor(access: StoreAccess, clock: Clock, health: StoreHealth, storeNow: () => EpochMs, most: number) {
-    this.#storeNow = storeNow;
+  constructor(access: StoreAccess, clock: Clock, health: StoreHealth, context: () => ActContext, most: number) {
+    this.#context = context;
     this.#batch = new BatchSize(access.store.batchSize ?? most, most);
     this.#access = access;
     this.#clock = clock;
@@ -123,7 +124,7 @@ export class RunWriter {
     const read = new Map<string, StoredJob | undefined>();
     const reads: PromiseLike<void>[] = [];
     for (const { held } of batch) {
-      if (held.stored !== null || read.has(held.id)) continue;
+      if (held.record !== null || read.has(held.id)) continue;
       read.set(held.id, undefined);
       const answer = this.#access.get(held.id);
       if (isThenable(answer)) reads.push(answer.then((stored) => void read.set(held.id, stored)));
@@ -134,15 +135,15 @@ export class RunWriter {
   }
 
   #commit(batch: readonly PendingWrite[], read: ReadonlyMap<string, StoredJob | undefined>): MaybePromise<readonly PendingWrite[]> {
-    const now = this.#storeNow();
+    const context = this.#context();
     const drafts: JobDraft[] = [];
     for (const write of batch) {
       const { held } = write;
       if (held.draft === null) {
-        held.draft = new JobDraft(held, held.stored ?? read.get(held.id), now);
+        held.draft = held.record === null ? draftOf(held, read.get(held.id)) : new JobDraft(held, held.record, held.revision);
         drafts.push(held.draft);
       }
-      held.draft.add(write);
+      held.draft.add(write, context);
     }
     const again: PendingWrite[] = [];
     const changes: JobChange[] = [];
@@ -150,9 +151,9 @@ export class RunWriter {
     for (const draft of drafts) {
       const { held } = draft;
       held.draft = null;
-      if (draft.hasRefusals && held.stored !== null) {
+      if (draft.hasRefusals && held.record !== null) {
         // What we remember says no; only what the store says counts.
-        held.stored = null;
+        held.record = null;
         again.push(...draft.writes);
         continue;
       }
@@ -179,11 +180,15 @@ export class RunWriter {
   }
 }
 
+function draftOf(held: HeldJob, stored: StoredJob | undefined): JobDraft {
+  return new JobDraft(held, stored?.record, stored?.revision);
+}
+
 function settle(drafts: readonly JobDraft[], revisions: readonly (Revision | undefined)[], again: PendingWrite[]): PendingWrite[] {
   drafts.forEach((draft, index) => {
     const revision = revisions[index];
     if (revision === undefined) {
-      draft.held.stored = null;
+      draft.held.record = null;
       again.push(...draft.writes);
     } else {
       draft.accept(revision);

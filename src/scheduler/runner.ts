@@ -44,7 +44,7 @@ export class Runner implements FinishWriteHost {
     this.#alias = loop.access.alias;
     this.#leased = loop.access.leased;
     this.#callbacks = new ErrorCallbacks(deps.logger, deps.node, loop.access.alias);
-    this.#writer = new RunWriter(loop.access, deps.clock, loop.health, () => loop.now(), deps.batchSize);
+    this.#writer = new RunWriter(loop.access, deps.clock, loop.health, () => loop.planContext(), deps.batchSize);
     this.#heartbeat = new Heartbeat({
       clock: deps.clock,
       keepAlive: deps.keepAlive,
@@ -195,7 +195,8 @@ export class Runner implements FinishWriteHost {
   noteRecord(before: JobRecord, record: JobRecord, revision: Revision, askedAt: number): void {
     const held = this.#held.get(record.id);
     if (held === undefined) return;
-    held.stored = { record, revision };
+    held.record = record;
+    held.revision = revision;
     this.#obeyAborts(record);
     for (const run of record.state.runs) {
       if (run.state !== 'running' || run.leaseUntil === null) continue;
@@ -275,10 +276,6 @@ export class Runner implements FinishWriteHost {
   }
 
   // ── what the writer asks ──────────────────────────────────────────────────
-
-  get node(): string {
-    return this.#deps.node;
-  }
 
   recorded(end: FinishWrite, decision: Decision): void {
     const { active } = end;
@@ -454,8 +451,9 @@ export class Runner implements FinishWriteHost {
   #hold(record: JobRecord, run: RunningRun, fn: TaskFunction, revision: Revision, startedAt: number, trustedUntil: number): ActiveRun {
     const { logger, bindContext } = this.#deps;
     const known = this.#held.get(record.id);
-    const held: HeldJob = known ?? { id: record.id, stored: null, active: NONE, draft: null };
-    held.stored = { record, revision };
+    const held: HeldJob = known ?? { id: record.id, record, revision, active: NONE, draft: null };
+    held.record = record;
+    held.revision = revision;
     const active = new ActiveRun(held, record, run, fn, logger, bindContext, startedAt, trustedUntil);
     held.active = held.active.length === 0 ? [active] : [...held.active, active];
     if (known === undefined) this.#held.set(record.id, held);

@@ -1,30 +1,25 @@
 import type { JobRecord } from '../../model/job.js';
 import type { Follower, LinkNotice } from '../../model/links.js';
 import type { EpochMs } from '../../ports/trigger.js';
-import { Draft, type Decision } from '../draft.js';
+import { Draft, type ActContext, type Decision } from '../draft.js';
 import { settle } from '../settle.js';
 import { isSame, patched } from './links.js';
 
-interface Acting {
-  readonly now: EpochMs;
-  readonly node: string;
-}
-
 /** Enters followers with their source. @param heard - the last notice they know of: those to come are greater. */
-export function addFollowers(record: JobRecord, followers: readonly Follower[], heard: number, { now, node }: Acting): Decision {
-  const draft = new Draft(record, now, node);
+export function addFollowers(record: JobRecord, followers: readonly Follower[], heard: number, context: ActContext): Decision {
+  const draft = new Draft(record, context);
   draft.fence = Math.max(draft.fence, heard);
-  const links = draft.links ?? { since: now };
+  const links = draft.links ?? { since: context.now };
   const others = links.followers?.filter((one) => !followers.some((follower) => isSame(one, follower))) ?? [];
   draft.links = patched(links, { followers: [...others, ...followers] });
   return draft.write(draft.state());
 }
 
 /** The record without followers that nobody needs any more; `undefined` when it has none of them. */
-export function dropFollowers(record: JobRecord, isGone: (follower: Follower) => boolean, { now, node }: Acting): Decision | undefined {
+export function dropFollowers(record: JobRecord, isGone: (follower: Follower) => boolean, context: ActContext): Decision | undefined {
   const { links } = record.state;
   if (links?.followers?.some(isGone) !== true) return undefined;
-  const draft = new Draft(record, now, node);
+  const draft = new Draft(record, context);
   draft.links = patched(links, { followers: links.followers.filter((one) => !isGone(one)) });
   return settle(draft, draft.state());
 }
@@ -40,11 +35,11 @@ export function delivered(
   isTold: (notice: LinkNotice) => boolean,
   isGone: (follower: Follower) => boolean,
   retryAt: EpochMs,
-  { now, node }: Acting,
+  context: ActContext,
 ): Decision | undefined {
   const { links } = record.state;
   if (links?.outbox === undefined) return undefined;
-  const draft = new Draft(record, now, node);
+  const draft = new Draft(record, context);
   draft.links = patched(links, {
     outbox: links.outbox.filter((notice) => !isTold(notice)),
     deliverAt: retryAt,

@@ -2,7 +2,7 @@ import type { JobRecord } from '../../model/job.js';
 import type { Heard, JobLinks, LinkNotice, PendingFire, RunCause } from '../../model/links.js';
 import type { ErrorInfo, RunRecord } from '../../model/run.js';
 import type { EpochMs } from '../../ports/trigger.js';
-import { Draft, type Decision } from '../draft.js';
+import { Draft, type ActContext, type Decision } from '../draft.js';
 import { firstFire } from '../edit.js';
 import { dueAt, nextFire } from '../fires.js';
 import { awaitsEvent, hasEnded, quarantine, settle } from '../settle.js';
@@ -23,8 +23,8 @@ export function recognises({ definition, state }: JobRecord, source: string, { o
 }
 
 /** The record of a job that hears of ends it waits for; `undefined` when it has heard of them all before. */
-export function receive(record: JobRecord, source: string, notices: readonly LinkNotice[], { now, node }: { readonly now: EpochMs; readonly node: string }): Decision | undefined {
-  const draft = new Draft(record, now, node);
+export function receive(record: JobRecord, source: string, notices: readonly LinkNotice[], context: ActContext): Decision | undefined {
+  const draft = new Draft(record, context);
   let changed = false;
   for (const notice of notices) {
     const { links } = draft;
