@@ -22,13 +22,13 @@ export interface BrokerExecutorOptions {
    * shutdown it is less than a second. Default 5 s.
    */
   readonly cancelTimeout?: DurationInput | undefined;
-  /** How long a connection, or a single answer of the broker, is waited for before the connection counts as broken; up to an hour. Default 10 s. */
+  /** How long a connection, or a single answer of the broker, is waited for before the connection counts as broken; up to a day. Default 10 s. */
   readonly timeout?: DurationInput | undefined;
   /** Writes arguments and metadata, and reads results; the workers need the same. Default: `TaggedSerializer`. */
   readonly serializer?: Serializer | undefined;
 }
 
-const MOST_TIMEOUT_MS = 3_600_000;
+const MOST_TIMEOUT_MS = 86_400_000;
 
 /** The names of those options. */
 export const EXECUTOR_OPTIONS = ['awaitResult', 'concurrency', 'publishTimeout', 'cancelTimeout', 'timeout', 'serializer'] as const;
@@ -84,7 +84,7 @@ export interface BrokerWorkerOptions {
   readonly maxRedeliveries?: number | undefined;
   /** How long a task that was told to stop may go on before its message is settled without it. Default 5 s. */
   readonly killAfter?: DurationInput | undefined;
-  /** How long a connection, or a single answer of the broker, is waited for before the connection counts as broken; up to an hour. Default 10 s. */
+  /** How long a connection, or a single answer of the broker, is waited for before the connection counts as broken; up to a day. Default 10 s. */
   readonly timeout?: DurationInput | undefined;
   /** Reads arguments and metadata, and writes results. Default: `TaggedSerializer`. */
   readonly serializer?: Serializer | undefined;
@@ -143,7 +143,7 @@ export function nonEmptyText(value: unknown, option: string): string {
 /** Clients take it for their own timers, which fire at once when they are given more than 24 days. */
 function timeoutOf(timeout: DurationInput): number {
   const ms = toMs(timeout, 'timeout', 1);
-  if (ms > MOST_TIMEOUT_MS) throw new InvalidOptionError('timeout', timeout, 'a duration of at most an hour');
+  if (ms > MOST_TIMEOUT_MS) throw new InvalidOptionError('timeout', timeout, 'a duration of at most a day');
   return ms;
 }
 

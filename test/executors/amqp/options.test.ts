@@ -30,7 +30,7 @@ describe('AmqpExecutor refuses', () => {
     [{ publishTimeout: 0 }, 'publishTimeout'],
     [{ cancelTimeout: -1 }, 'cancelTimeout'],
     [{ timeout: 'soon' }, 'timeout'],
-    [{ timeout: { hours: 2 } }, 'timeout'],
+    [{ timeout: { days: 2 } }, 'timeout'],
     [{ serializer: {} }, 'serializer'],
     [{ prefetch: 4 }, 'prefetch'],
   ])('the options %o', async (options, option) => {
@@ -53,7 +53,7 @@ describe('createAmqpWorker refuses', () => {
     [{ tasks, concurrency: 1.5 }, 'concurrency'],
     [{ tasks, maxRedeliveries: -1 }, 'maxRedeliveries'],
     [{ tasks, killAfter: 'x' }, 'killAfter'],
-    [{ tasks, timeout: { hours: 2 } }, 'timeout'],
+    [{ tasks, timeout: { days: 2 } }, 'timeout'],
     [{ tasks, logger: {} }, 'logger'],
     [{ tasks, onRunEnd: 1 }, 'onRunEnd'],
     [{ tasks, deadLetterQueue: 'punctual' }, 'deadLetterQueue'],
