@@ -44,8 +44,8 @@ const UNSURE_PAUSE_MS = 100;
 /** Pause between two pieces of a store's housekeeping, for everything else that wants its turn. */
 const CHORES_PAUSE_MS = 20;
 
-/** A process that begins a batch within so long claims the next before that one is written. */
-const QUICK_MS = 10;
+/** A process that begins a batch within so long claims the next before that one is written: up to a hundred jobs, and a larger one. */
+const quickMs = (jobs: number): number => 10 * Math.max(1, jobs / 100);
 
 /** A batch that is asked for. */
 interface Claim {
@@ -385,7 +385,7 @@ export class StoreLoop {
             writing = undefined;
           }
         } else isLost = acted === 0;
-        isQuick = isThenable(answer) && this.#writer.heldMs <= QUICK_MS;
+        isQuick = isThenable(answer) && this.#writer.heldMs <= quickMs(due.length);
         if (isThenable(answer)) this.#batch.came(isQuick ? due.length : 0, this.#writer.claims.lost > lost ? 0 : due.length);
         if (isLast) break;
         // Let timers and I/O have their turn between batches, however much is due.

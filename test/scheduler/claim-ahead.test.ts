@@ -6,7 +6,7 @@ const ROUND_TRIP_MS = 10;
 
 /** Answers a round trip later than it is asked, and keeps a note of when it is asked for what. */
 class RemoteStore extends MemoryJobStore {
-  readonly batchSize = 2;
+  batchSize = 2;
   readonly notes: string[] = [];
   failCommits = 0;
   commitMs = ROUND_TRIP_MS;
@@ -110,6 +110,23 @@ describe('what is due in a store that takes its time', () => {
     store.notes.length = 0;
     await clock.advance(700);
     expect(questions()).toEqual(['1000: claim 2', '1010: start 2', '1020: claim 2', '1030: start 2', '1040: claim 1', '1050: start 1', '1060: next']);
+    await end();
+  });
+
+  it('is claimed while as many as there are hold up the process for longer, and each of them no longer', async () => {
+    store.batchSize = 200;
+    scheduler = new AsyncScheduler({ clock, timezone: 'UTC', jobStores: { default: store }, batchSize: 200 });
+    const trigger = new DateTrigger(new Date(clock.now() + 1_000));
+    let monotonic = 0;
+    const real = clock.monotonic.bind(clock);
+    clock.monotonic = () => real() + monotonic;
+    for (let i = 0; i < 500; i++) await scheduler.addJob(() => { monotonic += 0.09; }, trigger, { id: `job-${i}` });
+    const started = scheduler.start();
+    await clock.advance(500);
+    await started;
+    store.notes.length = 0;
+    await clock.advance(700);
+    expect(questions().slice(0, 5)).toEqual(['1000: claim 200', '1010: start 200', '1020: claim 200', '1030: start 200', '1030: claim 100']);
     await end();
   });
 
