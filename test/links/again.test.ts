@@ -30,6 +30,23 @@ describe('a record holds each follower once', () => {
     assert.deepEqual(ran, ['a', 'b after a succeeded']);
   });
 
+  test('whose dependencies are others at each start', async () => {
+    const store = new JsonJobStore();
+    const { scheduler, clock, ran } = makeWorld(store);
+    await scheduler.addJob('work', '@yearly', { id: 'a', args: ['a'] });
+    await scheduler.addJob('work', '@yearly', { id: 'x', args: ['x'] });
+    await scheduler.start();
+    for (let start = 0; start < 10; start++) {
+      await scheduler.addJob('work', new Date(START), { id: 'b', args: ['b'], dependsOn: start % 2 === 0 ? ['a', 'x'] : 'a', replaceExisting: true });
+      assert.deepEqual(await followersOf(store, 'a'), ['b once']);
+    }
+    // What it waits for by now is what counts.
+    await scheduler.runJob('a');
+    await clock.advance({ seconds: 1 });
+    assert.deepEqual(ran, ['a', 'b after a succeeded']);
+    assert.deepEqual(await followersOf(store, 'a'), []);
+  });
+
   test('that is added with what it follows, in one call', async () => {
     const store = new JsonJobStore();
     const clock = new VirtualClock(START);

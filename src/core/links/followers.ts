@@ -3,15 +3,14 @@ import type { Follower, LinkNotice } from '../../model/links.js';
 import type { EpochMs } from '../../ports/trigger.js';
 import { Draft, type ActContext, type Decision } from '../draft.js';
 import { settle } from '../settle.js';
-import { isSame, patched } from './links.js';
+import { joined, patched } from './links.js';
 
 /** Enters followers with their source. @param heard - the last notice they know of: those to come are greater. */
 export function addFollowers(record: JobRecord, followers: readonly Follower[], heard: number, context: ActContext): Decision {
   const draft = new Draft(record, context);
   draft.fence = Math.max(draft.fence, heard);
   const links = draft.links ?? { since: context.now };
-  const others = links.followers?.filter((one) => !followers.some((follower) => isSame(one, follower))) ?? [];
-  draft.links = patched(links, { followers: [...others, ...followers] });
+  draft.links = patched(links, { followers: joined(links.followers, followers) });
   return draft.write(draft.state());
 }
 

@@ -79,9 +79,21 @@ export function waitsAlike(a: JobLinks | undefined, b: JobLinks | undefined): bo
   return sources(a) === sources(b);
 }
 
-/** Both, each once: of two entries of one follower, the later. */
-function joined(known: readonly Follower[] = [], fresh: readonly Follower[] = []): Follower[] {
-  return [...known.filter((one) => !fresh.some((other) => isSame(one, other))), ...fresh];
+/**
+ * Both, each once: of two entries of one follower, the later. One that waits anew waits as before no more: without that, a job
+ * whose dependencies change with each start of a program would fill the record of what it waits for.
+ */
+export function joined(known: readonly Follower[] = [], fresh: readonly Follower[] = []): Follower[] {
+  return [...known.filter((one) => !fresh.some((other) => isSame(one, other) || waitsAnew(other, one))), ...fresh];
+}
+
+function waitsAnew(fresh: Follower, known: Follower): boolean {
+  return fresh.to === known.to && fresh.once !== undefined && known.once !== undefined && waitingOf(fresh.once) !== waitingOf(known.once);
+}
+
+/** Several things that are waited for at one time have one token, and a number behind it. */
+function waitingOf(token: string): string {
+  return token.split('.', 1)[0] ?? token;
 }
 
 export function isSame(a: Follower, b: Follower): boolean {
