@@ -8,13 +8,13 @@ import { manifest, subpaths } from './subpaths.mjs';
 
 /** Limits in kB. @type {Readonly<Record<string, number>>} */
 const limits = {
-  punctual: 98,
+  punctual: 100,
   'punctual/testing': 60,
   'punctual/rrule': 20,
-  'punctual/sqlite': 20,
-  'punctual/postgres': 21,
-  'punctual/redis': 25,
-  'punctual/nats': 23,
+  'punctual/sqlite': 22,
+  'punctual/postgres': 24,
+  'punctual/redis': 28,
+  'punctual/nats': 25,
   'punctual/workers': 8,
   'punctual/amqp': 20,
   'punctual/nats-executor': 22,
