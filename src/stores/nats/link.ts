@@ -38,7 +38,7 @@ export class Link {
   /** Told when the connection is there again. */
   readonly #onBack = new Set<() => void>();
   #waiting: Call[] = [];
-  /** How many of those that wait have been let in. */
+  /** How many of those, from the first, have been let in. */
   #taken = 0;
   #running = 0;
   #isAway = false;
@@ -136,8 +136,9 @@ export class Link {
     const next = this.#waiting[this.#taken];
     if (next === undefined) return;
     this.#taken += 1;
-    if (this.#taken === this.#waiting.length) {
-      this.#waiting = [];
+    // Under load there may always be one that waits.
+    if (this.#taken * 2 >= this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#taken);
       this.#taken = 0;
     }
     this.#begin(next);

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { VirtualClock } from 'punctual/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Driver, NatsConnectionLike, NatsHeaders, NatsMessage } from '../../../src/stores/nats/driver.js';
@@ -97,6 +99,29 @@ describe('writes over a link', () => {
     for (let at = 2; at < sent.length; at++) sent[at]!.answer(stored(at + 1));
     expect(await Promise.all(all)).toHaveLength(MOST_CALLS);
     expect(await Promise.all(later)).toEqual([MOST_CALLS + 1, MOST_CALLS + 2]);
+  });
+
+  it('are forgotten once they are answered, also where some wait all the time', async () => {
+    const { link, sent } = linked();
+    const callbacks: WeakRef<() => void>[] = [];
+    const add = (): void => {
+      const done = (): void => undefined;
+      callbacks.push(new WeakRef(done));
+      link.write({ subject: 'a', payload: '', headers: '', stored: done, failed: done });
+    };
+    const answered = 5 * MOST_CALLS;
+    for (let i = 0; i < 2 * MOST_CALLS; i++) add();
+    for (let i = 0; i < answered; i++) {
+      sent[i]!.answer(stored(i + 1));
+      add();
+    }
+    // What a reference was made to is kept until the turn is over.
+    await new Promise((resolve) => { setImmediate(resolve); });
+    setFlagsFromString('--expose-gc');
+    (runInNewContext('gc') as () => void)();
+    const kept = callbacks.slice(0, answered).filter((callback) => callback.deref() !== undefined).length;
+    expect(kept).toBeLessThanOrEqual(2 * MOST_CALLS);
+    expect(callbacks.slice(answered).every((callback) => callback.deref() !== undefined)).toBe(true);
   });
 
   it('are not sent later than they may, though they waited for room', async () => {
