@@ -93,9 +93,12 @@ export class Connection {
   }
 
   #undo(): void {
-    // After some errors (a full disk) SQLite has undone it already.
-    if (this.database.inTransaction) this.#rollback.run();
-    this.onUndone();
+    try {
+      // After some errors (a full disk) SQLite has undone it already.
+      if (this.database.inTransaction) this.#rollback.run();
+    } finally {
+      this.onUndone();
+    }
   }
 
   #guard<T>(work: () => T): T {

@@ -47,6 +47,40 @@ describe('many changes at a time', () => {
     expect(store.get('job37')?.record.state.nextDueAt).toBe(T0 + 37);
   });
 
+  it('of a commit that cannot even be undone nothing is left for the next one', async () => {
+    const database = new Database(':memory:');
+    let fails = false;
+    // As on a disk that fails while the journal is played back: the transaction is over, and an error is what is heard of it.
+    const failing = new Proxy(database, {
+      get: (target, name) => {
+        if (name !== 'prepare') {
+          const value: unknown = Reflect.get(target, name, target);
+          return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value;
+        }
+        return (sql: string) => {
+          const statement = target.prepare(sql);
+          const run = statement.run.bind(statement);
+          if (sql === 'ROLLBACK') statement.run = (...values: unknown[]) => {
+            const result = run(...values);
+            if (fails) throw new Error('no journal');
+            return result;
+          };
+          return statement;
+        };
+      },
+    });
+    const store = await openStore(failing);
+    const jobs = store.insert(['a', 'b', 'broken'].map((id) => jobRecord(id))) as StoredJob[];
+    const [a, b, broken] = jobs.map(({ record, revision }, i) => ({ id: record.id, expected: revision, next: dueAt(record, T0 + i), ledger: [] }));
+    database.exec(`CREATE TRIGGER fails BEFORE UPDATE ON punctual_jobs WHEN NEW.id = 'broken' BEGIN SELECT RAISE(ABORT, 'not now'); END`);
+    fails = true;
+    expect(() => store.commit([{ ...a!, next: withState(a!.next, { status: 'paused' }) }, broken!])).toThrow();
+    fails = false;
+    expect(store.commit([b!])).toEqual([expect.any(Number)]);
+    expect(store.get('a')).toEqual(jobs[0]);
+    expect(store.get('b')?.record).toEqual(b!.next);
+  });
+
   it('changes of different kinds', async () => {
     const store = await openStore(':memory:');
     let jobs = store.insert(Array.from({ length: JOBS }, (_, i) => jobRecord(`job${i}`, T0, { policy: i % 7 === 0 ? { expect: { successWithinMs: 5, maxLatenessMs: null } } : {}, state: { watch: i % 7 === 0 ? { since: T0, overdue: null } : null } }))) as StoredJob[];
