@@ -339,6 +339,23 @@ describe('what a store remembers', () => {
 });
 
 describe('claims', () => {
+  it('that are not committed yet are found again when their time is up, among runs whose leases end before or after the next fire time', async () => {
+    const store = await openStore(':memory:');
+    const times = [-30, -20, -10, 5, 15, 1_500];
+    const records = times.flatMap((wake) => times.map((lease) => jobRecord(`job ${wake} ${lease}`, T0 + wake, { state: { runs: [runningRun(`job ${wake} ${lease}`, T0 + lease)] } })));
+    store.insert(records);
+    const hidden = new Set<string>();
+    for (const limit of [1, 3, 7, 20]) {
+      for (const id of idsIn(store.claimDue(claim(T0, { limit, reserveMs: 1_000 })))) hidden.add(id);
+      const looks = records.map(({ id, state }) => {
+        const at = Math.min(state.nextDueAt!, (state.runs[0] as { leaseUntil: number }).leaseUntil);
+        return hidden.has(id) ? T0 + 1_000 : at;
+      });
+      expect(store.nextWakeAt(scope())).toBe(Math.min(...looks));
+    }
+    expect(hidden.size).toBe(27);
+  });
+
   it('merge many lanes of one priority in order of time', async () => {
     const store = await openStore(':memory:');
     const records = Array.from({ length: 300 }, (_, i) => jobRecord(`job${i}`, T0 + ((i * 37) % 300), { policy: { priority: 1 }, definition: { task: `task${i % 7}` } }));
