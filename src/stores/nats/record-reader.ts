@@ -1,5 +1,6 @@
 import type { JobRecord } from '../../model/job.js';
 import type { LedgerEntry } from '../../model/ledger.js';
+import type { Clock } from '../../ports/clock.js';
 import type { StoredJob } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
 import { parseObject } from '../../serializers/parse-object.js';
@@ -23,6 +24,8 @@ const WIDEST_GAP = 16;
 const MOST_PER_RECORD = 4;
 /** Stretches read for one answer. */
 const MOST_STRETCHES = 4;
+/** How long records are asked for one by one after a stretch could not be read: the next one may be waited for in vain as long. */
+const APART_MS = 30_000;
 
 const decoder = new TextDecoder();
 
@@ -41,15 +44,19 @@ export interface Box {
 /** Reads records: from memory where this node has read or written them last, from the leader of the stream otherwise. */
 export class RecordReader {
   readonly #link: Link;
+  readonly #clock: Clock;
   readonly #names: Names;
   readonly #index: JobIndex;
   readonly #texts: RecordTexts;
   readonly #outlines: OutlineReader;
   readonly #scan: Scan;
   #cache = new RecordCache(CACHED_RECORDS);
+  /** Monotonic. */
+  #apartUntil = Number.NEGATIVE_INFINITY;
 
-  constructor(parts: { link: Link; names: Names; index: JobIndex; texts: RecordTexts; outlines: OutlineReader; scan: Scan }) {
+  constructor(parts: { link: Link; clock: Clock; names: Names; index: JobIndex; texts: RecordTexts; outlines: OutlineReader; scan: Scan }) {
     this.#link = parts.link;
+    this.#clock = parts.clock;
     this.#names = parts.names;
     this.#index = parts.index;
     this.#texts = parts.texts;
@@ -71,7 +78,7 @@ export class RecordReader {
   /** The records of these revisions or later ones, from memory where they are there. */
   async fetch(wanted: readonly Wanted[]): Promise<(StoredJob | undefined)[]> {
     const missing = wanted.filter(({ id, revision }) => this.#cache.get(id)?.revision !== revision);
-    if (missing.length >= LEAST_TOGETHER) await this.#readTogether(missing);
+    if (missing.length >= LEAST_TOGETHER && this.#clock.monotonic() >= this.#apartUntil) await this.#readTogether(missing);
     const batch = new Batch<StoredJob | undefined>(wanted.length);
     for (const [index, { id, revision }] of wanted.entries()) {
       const known = this.#cache.get(id);
@@ -88,7 +95,7 @@ export class RecordReader {
    */
   async #readTogether(wanted: readonly Wanted[]): Promise<void> {
     const stretches = stretchesOf(wanted).sort((a, b) => b.length - a.length).slice(0, MOST_STRETCHES);
-    await Promise.allSettled(
+    const outcomes = await Promise.allSettled(
       stretches.map(async (stretch) => {
         const ids = new Map(stretch.map(({ id, revision }) => [revision, id]));
         const take = (message: NatsMessage, sequence: number): boolean => {
@@ -99,6 +106,8 @@ export class RecordReader {
         await this.#scan.read(undefined, stretch[0]!.revision, take, stretch.at(-1)!.revision);
       }),
     );
+    // To make a consumer takes more of a cluster than to answer for a record: its meta leader, and a server that has room.
+    if (outcomes.some(({ status }) => status === 'rejected')) this.#apartUntil = this.#clock.monotonic() + APART_MS;
   }
 
   /** The index has what is in the headers, which the driver takes long to read. */

@@ -1,6 +1,7 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import type { StoredJob } from 'punctual';
+import { SystemClock, type StoredJob } from 'punctual';
 import type { NatsJobStore } from 'punctual/nats';
+import { storeContext } from 'punctual/testing';
 import { expect, it } from 'vitest';
 import { claim, jobRecord, ledgerEntry, T0 } from '../../../src/testing/contracts/job-store/records.js';
 import { describeNats, freshBucket, openConnection, openStore } from './support.js';
@@ -53,17 +54,31 @@ describeNats('records that are read together', (server) => {
     expect(entries).toHaveLength(10 + JOBS - 3);
   });
 
-  it('are asked for one by one where the stream cannot be read', async () => {
+  it('are asked for one by one where the stream cannot be read, and for a while after', async () => {
     const bucket = freshBucket();
     const writing = await openStore({ servers: server().url, bucket });
-    await writing.insert(ids.map((id) => jobRecord(id, T0)));
-    let isOpen = false;
-    const { connection, count } = overheard(await openConnection(server()), (subject) => isOpen && subject.startsWith('$JS.API.CONSUMER.CREATE.'));
-    const reading = await openStore({ connection, bucket });
-    isOpen = true;
-    const asked = count('STREAM.MSG.GET.');
-    expect((await claimAll(reading)).map(({ record }) => record.id)).toEqual(ids);
-    expect(count('STREAM.MSG.GET.') - asked).toBe(JOBS);
+    let isLost = false;
+    let laterMs = 0;
+    class LaterClock extends SystemClock {
+      override monotonic(): number {
+        return super.monotonic() + laterMs;
+      }
+    }
+    const { connection, count } = overheard(await openConnection(server()), (subject) => isLost && subject.startsWith('$JS.API.CONSUMER.CREATE.'));
+    const reading = await openStore({ connection, bucket }, storeContext(new LaterClock()));
+    const askedFor = async (round: string): Promise<number> => {
+      await writing.insert(ids.map((id) => jobRecord(`${round}-${id}`, T0)));
+      await reading.tasks();
+      const asked = count('STREAM.MSG.GET.');
+      isLost = round === 'lost';
+      expect((await claimAll(reading)).map(({ record }) => record.id)).toEqual(ids.map((id) => `${round}-${id}`));
+      isLost = false;
+      return count('STREAM.MSG.GET.') - asked;
+    };
+    expect(await askedFor('lost')).toBe(JOBS);
+    expect(await askedFor('soon')).toBe(JOBS);
+    laterMs = 30_000;
+    expect(await askedFor('later')).toBe(0);
   });
 
   it('one whose trigger this release does not know is told from the others', async () => {
