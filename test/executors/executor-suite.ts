@@ -91,6 +91,12 @@ export function executorSuite(name: string, subject: ExecutorSubject): void {
       expect(w.world.recorder.of('jobExecuted').map(({ result }) => result)).toEqual([3, value, undefined, 'default']);
     });
 
+    it('waits for whatever can be waited for, each time', async () => {
+      const w = open();
+      // The first run loads the task, the others find it loaded.
+      for (const value of ['a', 'b']) expect(await (await w.run('thenable', [value])).result()).toBe(value);
+    });
+
     it('tells a task what run it is in, and writes its lines to the logger of the scheduler', async () => {
       const w = open();
       const { scheduler } = w.world;

@@ -54,7 +54,7 @@ export class AsyncExecutor implements Executor {
       this.#running -= 1;
       return answer;
     }
-    return answer.then(
+    return Promise.resolve(answer).then(
       (value) => {
         this.#running -= 1;
         return value;
