@@ -104,9 +104,10 @@ export abstract class TaskFace extends NodeFace {
     if (limit !== null) refuseUnknownKeys(limit, '', LIMIT_OPTIONS);
     const spec = limit === null ? undefined : readLimit(limit, '');
     if (limit !== null && spec === undefined) throw new InvalidOptionError('limit', limit, 'concurrency, rateLimit or both, or null for no limit');
-    const isUnknown = subject === 'task' && this.tasks.get(name) === undefined && (spec !== undefined || this.limits.ofTask(name) === undefined);
+    // Of one that has a limit, it was told before.
+    const isNews = subject === 'task' && this.tasks.get(name) === undefined && this.limits.ofTask(name) === undefined;
     this.limits.set(subject, name, spec);
-    if (isUnknown && this.lifecycle.state !== 'stopped') this.warnOfLimits([name]);
+    if (isNews && this.lifecycle.state !== 'stopped') this.warnOfLimits([name]);
     this.grown();
   }
 }

@@ -314,6 +314,17 @@ describe('a limit of a task that its node does not define', () => {
     expect(told(logger)).toHaveLength(2);
   });
 
+  it('is told of once, however often it is changed', async () => {
+    const { node, logger } = shop(new MemoryJobStore(), { limits: { tasks: { letters: { concurrency: 1 } } } });
+    const { scheduler } = node('a');
+    await scheduler.start();
+    for (const concurrency of [2, 3, 4]) {
+      scheduler.setLimit({ task: 'letters' }, { concurrency });
+      scheduler.setLimit({ task: 'thumbs' }, { concurrency });
+    }
+    expect(told(logger).map((fields) => fields?.['tasks'])).toEqual([['letters'], ['thumbs']]);
+  });
+
   it('counts as soon as the task is defined', async () => {
     const { clock, node, executions } = shop();
     const { scheduler } = node('a');
