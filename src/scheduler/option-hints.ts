@@ -26,4 +26,5 @@ export const DEFAULTS_HINTS: Hints = {
 export const SCHEDULER_HINTS: Hints = {
   ...hints(POLICY_OPTIONS, (key) => `It is a policy of jobs: new AsyncScheduler({ jobDefaults: { ${key} } }).`),
   ...hints(LIMIT_OPTIONS, limitHint),
+  executor: 'Executors are given by alias: new AsyncScheduler({ executors: { default: executor } }). In which of them jobs run is jobDefaults: { executor: alias }.',
 };

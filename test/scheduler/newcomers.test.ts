@@ -53,6 +53,7 @@ it.each([
   [{ jobDefaults: { version: 2 } }, /no option `jobDefaults\.version`.*defineTask\(name, fn, \{ version \}\)/],
   [{ jobDefaults: { retrys: 2 } }, /no option `jobDefaults\.retrys`; did you mean `retry`/],
   [{ concurrency: 2 }, /no option `concurrency`.*defineTask.*limits: \{ tags: .*of its executor/],
+  [{ executor: {} }, /no option `executor`.*executors: \{ default: executor \}/],
   [{ misfireGraceTime: 5 }, /no option `misfireGraceTime`.*jobDefaults: \{ misfireGraceTime \}/],
 ])('says where what %j means belongs', (options, message) => {
   expect(() => new AsyncScheduler(options as never)).toThrow(message);
