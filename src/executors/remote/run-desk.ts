@@ -185,7 +185,7 @@ export class RunDesk {
   }
 
   #abort(work: Work, reason: unknown): void {
-    if (work.isOver || work.run.signal.aborted) return;
+    if (work.isOver || work.run.abortReason !== undefined) return;
     work.timer?.cancel();
     const { killMs, logger } = this.#limits;
     work.timer = this.#clock.setTimer(killMs, () => {
@@ -202,7 +202,7 @@ export class RunDesk {
     work.timer?.cancel();
     const { received, run, deliveries } = work;
     this.#works.delete(received.id);
-    const reason: unknown = run.signal.aborted ? run.signal.reason : undefined;
+    const reason = run.abortReason;
     // A task that was told that its time is up may end with whatever the signal made of it.
     const failure = reason instanceof JobTimeoutError ? { error: reason } : 'error' in end ? end : undefined;
     const outcome = 'value' in end && failure === undefined ? succeeded(received, end.value) : this.#failure(received, failure?.error, reason);

@@ -50,6 +50,11 @@ export class WorkerRun implements RunContext {
     return (this.#logger ??= loggerBy(this.#write));
   }
 
+  /** Why it was told to stop, if it was. */
+  get abortReason(): unknown {
+    return this.#controller?.signal.reason as unknown;
+  }
+
   abort(reason: unknown): void {
     this.#ownController.abort(reason);
   }

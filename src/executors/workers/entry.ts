@@ -2,7 +2,7 @@
  * What runs in a worker, thread or child process alike: it loads tasks, executes one run at a time, and tells what became
  * of it. Started by path, never imported.
  */
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { NotCloneableError } from '../../errors/executor-errors.js';
 import type { TaskFunction } from '../../model/job.js';
 import { loadTask } from '../shared/load-task.js';
@@ -15,7 +15,7 @@ import { factsOfMessage, isTagged, TAG, type Begun, type FromWorker, type RunMes
 const tasks = new Map<string, TaskFunction>();
 let current: WorkerRun | undefined;
 /** Of a thread: where it counts the runs it has begun. */
-let counter: Int32Array | undefined;
+const counter = workerData as Int32Array | null;
 
 /** @throws where something cannot be cloned. */
 function post(message: FromWorker | Begun): void {
@@ -90,23 +90,17 @@ function done(value: unknown): void {
 function receive(message: unknown): void {
   if (!isTagged(message)) return;
   const told = message as ToWorker;
-  switch (told[1]) {
-    case 'run':
-      if (counter === undefined) post([TAG, 'begun']);
-      else Atomics.add(counter, 0, 1);
-      execute(told);
-      return;
-    case 'counter':
-      [, , counter] = told;
-      return;
-    case 'abort': {
-      const [, , runId, attempt, reason] = told;
-      const run = current;
-      if (run?.runId !== runId || run.attempt !== attempt) return;
-      // Listeners find themselves in the task's run.
-      runStorage.run(run, () => { run.abort(fromPlain(reason)); });
-    }
+  if (told[1] === 'run') {
+    if (counter === null) post([TAG, 'begun']);
+    else Atomics.add(counter, 0, 1);
+    execute(told);
+    return;
   }
+  const [, , runId, attempt, reason] = told;
+  const run = current;
+  if (run?.runId !== runId || run.attempt !== attempt) return;
+  // Listeners find themselves in the task's run.
+  runStorage.run(run, () => { run.abort(fromPlain(reason)); });
 }
 
 // The parent learns what was thrown; then the worker ends as it would anyway.

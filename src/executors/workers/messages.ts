@@ -33,9 +33,7 @@ export type RunMessage = readonly [
 /** To a worker, which executes one run at a time. */
 export type ToWorker =
   | RunMessage
-  | readonly [tag: Tag, type: 'abort', runId: string, attempt: number, reason: PlainValue]
-  /** Where a thread is to count the runs it has begun. */
-  | readonly [tag: Tag, type: 'counter', counter: Int32Array];
+  | readonly [tag: Tag, type: 'abort', runId: string, attempt: number, reason: PlainValue];
 
 export type FromWorker =
   | readonly [tag: Tag, type: 'done', value: unknown]

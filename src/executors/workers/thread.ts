@@ -1,6 +1,6 @@
 import { Worker as Thread, type WorkerOptions } from 'node:worker_threads';
 import { entryFile } from './entry-file.js';
-import { isTagged, TAG, type FromWorker, type ToWorker } from './messages.js';
+import { isTagged, type FromWorker } from './messages.js';
 import type { WorkerOptions as Options } from './options.js';
 import type { Worker, WorkerEvents, WorkerExit, WorkerKind } from './worker.js';
 
@@ -16,10 +16,9 @@ export function threads({ env, execArgv, memoryLimitMb }: Pick<Options, 'env' | 
 }
 
 function startThread(options: WorkerOptions, events: WorkerEvents): Worker {
-  const thread = new Thread(entryFile(), options);
   // A count in memory that both see: a message would cost as much as the run's end.
   const counter = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-  thread.postMessage([TAG, 'counter', counter] satisfies ToWorker);
+  const thread = new Thread(entryFile(), { ...options, workerData: counter });
   let failure: unknown;
   thread.on('message', (message: unknown) => {
     if (isTagged(message)) events.message(message as FromWorker);
