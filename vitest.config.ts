@@ -13,7 +13,8 @@ export default defineConfig({
   test: {
     environment: 'node',
     include: ['test/**/*.test.ts'],
-    testTimeout: 20_000,
+    // On a quiet machine the longest takes a quarter of it; beside other work it may take four times as long.
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     restoreMocks: true,
     // Many files wait for servers and processes most of the time; one worker less than cores, the default, would too.

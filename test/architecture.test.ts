@@ -73,7 +73,7 @@ function findCycle(graph: ReadonlyMap<string, readonly string[]>): string[] | un
 }
 
 describe('the sources', () => {
-  it('keep to the table of architecture.config.js', { timeout: 120_000 }, () => {
+  it('keep to the table of architecture.config.js', { timeout: 300_000 }, () => {
     expect(files.length).toBeGreaterThan(0);
     expect(files.flatMap((file) => violations(file, read(file)))).toEqual([]);
   });
