@@ -213,8 +213,8 @@ describe('invalid expressions', () => {
     for (const expr of hostile) {
       const start = performance.now();
       catchError(() => make(expr).next(after));
-      // A few milliseconds on an idle machine; the tests share theirs.
-      expect(performance.now() - start, `${expr.slice(0, 40)} (${expr.length} characters)`).toBeLessThan(100);
+      // A few milliseconds. A pattern that tries every way to divide a text would take years.
+      expect(performance.now() - start, `${expr.slice(0, 40)} (${expr.length} characters)`).toBeLessThan(5_000);
     }
   });
 });
