@@ -63,4 +63,24 @@ export const mutants: readonly Mutant[] = [
   // ── what is expected of a job ──
   mutant('something is expected of a job that is paused', 'core/watch.ts', 'definition.policy.expect == null || !isWatched(state.status, definition)', 'definition.policy.expect == null'),
   mutant('an alarm that holds is raised again', 'core/watch.ts', 'let overdue = watch?.overdue ?? null;', 'let overdue: JobOverdue | null = null;'),
+  mutant('an alarm is raised and nobody is told', 'core/watch.ts', "  draft.note({ type: 'jobOverdue', ...first,", "  void ({ type: 'jobOverdue', ...first,"),
+  mutant('an alarm goes on after what was expected has happened', 'core/watch.ts', 'return deadline !== null && deadline <= draft.now;', 'return deadline !== null;'),
+  mutant('nobody looks for what is overdue', 'scheduler/alarm-watch.ts', '      await this.#raiseAll(this.#loop.now());\n', ''),
+  mutant('a job is suspended one failure late', 'core/suspend.ts', 'stats.consecutiveFailures < most', 'stats.consecutiveFailures <= most'),
+  mutant('runs by hand count as failures in a row', 'model/stats.ts', '  if (manual) return before;\n', ''),
+
+  // ── limits ──
+  mutant('each node counts for itself what a limit allows', 'scheduler/limits/wiring.ts', 'loop.access.leased ? loop.access : null', 'null'),
+  mutant('a slot of a limit is not renewed', 'scheduler/limits/slot-keeper.ts', '        for (const slot of [...this.#slots]) void this.#renew(slot);\n', ''),
+  mutant('a run that is told to stop gives its slot back', 'scheduler/runner.ts', '        active.timedOut = true;\n', '        active.timedOut = true;\n        active.permit?.release();\n'),
+  mutant('a start under a rate makes room when its run ends', 'scheduler/limits/meter.ts', "  begin(slot: Slot): void {\n    if (this.kind === 'concurrency') return;", "  begin(slot: Slot): void {\n    if (this.size > 0) return;"),
+  mutant('a slot is kept after its run', 'scheduler/runner.ts', '    active.timeoutTimer?.cancel();\n    active.permit?.release();\n', '    active.timeoutTimer?.cancel();\n'),
+  mutant('a slot that another node had is never asked for again', 'scheduler/limits/meter.ts', 'if (index < this.#size && this.#until[index]! <= now) return this.#excess(now) === 0;', 'if (index < 0) return this.#excess(now) === 0;'),
+
+  // ── jobs that follow others ──
+  mutant('an end that is told twice counts twice', 'core/links/receive.ts', 'notice.seq <= known.seq', 'notice.seq < 0'),
+  mutant('what is to be told dies with its node', 'core/links/links.ts', 'deliverAt: has(outbox) ? (links.deliverAt ?? now + DELIVERY_MS) : undefined', 'deliverAt: undefined'),
+  mutant('a job that waits for several begins with the first', 'core/links/receive.ts', 'if (left.length === 0) return begin(', 'if (left.length < waits.length) return begin('),
+  mutant('a fire time that needs all of several comes of one', 'core/links/receive.ts', "follows.mode === 'any' ? ended.length > 0", "follows.mode !== 'any' || ended.length > 0 ? ended.length > 0"),
+  mutant('a job begins although what it depends on failed', 'core/links/receive.ts', 'if (onFailure === undefined) return callOff(draft, source, notice);', 'if (onFailure === null) return callOff(draft, source, notice);'),
 ];

@@ -57,7 +57,11 @@ export function auditLedger(
     }
     reached.set(generation, Math.max(through, span.to));
   }
-  if (record !== undefined) findHoles(record, spans, prunedThrough, problems);
+  try {
+    if (record !== undefined) findHoles(record, spans, prunedThrough, problems);
+  } catch {
+    // A trigger that throws tells no fire times. Its job goes into quarantine when it fires next; one that is paused has not yet.
+  }
   return { problems, counts, pending: live.length };
 }
 

@@ -13,6 +13,8 @@ import type { StoreHealth } from './store-health.js';
 const CONFLICTS_BEFORE_WAIT = 3;
 /** Longest such wait: the results of other runs wait behind it. */
 const LONGEST_CONFLICT_WAIT_MS = 250;
+/** And renewals: a store is waited for no longer than a third of a lease, and of these waits several have to fit into that. */
+const CONFLICT_WAITS_PER_TIMEOUT = 4;
 
 /**
  * Writes what became of runs. Changes that come up together go to the store as one batch, several on one job as one
@@ -96,7 +98,7 @@ export class RunWriter {
       }
       this.#queue = [...again, ...this.#queue];
       const delay = conflicts.next();
-      if (conflicts.failures > CONFLICTS_BEFORE_WAIT) await this.#wait(Math.min(delay, LONGEST_CONFLICT_WAIT_MS));
+      if (conflicts.failures > CONFLICTS_BEFORE_WAIT) await this.#wait(Math.min(delay, LONGEST_CONFLICT_WAIT_MS, this.#access.timeoutMs / CONFLICT_WAITS_PER_TIMEOUT));
     }
     this.#flushing = false;
   }

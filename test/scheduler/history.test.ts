@@ -1,4 +1,4 @@
-import { IntervalTrigger, isPunctualError, MemoryJobStore, type JobStore, type Serializer } from 'punctual';
+import { IntervalTrigger, isPunctualError, MemoryJobStore, type JobStore, type Serializer, type Trigger } from 'punctual';
 import { JsonJobStore } from 'punctual/testing';
 import { describe, expect, it } from 'vitest';
 import { failure, makeWorld, SECOND, START_MS } from './support/world.js';
@@ -160,6 +160,27 @@ it('lastRun of a handle is the last run by now', async () => {
 });
 
 describe('verifyLedger', () => {
+  it('tells of the other jobs, too, when the trigger of one that is paused throws', async () => {
+    const { clock, scheduler } = makeWorld();
+    let isBroken = false;
+    const breaking: Trigger = {
+      kind: 'breaking',
+      next: (after) => {
+        if (isBroken) throw new Error('this trigger is broken');
+        return (Math.floor(after / (10 * SECOND)) + 1) * 10 * SECOND;
+      },
+      toJSON: () => ({ kind: 'breaking', v: 1 }),
+    };
+    scheduler.defineTask('work', () => undefined);
+    await scheduler.addJob('work', breaking, { id: 'breaking' });
+    await scheduler.addJob('work', every(10), { id: 'sound' });
+    await scheduler.start();
+    await clock.advance({ seconds: 30 });
+    await scheduler.pauseJob('breaking');
+    isBroken = true;
+    expect(await scheduler.verifyLedger()).toMatchObject({ ok: true, problems: [], jobs: 2, counts: { succeeded: 6 } });
+  });
+
   it('refuses a job nobody knows, and takes one that is gone but has a history', async () => {
     const { clock, scheduler } = makeWorld();
     await scheduler.addJob(() => 1, new Date(START_MS + SECOND), { id: 'once' });

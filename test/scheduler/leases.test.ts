@@ -17,6 +17,8 @@ class SlowStore extends MemoryJobStore {
   readonly #clock: VirtualClock;
   answersAfterMs = 0;
   isDown = false;
+  /** So many commits more meet somebody else's change. */
+  conflicts = 0;
 
   constructor(clock: VirtualClock) {
     super({ shared: true });
@@ -25,6 +27,10 @@ class SlowStore extends MemoryJobStore {
 
   override commit(changes: readonly JobChange[]): (Revision | undefined)[] {
     if (this.isDown) throw new Error('down');
+    if (this.conflicts > 0) {
+      this.conflicts -= 1;
+      return changes.map(() => undefined);
+    }
     const answers = super.commit(changes);
     if (this.answersAfterMs === 0) return answers;
     const late: MaybePromise<(Revision | undefined)[]> = this.#clock.sleep(this.answersAfterMs).then(() => answers);
@@ -42,6 +48,24 @@ function schedulerOn(clock: VirtualClock, jobStore: MemoryJobStore | JsonJobStor
     ...options,
   });
 }
+
+it('keeps a short lease through conflicts with other writers of its record', async () => {
+  const clock = new VirtualClock(START);
+  const jobStore = new SlowStore(clock);
+  const scheduler = schedulerOn(clock, jobStore, { node: 'node', leaseDuration: 1_000 });
+  let lost = 0;
+  scheduler.on('leaseLost', () => { lost += 1; });
+  scheduler.defineTask('work', () => clock.sleep(1_500));
+  await scheduler.addJob('work', new Date(START + 1_000), { id: 'job' });
+  await scheduler.start();
+  await clock.advance(1_300);
+  jobStore.conflicts = 6;
+  await clock.advance(2_000);
+  expect(jobStore.conflicts).toBe(0);
+  expect(lost).toBe(0);
+  expect((await scheduler.getRuns({ jobId: 'job' })).map(({ verdict }) => verdict)).toEqual(['succeeded']);
+  await scheduler.shutdown();
+});
 
 it('takes over the run of a process that died, from a durable store only one process uses', async () => {
   const jobStore = new JsonJobStore({ shared: false });

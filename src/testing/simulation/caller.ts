@@ -1,14 +1,23 @@
 import { isPunctualError } from '../../errors/base.js';
 import type { Random } from './random.js';
-import { BROKEN_TRIGGER, makeJob, makePolicy, makeTrigger } from './job-maker.js';
+import { BROKEN_TRIGGER, makeAfter, makeFollower, makeJob, makeLimited, makePolicy, makeTrigger } from './job-maker.js';
+import type { LinkAudit } from './link-audit.js';
 import type { Report } from './report.js';
 import { show, type SharedStore } from './shared-store.js';
 import type { SimNode } from './sim-node.js';
 
+/** What a job is there to show: itself, limits, `after`, or `dependsOn`. */
+export type JobKind = 'plain' | 'limited' | 'follower' | 'waiter';
+
+/** Sources of one job. */
+const MOST_SOURCES = 3;
+
 /** What the callers know of one job. */
 interface KnownJob {
+  readonly kind: JobKind;
   incarnation: number;
   task: string;
+  readonly tags: readonly string[];
   /** Calls that may let it fire, begun so far. */
   releases: number;
   /** Of these, those whose end is open: still going, or lost on the way and perhaps still to arrive. */
@@ -16,7 +25,7 @@ interface KnownJob {
 }
 
 /** Errors a caller has to reckon with. Anything else is a bug. */
-const EXPECTED = ['JOB_NOT_FOUND', 'CONFLICTING_JOB_ID', 'NEVER_FIRES', 'STORE_FAILED', 'INVALID_STATE', 'JOB_CHANGED'] as const;
+const EXPECTED = ['JOB_NOT_FOUND', 'CONFLICTING_JOB_ID', 'NEVER_FIRES', 'STORE_FAILED', 'INVALID_STATE', 'JOB_CHANGED', 'UNKNOWN_DEPENDENCY'] as const;
 
 /** Makes random calls of the public API on random nodes, and checks what they promise when they return (G6). */
 export class Caller {
@@ -24,26 +33,53 @@ export class Caller {
   readonly #random: Random;
   readonly #report: Report;
   readonly #server: SharedStore;
+  readonly #links: LinkAudit;
 
-  constructor(random: Random, report: Report, server: SharedStore) {
+  constructor(random: Random, report: Report, server: SharedStore, links: LinkAudit) {
+    this.#links = links;
     this.#random = random;
     this.#report = report;
     this.#server = server;
   }
 
   /** Adds a job, new or under an id there has been. */
-  async add(node: SimNode, id: string, replaceExisting = false): Promise<void> {
+  async add(node: SimNode, id: string, kind: JobKind, replaceExisting = false): Promise<void> {
     const random = this.#random.fork();
-    const known = this.#jobs.get(id) ?? { incarnation: 0, task: random.chance(0.2) ? 'rare' : 'work', releases: 0, open: 0 };
+    const known = this.#jobs.get(id) ?? { kind, incarnation: 0, tags: [], task: random.chance(0.2) ? 'rare' : 'work', releases: 0, open: 0, ...(kind === 'limited' && makeLimited(random)) };
     this.#jobs.set(id, known);
     if (!node.tasks.includes(known.task)) known.task = 'work';
+    if (kind === 'follower' || kind === 'waiter') return this.#addLinked(node, id, known, random, replaceExisting);
     const incarnation = ++known.incarnation;
     const now = this.#server.now();
     const options = makeJob(random, now, id, incarnation);
     const trigger = makeTrigger(random, now);
     await this.#call(node, `add ${id}/${incarnation}`, known, true, async () => {
       this.#report.totals.jobs += 1;
-      await node.scheduler.addJob(known.task, trigger, { ...options, replaceExisting });
+      await node.scheduler.addJob(known.task, trigger, { ...options, tags: known.tags, replaceExisting });
+    });
+  }
+
+  /** Adds a job that follows others: only those that came before it, so that there are no circles. */
+  async #addLinked(node: SimNode, id: string, known: KnownJob, random: Random, replaceExisting: boolean): Promise<void> {
+    const older = this.ids.slice(0, this.ids.indexOf(id));
+    if (older.length === 0) return;
+    const sources = [...new Set(Array.from({ length: random.whole(1, MOST_SOURCES) }, () => random.pick(older)))];
+    const incarnation = ++known.incarnation;
+    const now = this.#server.now();
+    const options = makeFollower(makeJob(random, now, id, incarnation));
+    const isFollower = known.kind === 'follower';
+    const trigger = isFollower ? makeAfter(random, sources) : makeTrigger(random, now);
+    const onDependencyFailure = random.pick(['cancel', 'run', 'wait'] as const);
+    await this.#call(node, `add ${id}/${incarnation} ${isFollower ? '' : onDependencyFailure} after ${sources.join()}`, known, true, async () => {
+      this.#report.totals.jobs += 1;
+      if (isFollower) {
+        await node.scheduler.addJob(known.task, trigger, { ...options, replaceExisting });
+        this.#links.follows(id, incarnation, trigger.follows!);
+      } else {
+        await node.scheduler.addJob(known.task, trigger, { ...options, replaceExisting, dependsOn: sources, onDependencyFailure });
+        // One that is replaced and has begun does not wait again.
+        if (!replaceExisting) this.#links.waits(id, incarnation, sources, onDependencyFailure);
+      }
     });
   }
 
@@ -65,17 +101,21 @@ export class Caller {
       case 4:
       case 5: {
         const { startTime: _s, endTime: _e, executor: _x, ...policy } = makePolicy(random.fork(), this.#server.now());
+        if (known.kind === 'follower' || known.kind === 'waiter') {
+          const { misfireGraceTime: _g, maxRuns: _m, jitter: _j, ...others } = policy;
+          return this.#call(node, `modify ${id}`, known, false, () => scheduler.modifyJob(id, others));
+        }
         const changes = random.chance(0.5) ? { name: `name ${random.whole(1, 9)}` } : { ...policy, endTime: random.chance(0.1) ? this.#server.now() + 30_000 : undefined };
         return this.#call(node, `modify ${id}`, known, false, () => scheduler.modifyJob(id, changes));
       }
       case 6: {
         const trigger = makeTrigger(random.fork(), this.#server.now());
-        return this.#call(node, `reschedule ${id}`, known, false, () => scheduler.rescheduleJob(id, trigger));
+        return this.#call(node, `reschedule ${id}`, known, false, () => scheduler.rescheduleJob(id, trigger)).finally(() => { this.#links.release(id); });
       }
       case 7:
         return this.remove(node, id);
       case 8:
-        return this.add(node, id, random.chance(0.5));
+        return this.add(node, id, known.kind, random.chance(0.5));
       case 9:
       case 10:
         return this.#call(node, `run ${id}`, known, false, () => scheduler.runJob(id));
@@ -91,6 +131,7 @@ export class Caller {
 
   async remove(node: SimNode, id: string): Promise<void> {
     await this.#stop(node, `remove ${id}`, id, (job) => node.scheduler.removeJob(job));
+    this.#links.release(id);
   }
 
   async #stop(node: SimNode, words: string, id: string, act: (id: string) => Promise<unknown>): Promise<void> {

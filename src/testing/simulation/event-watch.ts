@@ -1,6 +1,7 @@
 import type { SchedulerEvent } from '../../events/events.js';
 import type { LedgerEntry } from '../../model/ledger.js';
 import type { JobChange, Revision } from '../../ports/job-store.js';
+import { tellingOf, type AlarmAudit, type Telling } from './alarm-audit.js';
 import type { Report } from './report.js';
 
 /** Compares what a node was told is written with what it told its listeners: nothing drops silently (G10). */
@@ -9,17 +10,20 @@ export class EventWatch {
   readonly #node: string;
   readonly #said = new Set<string>();
   readonly #expected: { readonly key: string; readonly at: number }[] = [];
+  readonly #alarms: AlarmAudit;
   #isUnavailable = false;
 
-  constructor(report: Report, node: string) {
+  constructor(report: Report, node: string, alarms: AlarmAudit) {
     this.#report = report;
     this.#node = node;
+    this.#alarms = alarms;
   }
 
   heard(event: SchedulerEvent): void {
     this.#report.totals.events += 1;
     if (event.node !== this.#node) this.#report.broken('G10', `an event of ${event.node} came from ${this.#node}`);
-    const key = keyOfEvent(event);
+    this.#alarms.heard(event);
+    const key = tellingOf(event) ?? keyOfEvent(event);
     if (key !== null) this.#said.add(key);
     if (event.type === 'storeUnavailable' || event.type === 'storeRecovered') {
       const down = event.type === 'storeUnavailable';
@@ -29,10 +33,11 @@ export class EventWatch {
   }
 
   /** A commit of this node has been answered: the verdicts in it are now its to tell. */
-  delivered(changes: readonly JobChange[], answers: readonly (Revision | undefined)[], at: number): void {
-    changes.forEach(({ ledger }, i) => {
+  delivered(changes: readonly JobChange[], answers: readonly (Revision | undefined)[], at: number, tellingsOf: (change: JobChange) => readonly Telling[]): void {
+    changes.forEach((change, i) => {
       if (answers[i] === undefined) return;
-      for (const entry of ledger) this.#expected.push({ key: keyOfEntry(entry), at });
+      for (const entry of change.ledger) this.#expected.push({ key: keyOfEntry(entry), at });
+      for (const key of tellingsOf(change)) this.#expected.push({ key, at });
     });
   }
 

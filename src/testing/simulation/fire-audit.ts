@@ -1,5 +1,8 @@
 import { nextFire } from '../../core/fires.js';
+import { scheduleOf } from '../../core/links/links.js';
 import type { JobDefinition, JobRecord } from '../../model/job.js';
+import type { PendingFire } from '../../model/links.js';
+import { mayBeHeld } from './features.js';
 import type { AuditOptions, WrittenChange } from './record-audit.js';
 
 interface Fault {
@@ -33,6 +36,8 @@ export function auditFires(change: WrittenChange, { toleranceMs, onTheWayMs, wil
   spans.push(...started.map(({ scheduledFor }) => ({ from: scheduledFor, to: scheduledFor })));
   spans.sort((a, b) => a.from - b.from);
 
+  // What it waited for has ended: it begins with the fire time that is next by now.
+  if (before.state.links?.waits !== undefined && next?.state.links?.waits === undefined) return null;
   if (spans.length > 0 && cursor === null) return { promise: 'G1', what: `fire time ${spans[0]?.from ?? 0} was dealt with, and none was due` };
   const last = spans.at(-1)?.to;
   if (!wildTime && last !== undefined && last > at + toleranceMs) return { promise: 'early', what: `fire time ${last} was dealt with ${last - at} ms early` };
@@ -41,10 +46,10 @@ export function auditFires(change: WrittenChange, { toleranceMs, onTheWayMs, wil
     if (late !== null) return late;
   }
   if (isOpaque(before)) return null;
-  const { definition } = before;
+  const definition = scheduleBefore(before, next);
   // A job whose last change left it with more runs than it may have ends with its next fire time, which is none of its own.
   if (definition.policy.maxRuns !== null && before.state.runCount >= definition.policy.maxRuns) return null;
-  let expected = cursor;
+  let expected = cursor ?? firstHeard(before, next);
   for (const span of spans) {
     if (span.from !== expected) {
       return { promise: 'G1', what: `fire time ${span.from} was dealt with, and ${String(expected)} was next` };
@@ -54,6 +59,20 @@ export function auditFires(change: WrittenChange, { toleranceMs, onTheWayMs, wil
     expected = nextFire(definition, span.to);
   }
   return next === null ? null : auditCursor(before, next, spans, expected);
+}
+
+/** The schedule of a job: of one that follows others the fire times it knew, and those it has heard of with this change. */
+function scheduleBefore(before: JobRecord, next: JobRecord | null): JobDefinition {
+  if (before.definition.trigger.follows === undefined) return before.definition;
+  const known = before.state.links?.pending ?? [];
+  const pending: PendingFire[] = [...known, ...(next?.state.links?.pending ?? []).filter(({ at }) => !known.some((fire) => fire.at === at))];
+  return scheduleOf({ ...before, state: { ...before.state, links: { since: 0, ...before.state.links, pending } } });
+}
+
+/** Where the cursor of a job comes to be that had none, and has heard of an end. */
+function firstHeard(before: JobRecord, next: JobRecord | null): number | null {
+  if (before.definition.trigger.follows === undefined) return null;
+  return next?.state.links?.pending?.[0]?.at ?? null;
 }
 
 /** Jobs whose fire times cannot be told beforehand, or whose trigger fails. */
@@ -97,7 +116,8 @@ function lateness({ before, next, ledger, at }: WrittenChange, toleranceMs: numb
       return { promise: 'grace', what: `${entry.scheduledTo} was missed ${at - entry.scheduledTo} ms late, with ${String(grace)} allowed` };
     }
   }
-  if (grace === null || before.state.status !== 'active') return null;
+  // Of what waits for a limit it was measured before.
+  if (grace === null || before.state.status !== 'active' || mayBeHeld(before.definition)) return null;
   for (const run of next?.state.runs ?? []) {
     if (run.manual || before.state.runs.some(({ id }) => id === run.id)) continue;
     if (at - run.scheduledFor > grace + jitter + toleranceMs) {

@@ -1,4 +1,5 @@
 import type { AddJobOptions, JobPolicyOptions } from '../../scheduler/job-options.js';
+import { after } from '../../triggers/after.js';
 import type { EpochMs, Trigger, TriggerJson } from '../../ports/trigger.js';
 import { CalendarIntervalTrigger } from '../../triggers/calendar-interval.js';
 import { AndTrigger, OrTrigger } from '../../triggers/combining.js';
@@ -6,6 +7,7 @@ import { CronTrigger } from '../../triggers/cron/cron-trigger.js';
 import { DateTrigger } from '../../triggers/date.js';
 import { IntervalTrigger } from '../../triggers/interval.js';
 import { TriggerRegistry } from '../../triggers/registry.js';
+import { LIMITED_TAGS, LIMITED_TASKS } from './features.js';
 import type { Random } from './random.js';
 
 export const BROKEN_TRIGGER = 'this trigger is broken';
@@ -95,11 +97,29 @@ export function makePolicy(random: Random, now: EpochMs): JobPolicyOptions {
     maxCrashes: random.whole(0, 3),
     priority: random.whole(-1, 1),
     executor: random.pick(['default', 'default', 'default', 'small']),
-    maxConsecutiveFailures: maybe(0.1, () => random.whole(2, 4)),
+    maxConsecutiveFailures: maybe(0.2, () => random.whole(2, 4)),
     expect: maybe(0.3, () => ({ successWithin: random.whole(500, 20_000), maxLateness: random.pick([null, 100, 3_000]) })),
   };
 }
 
 export function makeJob(random: Random, now: EpochMs, id: string, incarnation: number): AddJobOptions<[number]> {
   return { ...makePolicy(random, now), id, args: [incarnation], paused: random.chance(0.05) };
+}
+
+/** A task and tags of which one at least is limited. */
+export function makeLimited(random: Random): { readonly task: string; readonly tags: readonly string[] } {
+  const tags = LIMITED_TAGS.filter(() => random.chance(0.4));
+  const task = tags.length > 0 && random.chance(0.5) ? 'work' : random.pick(LIMITED_TASKS);
+  return { task, tags };
+}
+
+/** A trigger that follows some of these. */
+export function makeAfter(random: Random, sources: readonly string[]): Trigger {
+  return after(sources, random.pick(['success', 'success', 'failure', 'any', 'any']), { mode: random.pick(['all', 'any']) });
+}
+
+/** A job that follows others, of which each end counts: nothing else keeps it from firing. */
+export function makeFollower(options: AddJobOptions<[number]>): AddJobOptions<[number]> {
+  const { misfireGraceTime: _g, maxRuns: _m, startTime: _s, endTime: _e, jitter: _j, ...rest } = options;
+  return rest;
 }

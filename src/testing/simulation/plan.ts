@@ -80,3 +80,10 @@ export function makePlan(seed: number): Plan {
     },
   };
 }
+
+/** Whether nothing keeps nodes from each other or from the store, and none dies: they may be told to do things, and no more. */
+export function isCalm({ network, every }: Plan): boolean {
+  const { slow, lostRequest, lostAnswer, doubled, crashAtCommit } = network;
+  const never = [every.crash, every.freeze, every.outage, every.partition, every.shutdown, every.pause];
+  return slow + lostRequest + lostAnswer + doubled + crashAtCommit === 0 && never.every((ms) => ms === Number.POSITIVE_INFINITY);
+}

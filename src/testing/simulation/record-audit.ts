@@ -2,6 +2,8 @@ import { nextFire } from '../../core/fires.js';
 import { runningCount, slotLimit, type JobRecord } from '../../model/job.js';
 import type { LedgerEntry } from '../../model/ledger.js';
 import type { RunningRun, RunRecord } from '../../model/run.js';
+import { DEPENDENCY_FAILED } from '../../core/links/receive.js';
+import { mayBeHeld } from './features.js';
 import { auditFires } from './fire-audit.js';
 import type { Report } from './report.js';
 
@@ -72,9 +74,12 @@ export class RecordAudit {
       if (stays && verdicts > 0) fail(`run ${run.id} has a verdict and goes on`);
       if (!stays && verdicts + skipped !== 1) fail(`run ${run.id} went with ${verdicts + skipped} verdicts`);
     }
-    for (const { runId, verdict } of ledger) {
+    for (const { runId, verdict, reason } of ledger) {
       if (runId === null) continue;
-      if (!before.state.runs.some(({ id }) => id === runId)) fail(`the verdict ${verdict} on ${runId}, which is no live run`);
+      // A job that is called off has the verdict on what would have been its first run.
+      const isCalledOff = reason === DEPENDENCY_FAILED && before.state.links?.waits !== undefined;
+      if (isCalledOff) this.#report.totals.calledOff += 1;
+      if (!isCalledOff && !before.state.runs.some(({ id }) => id === runId)) fail(`the verdict ${verdict} on ${runId}, which is no live run`);
       const key = `${incarnationOf(before)} ${runId}`;
       if (this.#verdicts.has(key)) fail(`a second verdict on run ${runId}`);
       this.#verdicts.add(key);
@@ -102,9 +107,13 @@ export class RecordAudit {
     const [said, says] = [before.state.watch?.overdue, watch?.overdue];
     if (said != null && said.deadline === says?.deadline && said.raisedAt !== says.raisedAt) fail('alarms', 'an alarm was raised twice');
     if (state.fence < before.state.fence && incarnationOf(before) === incarnationOf(next)) fail('G4', 'the fence went back');
-    if (state.status === 'active' && state.nextFireTime === null && state.runs.length === 0) fail('G1', 'an active job without a future stays');
+    if (state.status === 'active' && state.nextFireTime === null && state.runs.length === 0 && definition.trigger.follows === undefined) fail('G1', 'an active job without a future stays');
     if (state.status === 'active' && (state.nextFireTime === null) !== (state.nextDueAt === null)) fail('G1', 'cursor and due time disagree');
-    if (state.nextDueAt !== null && state.nextFireTime !== null) {
+    const isHeld = mayBeHeld(definition) && state.nextDueAt !== null && state.nextDueAt !== before.state.nextDueAt && state.nextFireTime === before.state.nextFireTime;
+    if (isHeld) this.#report.totals.holds += 1;
+    // What waits for a limit, or for other jobs, is due when they let it.
+    const isDelayed = mayBeHeld(definition) || before.state.links !== undefined;
+    if (!isDelayed && state.nextDueAt !== null && state.nextFireTime !== null) {
       const following = state.status === 'quarantined' || definition.trigger.kind === 'flaky' ? null : nextFire(definition, state.nextFireTime);
       if (state.nextDueAt < state.nextFireTime || (following !== null && state.nextDueAt >= following)) fail('jitter', 'a start moved past the next fire time');
     }
@@ -124,7 +133,7 @@ export class RecordAudit {
     if (run.owner !== node) fail('G4', `was started by ${node} for ${run.owner}`);
     if (run.token <= before.state.fence) fail('G4', `has token ${run.token}, and ${before.state.fence} was given out already`);
     if ((run.leaseUntil !== null) !== this.#options.leased) fail('G3', `has the lease ${String(run.leaseUntil)}`);
-    if (old?.state === 'waiting' && old.readyAt > at + this.#options.toleranceMs && !this.#options.wildTime) fail('retry', 'starts before it is ready');
+    if (old?.state === 'waiting' && old.readyAt > at + this.#options.toleranceMs && !this.#options.wildTime && !mayBeHeld(before.definition)) fail('retry', 'starts before it is ready');
     this.#report.totals.starts += 1;
     if (old?.state === 'waiting' && old.cause === 'retry') this.#report.totals.retries += 1;
     if (run.crashes > (old?.crashes ?? 0) || (old?.state === 'waiting' && old.cause === 'crash')) this.#report.totals.takeovers += 1;

@@ -12,7 +12,8 @@ export interface Breach {
 /** What happened in one simulated world. */
 export type Totals = Record<
   | 'jobs' | 'commits' | 'lostCommits' | 'starts' | 'retries' | 'takeovers' | 'verdicts' | 'crashes' | 'freezes' | 'shutdowns'
-  | 'outages' | 'partitions' | 'lostAnswers' | 'doubledWrites' | 'jumps' | 'calls' | 'refusedCalls' | 'events' | 'steps',
+  | 'outages' | 'partitions' | 'lostAnswers' | 'doubledWrites' | 'jumps' | 'calls' | 'refusedCalls' | 'events' | 'steps'
+  | 'limitedStarts' | 'holds' | 'follows' | 'waitsMet' | 'calledOff' | 'alarms' | 'suspensions',
   number
 >;
 
@@ -21,6 +22,7 @@ export class Report {
   readonly totals: Totals = {
     jobs: 0, commits: 0, lostCommits: 0, starts: 0, retries: 0, takeovers: 0, verdicts: 0, crashes: 0, freezes: 0, shutdowns: 0,
     outages: 0, partitions: 0, lostAnswers: 0, doubledWrites: 0, jumps: 0, calls: 0, refusedCalls: 0, events: 0, steps: 0,
+    limitedStarts: 0, holds: 0, follows: 0, waitsMet: 0, calledOff: 0, alarms: 0, suspensions: 0,
   };
   readonly #world: World;
   readonly #trace: ((line: string) => void) | undefined;

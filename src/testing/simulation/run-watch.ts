@@ -1,7 +1,10 @@
+import { isPunctualError } from '../../errors/base.js';
 import type { RunContext } from '../../ports/executor.js';
 import type { JobRecord } from '../../model/job.js';
 import { slotLimit } from '../../model/job.js';
 import type { Host } from './host.js';
+import type { LimitWatch } from './limit-watch.js';
+import type { LinkAudit } from './link-audit.js';
 import type { Report } from './report.js';
 import type { SharedStore } from './shared-store.js';
 
@@ -17,6 +20,8 @@ export interface Execution {
   readonly startedAt: number;
   readonly signal: AbortSignal;
   endedAt: number | null;
+  /** Its node has found out that the run, or its place under a limit, is another's. */
+  lost: boolean;
 }
 
 /** How long a process that was frozen may take to find out what it has missed. */
@@ -29,14 +34,19 @@ const THAW_MS = 3_500;
 export class RunWatch {
   readonly #report: Report;
   readonly #server: SharedStore;
+  readonly #limitWatch: LimitWatch;
+  readonly #links: LinkAudit;
   readonly #seen = new Set<string>();
   readonly #going = new Set<Execution>();
+  readonly #leaving = new Set<Host>();
   /** The most instances each job has ever been allowed. */
   readonly #limits = new Map<string, number>();
 
-  constructor(report: Report, server: SharedStore) {
+  constructor(report: Report, server: SharedStore, limitWatch: LimitWatch, links: LinkAudit) {
     this.#report = report;
     this.#server = server;
+    this.#limitWatch = limitWatch;
+    this.#links = links;
   }
 
   allow(record: JobRecord): void {
@@ -47,7 +57,7 @@ export class RunWatch {
   started(host: Host, node: string, incarnation: number, context: RunContext): Execution {
     const { jobId: job, runId, attempt, signal } = context;
     const execution: Execution = {
-      job, incarnation, runId, attempt, node, host, startedAt: host.world.time, signal, endedAt: null,
+      job, incarnation, runId, attempt, node, host, startedAt: host.world.time, signal, endedAt: null, lost: false,
     };
     if (!host.alive) return execution;
     this.#report.trace(() => `${node} runs ${runId} attempt ${attempt}`);
@@ -67,6 +77,8 @@ export class RunWatch {
     const limit = this.#limits.get(job) ?? 1;
     if (instances > limit) this.#report.broken('G5', `${name} is one of ${instances} with ${limit} allowed`);
     this.#going.add(execution);
+    this.#limitWatch.started(execution, context, (other) => this.#holdsPlace(other));
+    this.#links.started(name, incarnation, context);
     return execution;
   }
 
@@ -82,6 +94,7 @@ export class RunWatch {
   ended(execution: Execution): void {
     execution.endedAt = execution.host.world.time;
     this.#going.delete(execution);
+    this.#limitWatch.ended(execution);
     if (execution.host.alive) this.#report.trace(() => `${execution.node} is done with ${execution.runId} attempt ${execution.attempt}${execution.signal.aborted ? ' (aborted)' : ''}`);
   }
 
@@ -89,6 +102,25 @@ export class RunWatch {
   #believes({ host, signal, endedAt }: Execution): boolean {
     if (endedAt !== null || signal.aborted || !host.alive || host.frozen) return false;
     return host.thawedAt === null || host.world.time - host.thawedAt > THAW_MS;
+  }
+
+  /** What was told to stop keeps its place until it does, unless its node has lost it, or left it behind. */
+  #holdsPlace({ host, signal, endedAt, lost }: Execution): boolean {
+    if (endedAt !== null || lost || !host.alive || host.frozen) return false;
+    if (host.thawedAt !== null && host.world.time - host.thawedAt <= THAW_MS) return false;
+    if (!signal.aborted) return true;
+    if (this.#leaving.has(host)) return false;
+    return isPunctualError(signal.reason, 'JOB_TIMEOUT') || (isPunctualError(signal.reason, 'JOB_ABORTED') && signal.reason.reason !== 'shutdown');
+  }
+
+  /** A node shuts down: what it has told to stop by the end of its patience it gives back, whether it stops or not. */
+  leaving(host: Host): void {
+    this.#leaving.add(host);
+  }
+
+  /** A node tells that a run of its is no longer its own. */
+  lost(node: string, runId: string): void {
+    for (const execution of this.#going) if (execution.node === node && execution.runId === runId) execution.lost = true;
   }
 
   /** Executions that go on on nodes that are alive. */

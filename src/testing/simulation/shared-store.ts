@@ -5,9 +5,18 @@ import type { JobChange, Revision, StoredJob } from '../../ports/job-store.js';
 import { MemoryJobStore } from '../../stores/memory/memory-job-store.js';
 import { storeContext } from '../contracts/job-store/subject.js';
 import { BASE } from './host.js';
-import type { RecordAudit } from './record-audit.js';
+import type { AlarmAudit, Telling } from './alarm-audit.js';
+import type { LinkAudit } from './link-audit.js';
+import type { RecordAudit, WrittenChange } from './record-audit.js';
 import type { Report } from './report.js';
 import type { World } from './world.js';
+
+/** Who judges what is written. */
+export interface Audits {
+  readonly records: RecordAudit;
+  readonly links: LinkAudit;
+  readonly alarms: AlarmAudit;
+}
 
 /** The server side of the store: what all nodes share, and the place from which the observers see each write. */
 export class SharedStore {
@@ -17,18 +26,21 @@ export class SharedStore {
   /** Told of every record that is written. */
   onRecord: (record: JobRecord) => void = () => undefined;
   readonly #world: World;
-  readonly #audit: RecordAudit;
+  readonly #audits: Audits;
   readonly #report: Report;
   readonly #codec: JobCodec | undefined;
-  /** When each record was last written. */
+  /** When each record was last written, and who said last when it is due. */
   readonly #writtenAt = new Map<string, number>();
+  readonly #putOffBy = new Map<string, string>();
+  /** What whoever made a change has to tell once it hears that it was written. */
+  readonly #tellings = new WeakMap<JobChange, readonly Telling[]>();
 
   /** @param codec - given: records pass through JSON on every way in and out. */
-  constructor(world: World, audit: RecordAudit, report: Report, ledgerLimit: number, codec: JobCodec | undefined) {
+  constructor(world: World, audits: Audits, report: Report, ledgerLimit: number, codec: JobCodec | undefined) {
     this.memory = new MemoryJobStore({ shared: true, ledger: { perJob: ledgerLimit } });
     this.memory.open(storeContext());
     this.#world = world;
-    this.#audit = audit;
+    this.#audits = audits;
     this.#report = report;
     this.#codec = codec;
   }
@@ -58,19 +70,32 @@ export class SharedStore {
   commit(changes: readonly JobChange[], node: string): (Revision | undefined)[] {
     const before = changes.map(({ id }) => this.memory.get(id));
     const answers = this.memory.commit(changes.map((change) => ({ ...change, next: change.next && this.through(change.next) })));
-    changes.forEach(({ next, ledger }, i) => {
+    changes.forEach((change, i) => {
       const old = before[i];
       if (answers[i] === undefined) this.#report.totals.lostCommits += 1;
-      else if (old !== undefined) this.#written(old, next, ledger, node);
+      else if (old !== undefined) this.#tellings.set(change, this.#written(old, change.next, change.ledger, node));
     });
     return answers;
   }
 
-  #written({ record }: StoredJob, next: JobRecord | null, ledger: readonly LedgerEntry[], node: string): void {
+  tellingsOf(change: JobChange): readonly Telling[] {
+    return this.#tellings.get(change) ?? [];
+  }
+
+  /** The node that said last when a job is due. */
+  putOffBy(id: string): string | undefined {
+    return this.#putOffBy.get(id);
+  }
+
+  #written({ record }: StoredJob, next: JobRecord | null, ledger: readonly LedgerEntry[], node: string): readonly Telling[] {
     this.#report.trace(() => `${node} wrote ${show(record)} => ${next === null ? 'gone' : show(next)}${ledger.map(({ verdict, reason, scheduledFor, runId }) => ` ${verdict}(${reason ?? ''}) ${runId ?? `@${scheduledFor}`}`).join()}`);
     this.#writtenAt.set(record.id, this.now());
+    if (next?.state.nextDueAt !== record.state.nextDueAt) this.#putOffBy.set(record.id, node);
     if (next !== null) this.onRecord(next);
-    this.#audit.committed({ before: record, next, ledger, node, at: this.now() });
+    const change: WrittenChange = { before: record, next, ledger, node, at: this.now() };
+    this.#audits.records.committed(change);
+    this.#audits.links.committed(change);
+    return this.#audits.alarms.committed(change);
   }
 
   /** The record after a way through JSON, where the store has one. */

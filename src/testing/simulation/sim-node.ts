@@ -4,7 +4,9 @@ import { AsyncExecutor } from '../../executors/inline/async-executor.js';
 import { currentRun } from '../../executors/shared/run-storage.js';
 import type { TriggerReader } from '../../ports/trigger.js';
 import { Connection, type ConnectionParts } from './connection.js';
+import type { AlarmAudit } from './alarm-audit.js';
 import { EventWatch } from './event-watch.js';
+import { LIMITED_TASKS, type SimLimit } from './features.js';
 import type { Host } from './host.js';
 import type { Report } from './report.js';
 import type { RunWatch } from './run-watch.js';
@@ -21,9 +23,14 @@ export interface NodeOptions {
   readonly triggers: TriggerReader;
   /** Longest a task may take, in ms. */
   readonly longestMs: number;
+  readonly limits: readonly SimLimit[];
 }
 
 const silent = (): void => undefined;
+
+function named(subject: SimLimit['subject'], limits: readonly SimLimit[]): Record<string, SimLimit['options']> {
+  return Object.fromEntries(limits.filter((limit) => limit.subject === subject).map(({ name, options }) => [name, options]));
+}
 
 /** A scheduler on a simulated machine, from its start to its end. */
 export class SimNode {
@@ -40,15 +47,15 @@ export class SimNode {
   readonly #longestMs: number;
   readonly #watch: RunWatch;
 
-  constructor(options: NodeOptions, watch: RunWatch, report: Report, parts: Omit<ConnectionParts, 'host' | 'node' | 'delivered' | 'report'>) {
-    const { name, host, tasks } = options;
+  constructor(options: NodeOptions, watch: RunWatch, alarms: AlarmAudit, report: Report, parts: Omit<ConnectionParts, 'host' | 'node' | 'delivered' | 'report'>) {
+    const { name, host, limits } = options;
     this.name = name;
     this.host = host;
-    this.tasks = tasks;
+    this.tasks = limits.length === 0 ? options.tasks : [...options.tasks, ...LIMITED_TASKS];
     this.#seed = options.seed;
     this.#longestMs = options.longestMs;
     this.#watch = watch;
-    this.events = new EventWatch(report, name);
+    this.events = new EventWatch(report, name, alarms);
     this.connection = new Connection({
       ...parts,
       host,
@@ -56,7 +63,7 @@ export class SimNode {
       report,
       delivered: (changes, answers) => {
         const asked = host.world.time;
-        this.events.delivered(changes, answers, asked);
+        this.events.delivered(changes, answers, asked, (change) => parts.server.tellingsOf(change));
       },
     });
     this.scheduler = new AsyncScheduler({
@@ -71,12 +78,14 @@ export class SimNode {
       maxSleep: options.maxSleepMs,
       storeTimeout: options.storeTimeoutMs,
       batchSize: options.batchSize,
+      limits: { tasks: named('task', limits), tags: named('tag', limits) },
     });
-    for (const task of tasks) this.scheduler.defineTask(task, (incarnation: number) => this.#run(incarnation));
+    for (const task of this.tasks) this.scheduler.defineTask(task, (incarnation: number) => this.#run(incarnation));
     this.scheduler.addListener((event) => {
       if (!host.alive) return;
       report.trace(() => `${name} ${event.type} ${JSON.stringify({ ...event, type: undefined, at: undefined, node: undefined, jobStore: undefined, task: undefined, tags: undefined, error: undefined, cause: undefined })}`);
       this.events.heard(event);
+      if (event.type === 'leaseLost') watch.lost(name, event.runId);
     });
   }
 
@@ -86,7 +95,8 @@ export class SimNode {
     const { host } = this;
     const execution = this.#watch.started(host, this.name, incarnation, run);
     const dice = hash32(`${run.runId} ${run.attempt}`, this.#seed);
-    const fails = dice % 5 === 0;
+    // With one job in five most runs fail, so that it has failures in a row.
+    const fails = dice % 5 < (hash32(run.jobId, this.#seed) % 5 === 0 ? 3 : 1);
     const listens = (dice >>> 4) % 4 !== 0;
     const length = (dice >>> 8) % 100;
     if (length < 15) {

@@ -1,9 +1,14 @@
 import { isPunctualError } from '../../errors/base.js';
+import type { JobRecord } from '../../model/job.js';
 import { RecordCodec } from '../../serializers/record-codec.js';
-import { Caller } from './caller.js';
+import { AlarmAudit } from './alarm-audit.js';
+import { Caller, type JobKind } from './caller.js';
+import { makeFeatures, type Features } from './features.js';
 import { Host } from './host.js';
 import { simulationTriggers } from './job-maker.js';
-import { makePlan, type Plan } from './plan.js';
+import { LimitWatch } from './limit-watch.js';
+import { LinkAudit } from './link-audit.js';
+import { isCalm, makePlan, type Plan } from './plan.js';
 import { Random } from './random.js';
 import { RecordAudit } from './record-audit.js';
 import { Report, type Breach, type Totals } from './report.js';
@@ -21,6 +26,12 @@ export interface SimulationResult {
 
 /** A world has some thousands of steps. One with more is spinning. */
 const MOST_STEPS = 400_000;
+/** What starts may be off by where all clocks are right. */
+const ROUNDING_MS = 5;
+/** Longest time until an end is told to those who follow it, when nothing is wrong. */
+const TOLD_MS = 10_000;
+/** The same for a job that is overdue. */
+const ALARM_MS = 15_000;
 /** Longest back-off of a node that met a failing store. */
 const BACK_OFF_MS = 30_000;
 
@@ -39,9 +50,13 @@ class Simulation {
   readonly report: Report;
   readonly #world = new World();
   readonly #plan: Plan;
+  readonly #features: Features;
   readonly #random: Random;
   readonly #server: SharedStore;
   readonly #watch: RunWatch;
+  readonly #limitWatch: LimitWatch;
+  readonly #links: LinkAudit;
+  readonly #alarms: AlarmAudit;
   readonly #caller: Caller;
   readonly #seed: number;
   /** By machine, the scheduler that is on it now. */
@@ -54,25 +69,35 @@ class Simulation {
   constructor(seed: number, trace: ((line: string) => void) | undefined) {
     this.#seed = seed;
     this.#plan = makePlan(seed);
+    this.#features = makeFeatures(seed);
     this.#random = new Random(seed * 7 + 1);
     const { leaseMs, durable, solo, ledgerLimit, every, network } = this.#plan;
     this.report = new Report(this.#world, trace);
     const onTheWayMs = network.slow > 0 ? 800 : 2 * network.latencyMs + 60;
     this.#wildTime = solo && every.jump !== Number.POSITIVE_INFINITY;
     const leased = !solo || durable;
-    const audit = new RecordAudit(this.report, { leaseMs, leased, toleranceMs: leaseMs * 0.1, onTheWayMs, wildTime: this.#wildTime });
+    const options = { leaseMs, leased, toleranceMs: leaseMs * 0.1, onTheWayMs, wildTime: this.#wildTime };
+    this.#links = new LinkAudit(this.report);
+    this.#alarms = new AlarmAudit(this.report, options);
+    const audits = { records: new RecordAudit(this.report, options), links: this.#links, alarms: this.#alarms };
     const codec = durable ? new RecordCodec(simulationTriggers()) : undefined;
-    this.#server = new SharedStore(this.#world, audit, this.report, ledgerLimit, codec);
-    this.#watch = new RunWatch(this.report, this.#server);
+    this.#server = new SharedStore(this.#world, audits, this.report, ledgerLimit, codec);
+    const rateToleranceMs = this.#wildTime ? Number.POSITIVE_INFINITY : this.#plan.ownClock ? options.toleranceMs : ROUNDING_MS;
+    this.#limitWatch = new LimitWatch(this.report, this.#features.limits, rateToleranceMs);
+    this.#watch = new RunWatch(this.report, this.#server, this.#limitWatch, this.#links);
     this.#server.onRecord = (record) => { this.#watch.allow(record); };
-    this.#caller = new Caller(this.#random.fork(), this.report, this.#server);
-    this.report.trace(() => `seed ${seed}: ${JSON.stringify(this.#plan)}`);
+    this.#caller = new Caller(this.#random.fork(), this.report, this.#server, this.#links);
+    this.report.trace(() => `seed ${seed}: ${JSON.stringify(this.#plan)} ${JSON.stringify(this.#features)}`);
   }
 
   async play(): Promise<void> {
     const { nodes, troubleMs, jobs, every } = this.#plan;
     for (let slot = 0; slot < nodes; slot++) this.#boot(slot, slot === 0 ? 0 : this.#random.whole(0, 5_000));
-    for (let i = 0; i < jobs; i++) this.#world.after(i * this.#random.whole(0, 1_500) + 10, () => this.#onSome((node) => this.#caller.add(node, `job${i}`)));
+    for (let i = 0; i < jobs; i++) this.#add(i * this.#random.whole(0, 1_500) + 10, `job${i}`, 'plain');
+    const { limited, followers, waiters } = this.#features;
+    for (let i = 0; i < limited; i++) this.#add(500 * i, `limited${i}`, 'limited');
+    for (let i = 0; i < followers; i++) this.#add(4_000 + 1_000 * i, `follower${i}`, 'follower');
+    for (let i = 0; i < waiters; i++) this.#add(5_500 + 4_000 * i, `waiter${i}`, 'waiter');
     this.#again(every.call, () => this.#onSome((node) => (this.#caller.ids.length === 0 ? undefined : this.#caller.any(node))));
     this.#again(every.crash, () => { this.#onSome((node) => { this.#crash(node); }); });
     this.#again(every.freeze, () => { this.#onSome((node) => { this.#freeze(node); }); });
@@ -87,6 +112,10 @@ class Simulation {
     await this.#heal();
     await this.#quiesce();
     this.report.totals.steps = this.#world.steps;
+  }
+
+  #add(afterMs: number, id: string, kind: JobKind): void {
+    this.#world.after(afterMs, () => { this.#onSome((node) => this.#caller.add(node, id, kind)); });
   }
 
   /** Those that have booted. */
@@ -108,8 +137,10 @@ class Simulation {
           name: `n${slot}.${++this.#births}`, host, seed: this.#seed, leaseMs, maxSleepMs, storeTimeoutMs, batchSize, longestMs,
           tasks: slot === 0 ? ['work', 'rare'] : ['work'],
           triggers: simulationTriggers(),
+          limits: this.#features.limits,
         },
         this.#watch,
+        this.#alarms,
         this.report,
         {
           server: this.#server, random, faults: network, shared: !solo, ownClock,
@@ -169,6 +200,7 @@ class Simulation {
   async #shutDown(node: SimNode): Promise<void> {
     if (node.closing) return;
     node.closing = true;
+    this.#watch.leaving(node.host);
     node.wellSince = Number.POSITIVE_INFINITY;
     this.report.totals.shutdowns += 1;
     this.report.trace(() => `${node.name} shuts down`);
@@ -248,6 +280,8 @@ class Simulation {
       const { maxSleepMs, storeTimeoutMs, leaseMs } = this.#plan;
       const patience = maxSleepMs + 2 * storeTimeoutMs + (this.#healing ? 2_000 : 2 * storeTimeoutMs + 10_000) + leaseMs * 0.1;
       this.#checkOverdue(patience);
+      this.#checkHeld();
+      this.#checkAlarms();
       this.#watchOver();
     });
   }
@@ -262,6 +296,26 @@ class Simulation {
       );
       if (able !== undefined) this.report.broken('G3/G8', `${able.name} was well and left for ${patienceMs} ms: ${show(record)}`);
     }
+  }
+
+  /** What waits for a limit that has room is taken up by whoever put it off. */
+  #checkHeld(): void {
+    const { storeTimeoutMs, leaseMs } = this.#plan;
+    if (this.#features.limits.length === 0 || this.#wildTime || !(this.#healing || isCalm(this.#plan))) return;
+    const patience = 1.2 * leaseMs + storeTimeoutMs + 5_000;
+    const isLookedAfter = ({ id }: JobRecord): boolean => {
+      const node = this.#nodes.find(({ name }) => name === this.#server.putOffBy(id));
+      return node?.usable === true && this.#world.time - node.wellSince > patience;
+    };
+    const record = this.#limitWatch.heldInVain(this.#server.records(), this.#world.time, patience, isLookedAfter);
+    if (record !== undefined) this.report.broken('limits', `there is room, and this waits: ${show(record)}`);
+  }
+
+  /** Where nobody dies and no answer is lost, an alarm is raised in time. Else a node may not know of it for minutes. */
+  #checkAlarms(): void {
+    if (this.#wildTime || !isCalm(this.#plan) || this.#nodes.every(({ usable }) => !usable)) return;
+    const record = this.#alarms.unsaid(this.#server.records(), this.#server.now() - ALARM_MS);
+    if (record !== undefined) this.report.broken('alarms', `nobody has told that this is overdue: ${show(record)}`);
   }
 
   async #until(time: number): Promise<void> {
@@ -312,6 +366,7 @@ class Simulation {
     });
     await this.#until(this.#world.time + 5_000);
     if (!checked) this.report.broken('G1', 'verifyLedger() had no answer');
+    this.#links.audit(this.#server.records(), this.#server.now() - TOLD_MS);
     await this.#close();
   }
 
