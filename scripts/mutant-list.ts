@@ -75,11 +75,9 @@ export const mutants: readonly Mutant[] = [
   mutant('a run that is told to stop gives its slot back', 'scheduler/runner.ts', '        active.timedOut = true;\n', '        active.timedOut = true;\n        active.permit?.release();\n'),
   mutant('a start under a rate makes room when its run ends', 'scheduler/limits/meter.ts', "  begin(slot: Slot): void {\n    if (this.kind === 'concurrency') return;", "  begin(slot: Slot): void {\n    if (this.size > 0) return;"),
   mutant('a slot is kept after its run', 'scheduler/runner.ts', '    active.timeoutTimer?.cancel();\n    active.permit?.release();\n', '    active.timeoutTimer?.cancel();\n'),
-  mutant('a slot that another node had is never asked for again', 'scheduler/limits/meter.ts', 'if (index < this.#size && this.#until[index]! <= now) return this.#excess(now) === 0;', 'if (index < 0) return this.#excess(now) === 0;'),
 
   // ── jobs that follow others ──
   mutant('an end that is told twice counts twice', 'core/links/receive.ts', 'notice.seq <= known.seq', 'notice.seq < 0'),
-  mutant('what is to be told dies with its node', 'core/links/links.ts', 'deliverAt: has(outbox) ? (links.deliverAt ?? now + DELIVERY_MS) : undefined', 'deliverAt: undefined'),
   mutant('a job that waits for several begins with the first', 'core/links/receive.ts', 'if (left.length === 0) return begin(', 'if (left.length < waits.length) return begin('),
   mutant('a fire time that needs all of several comes of one', 'core/links/receive.ts', "follows.mode === 'any' ? ended.length > 0", "follows.mode !== 'any' || ended.length > 0 ? ended.length > 0"),
   mutant('a job begins although what it depends on failed', 'core/links/receive.ts', 'if (onFailure === undefined) return callOff(draft, source, notice);', 'if (onFailure === null) return callOff(draft, source, notice);'),
