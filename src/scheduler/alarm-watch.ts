@@ -166,6 +166,8 @@ export class AlarmWatch {
   /** Answers how long nothing more is to be done. */
   async #ask(): Promise<number> {
     const { access } = this.#loop;
+    // What is overdue by the clock of this machine may not be by the store's, which could not be read so far.
+    await this.#loop.syncClock();
     let alarms = await access.alarms();
     if (alarms.nextAt !== null && alarms.nextAt <= this.#loop.now()) {
       await this.#raiseAll(this.#loop.now());

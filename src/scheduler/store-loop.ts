@@ -167,6 +167,7 @@ export class StoreLoop {
   now(): EpochMs {
     return this.#storeClock.now();
   }
+  syncClock(): Promise<void> { return this.#storeClock.sync(); }
 
   /** How far this machine's clock is from the store's; `undefined` where that is not known. */
   skew(): ClockSkew | undefined {

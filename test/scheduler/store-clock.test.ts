@@ -64,6 +64,28 @@ it.each([
   }
 });
 
+it('raises no alarm by the clock of a machine while the store cannot tell the time', async () => {
+  const clock = new VirtualClock(START);
+  const behind = 30 * MINUTE;
+  let isSilent = false;
+  const store = Object.assign(new MemoryJobStore({ shared: true }), {
+    now: () => {
+      if (isSilent) throw new Error('no answer');
+      return clock.now() - behind;
+    },
+  });
+  const first = makeWorld({ clock, jobStores: { default: store }, node: 'first' });
+  await first.scheduler.addJob(() => undefined, '@yearly', { id: 'job', expect: { successWithin: 10 * MINUTE } });
+  isSilent = true;
+  const second = makeWorld({ clock, jobStores: { default: store }, node: 'second' });
+  await second.scheduler.start();
+  await clock.advance(5 * MINUTE);
+  expect(second.recorder.of('jobOverdue')).toEqual([]);
+  isSilent = false;
+  await clock.advance(10 * MINUTE);
+  expect(second.recorder.of('jobOverdue')).toHaveLength(1);
+});
+
 it('starts nothing early on a store whose answers about its time take long', async () => {
   const clock = new VirtualClock(START);
   const store = Object.assign(new MemoryJobStore({ shared: true }), {

@@ -106,7 +106,8 @@ export class AlarmAudit {
     // Resumed: what was before is forgiven.
     const isSuspended = next?.state.status === 'paused' && next.state.reason === TOO_MANY_FAILURES;
     const wasSuspended = before.state.status === 'paused' && before.state.reason === TOO_MANY_FAILURES;
-    this.#failures.set(incarnation, before.state.status === 'paused' && next?.state.status === 'active' ? 0 : failures);
+    // A job in the place of another goes on with its statistics.
+    this.#failures.set(next === null ? incarnation : incarnationOf(next), before.state.status === 'paused' && next?.state.status === 'active' ? 0 : failures);
     if (isSuspended && !wasSuspended) {
       this.#report.totals.suspensions += 1;
       if (most === null || failures < most) fail(`paused after ${failures} failures in a row, with ${String(most)} allowed`);

@@ -185,7 +185,7 @@ export class LinkAudit {
     for (const { source, run } of waits) {
       const over = (this.#verdicts.get(source) ?? []).find(({ order, entry, at }) => {
         if (order <= promised.since || at >= before) return false;
-        return promised.onFailure === 'wait' ? entry.verdict === 'succeeded' : run === undefined || entry.runId === run;
+        return (run === undefined || entry.runId === run) && (promised.onFailure !== 'wait' || entry.verdict === 'succeeded');
       });
       if (over !== undefined) this.#report.broken('links', `${id} still waits for ${run ?? source}, and ${String(over.entry.runId)} was ${over.entry.verdict}`);
     }
