@@ -125,10 +125,14 @@ export class JobTable {
     const answers = changes.map((): Revision | undefined => undefined);
     // All of them, before the first is written.
     const calls = this.#calls(changes, answers);
-    // Many of them one after the other, so that others have their turn.
-    if (changes.length <= PIECE) await Promise.all(calls.map(async (call) => call()));
-    else for (const call of calls) await call();
-    if (answers.some((answer) => answer !== undefined)) this.onWritten();
+    try {
+      // Many of them one after the other, so that others have their turn.
+      if (changes.length > PIECE) for (const call of calls) await call();
+      // Whoever hears of a failure may rely on it that nothing is on its way any more.
+      else for (const ended of await Promise.allSettled(calls.map(async (call) => call()))) if (ended.status === 'rejected') throw ended.reason;
+    } finally {
+      if (answers.some((answer) => answer !== undefined)) this.onWritten();
+    }
     return answers;
   }
 
