@@ -47,6 +47,12 @@ export class PunctualError extends Error {
     this.name = new.target.name;
     this.code = code;
   }
+
+  /** `JSON.stringify` leaves out the message of an error: it is no enumerable property. The stack and the cause stay out. */
+  toJSON(): Record<string, unknown> {
+    const { name, code, message } = this;
+    return { name, code, message, ...Object.fromEntries(Object.entries(this)) };
+  }
 }
 
 /**

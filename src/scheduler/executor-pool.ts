@@ -1,6 +1,7 @@
 import { UnsuitableTaskError } from '../errors/executor-errors.js';
 import { UnknownExecutorError } from '../errors/scheduler-errors.js';
 import type { Executor, ExecutorContext, ExecutorHealth } from '../ports/executor.js';
+import { toErrorInfo } from './error-info.js';
 
 /** What is known of a task here: its function, its module, or only its name; or a function without a name. */
 export type TaskKind = 'function' | 'module' | 'remote' | 'bare';
@@ -95,8 +96,24 @@ export class ExecutorPool {
 
 function healthOf(executor: Executor): ExecutorHealth {
   try {
-    return executor.health?.() ?? { ok: true };
+    return withJson(executor.health?.() ?? { ok: true });
   } catch (error) {
-    return { ok: false, error };
+    return withJson({ ok: false, error });
   }
+}
+
+/** Health is what HTTP endpoints answer as JSON, which would leave out what an error says unless the error sees to it itself. */
+function withJson(health: ExecutorHealth): ExecutorHealth {
+  const { error } = health;
+  if (!isError(error) || 'toJSON' in error) return health;
+  const toJSON = (): unknown => {
+    const { name, code, message } = toErrorInfo(error);
+    return { ...health, error: { name, code, message } };
+  };
+  return Object.defineProperty({ ...health }, 'toJSON', { value: toJSON });
+}
+
+/** Those of other realms, too. */
+function isError(value: unknown): value is Error {
+  return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]';
 }

@@ -80,7 +80,8 @@ export interface OverdueJob {
 }
 
 /**
- * A job as it was when it was read, and a handle to it. The fields do not change; `refresh()` reads it again.
+ * A job as it was when it was read, and a handle to it. The fields do not change: go on with what `pause()`, `modify()` and
+ * the like return, or `refresh()`, which reads it again.
  *
  * @typeParam R - what its task answers, where that is known.
  * @example

@@ -62,8 +62,9 @@ export abstract class RunFace extends JobFace {
 
   /**
    * Calls a run off, wherever it is: one that waits (for its time, a slot, its next attempt) never begins; one that runs is asked
-   * to stop by its `signal`, on whichever node has it, and is `cancelled` unless it succeeds all the same. Resolves when
-   * that is written, not when the task has stopped. The job goes on with its next fire time. Of a job that each node runs
+   * to stop by its `signal`, on whichever node has it, and is `cancelled` unless it succeeds all the same: a task that returns,
+   * rather than throw, has succeeded (`jobExecuted`, no `jobCancelled`), unlike after a timeout. Resolves when that is written, not when
+   * the task has stopped. The job goes on with its next fire time. Of a job that each node runs
    * (`exclusive: false`), the run on this node is called off.
    *
    * @param run - a handle, or the run's id, as in events, in the history and in `currentRun()`. That of a fire time is `<job id>@<epoch ms>`; the next

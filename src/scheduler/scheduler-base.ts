@@ -50,7 +50,10 @@ export interface SchedulerHealth {
   readonly state: SchedulerState;
   readonly node: string;
   readonly jobStores: Readonly<Record<string, StoreHealthReport>>;
-  /** By alias: whether it can work, or why not. A broker that cannot be reached or refuses the login is told of here. */
+  /**
+   * By alias: whether it can work, or why not. A broker that cannot be reached or refuses the login is told of here. Before
+   * the start and after a shutdown it means nothing.
+   */
   readonly executors: Readonly<Record<string, ExecutorHealth>>;
 }
 
