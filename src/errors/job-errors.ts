@@ -1,4 +1,5 @@
 import { inspectValue, PunctualError } from './base.js';
+import { closest } from './options.js';
 
 /** No job with this id (any more). */
 export class JobNotFoundError extends PunctualError {
@@ -127,9 +128,10 @@ export class UnknownTaskError extends PunctualError {
   constructor(task: string, known: Iterable<string>, where: 'scheduler' | 'worker' = 'scheduler') {
     const names = [...known];
     const name = inspectValue(task);
+    const meant = where === 'worker' ? undefined : closest(task, names);
     const list = names.length === 0 ? 'No task is defined yet' : `Defined are: ${names.slice(0, 20).join(', ')}`;
     const advice = where === 'worker' ? `Give it to this worker: tasks: { ${name}: fn }` : `Call defineTask(${name}, fn) before adding jobs for it`;
-    super('UNKNOWN_TASK', `Unknown task ${name}${where === 'worker' ? ' in this worker' : ''}. ${list}. ${advice}.`);
+    super('UNKNOWN_TASK', `Unknown task ${name}${where === 'worker' ? ' in this worker' : ''}${meant === undefined ? '.' : `; did you mean ${inspectValue(meant)}?`} ${list}. ${advice}.`);
     this.task = task;
   }
 }

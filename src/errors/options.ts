@@ -33,7 +33,7 @@ export function refuseUnknownKeys(options: unknown, path: string, allowed: reado
 const ALIASES: Readonly<Record<string, string>> = { dow: 'dayOfWeek', weekday: 'dayOfWeek', dom: 'day', tz: 'timezone', zone: 'timezone' };
 
 /** The name nearest to `key`, if it is near: by letters to add, drop or replace (Levenshtein), whatever the case. */
-function closest(key: string, names: readonly string[]): string | undefined {
+export function closest(key: string, names: readonly string[]): string | undefined {
   const alias = ALIASES[key.toLowerCase()];
   if (alias !== undefined && names.includes(alias)) return alias;
   let best: string | undefined;

@@ -46,9 +46,11 @@ export function natsSource<C extends object>(
   for (const [option, value] of Object.entries({ user, password, token, name })) {
     if (value !== undefined && typeof value !== 'string') throw new InvalidOptionError(option, value, 'a text');
   }
+  // An environment variable that is not set, by `?? ''`.
+  const isLogin = (user ?? '') !== '';
   // The driver would connect without either.
-  if (password !== undefined && (user ?? '') === '') throw new InvalidOptionError('user', user, 'the user whose `password` is given');
-  const given = Object.entries({ servers: list, user, pass: password, token, authenticator, tls }).filter(([, value]) => value !== undefined);
+  if ((password ?? '') !== '' && !isLogin) throw new InvalidOptionError('user', user, 'the user whose `password` is given');
+  const given = Object.entries({ servers: list, ...(isLogin ? { user, pass: password } : {}), token, authenticator, tls }).filter(([, value]) => value !== undefined);
   return {
     config: {
       ...Object.fromEntries(given),

@@ -12,7 +12,7 @@ import type { TriggerInput } from './job.js';
 import { changeJob } from './job-changes.js';
 import { differingFields } from './job-diff.js';
 import { firstRecord, isGone, isSpent, VISIBLE } from './job-directory.js';
-import type { TaskInput } from './job-factory.js';
+import { checkKeys, SPEC_KEYS, type TaskInput } from './job-factory.js';
 import type { JobOptions } from './job-options.js';
 import { DEPENDENCY_OPTIONS } from './links/dependencies.js';
 import { refuseFollowedOnEachNode } from './links/linking.js';
@@ -98,6 +98,7 @@ export class DefinedSet {
     for (const option of ['jobStore', 'replaceExisting', ...DEPENDENCY_OPTIONS]) {
       if (Object.hasOwn(options, option)) throw new InvalidOptionError(`${path}.${option}`, (options as Record<string, unknown>)[option], REFUSED[option] ?? 'no such option: sync() has one store for all, and changes what is there');
     }
+    checkKeys(definition, SPEC_KEYS);
     const now = this.#loop.now();
     const { store } = this.#loop.access;
     const remake = (anchor: number): JobDefinition => {

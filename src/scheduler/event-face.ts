@@ -2,7 +2,7 @@ import type { EventHub, EventStreamOptions } from '../events/event-hub.js';
 import type { EventOf, SchedulerEvent, SchedulerEventType } from '../events/events.js';
 import { EVENT_ALL, EVENT_MASKS } from '../events/masks.js';
 import { InvalidOptionError } from '../errors/errors.js';
-import { refuseUnknownKeys } from '../errors/options.js';
+import { closest, refuseUnknownKeys } from '../errors/options.js';
 import { whole } from './policy.js';
 
 /** How callers hear of what happens. */
@@ -57,7 +57,9 @@ function checkListener(type: unknown, listener: unknown): void {
 
 /** A misspelt name would never be heard, and never be missed. */
 function checkType(type: unknown, option: string): void {
-  if (!TYPES.includes(type as SchedulerEventType)) throw new InvalidOptionError(option, type, `one of the events ${TYPES.join(', ')}`);
+  if (TYPES.includes(type as SchedulerEventType)) return;
+  const meant = typeof type === 'string' ? closest(type, TYPES) : undefined;
+  throw new InvalidOptionError(option, type, `one of the events ${TYPES.join(', ')}`, meant === undefined ? undefined : `Did you mean '${meant}'?`);
 }
 
 function requireFunction(value: unknown, option: string): void {

@@ -10,7 +10,7 @@ import type { JobChanges, JobOptions, JobPolicyOptions } from './job-options.js'
 import type { ResolvedOptions, Wiring } from './options.js';
 import { refuseUnknownKeys, requireObject, type Hints } from '../errors/options.js';
 import { DEPENDENCY_OPTIONS } from './links/dependencies.js';
-import { TASK_HINTS } from './option-hints.js';
+import { JOB_HINTS, SPEC_HINTS, TASK_HINTS } from './option-hints.js';
 import { nonEmpty, POLICY_OPTIONS, resolvePolicy } from './policy.js';
 import type { TaskRef, TaskRegistry } from './tasks.js';
 
@@ -35,6 +35,8 @@ interface Resolved {
 const JOB_KEYS = ['id', 'args', 'name', 'tags', 'metadata', 'jobStore', 'paused', 'replaceExisting', ...DEPENDENCY_OPTIONS];
 /** Options of `addJob`. */
 export const ADD_KEYS: readonly string[] = [...JOB_KEYS, ...POLICY_OPTIONS];
+/** Of `addJobs` and `sync`, whose jobs have all of it in one object. */
+export const SPEC_KEYS: readonly string[] = ['task', 'trigger', ...ADD_KEYS];
 const MODIFY_KEYS: readonly string[] = ['args', 'name', 'tags', 'metadata', ...POLICY_OPTIONS];
 const NO_ARGS: readonly unknown[] = Object.freeze([]);
 const NO_TAGS: readonly string[] = Object.freeze([]);
@@ -198,7 +200,7 @@ export function requireAlarms({ expect }: JobPolicy, { alarms }: StoreKind): voi
 export function checkKeys(options: object, allowed: readonly string[]): void {
   for (const key in options) {
     if (allowed.includes(key)) continue;
-    refuseUnknownKeys(options, '', allowed, allowed === MODIFY_KEYS ? MODIFY_HINTS : TASK_HINTS);
+    refuseUnknownKeys(options, '', allowed, HINTS.get(allowed) ?? TASK_HINTS);
   }
 }
 
@@ -213,6 +215,7 @@ function refuseRetryIf(id: string, task: string, { retry }: JobPolicyOptions): v
 
 const MODIFY_HINTS: Hints = {
   ...TASK_HINTS,
+  timezone: 'The time zone belongs to the trigger: rescheduleJob(id, new CronTrigger(expression, { timezone })).',
   trigger: 'To change the schedule, call rescheduleJob(id, trigger).',
   id: 'The id of a job never changes: remove it and add another.',
   task: 'The task of a job never changes: add a job with the same id and `replaceExisting: true`.',
@@ -220,6 +223,9 @@ const MODIFY_HINTS: Hints = {
   paused: 'Call pauseJob(id) or resumeJob(id).',
   nextRunTime: 'To run it now, call runJob(id); to change the schedule, rescheduleJob(id, trigger).',
 };
+
+/** By options that are allowed. */
+const HINTS = new Map<readonly string[], Hints>([[ADD_KEYS, JOB_HINTS], [SPEC_KEYS, SPEC_HINTS], [MODIFY_KEYS, MODIFY_HINTS]]);
 
 function checkArgs(args: unknown): readonly unknown[] {
   if (!Array.isArray(args)) throw new InvalidOptionError('args', args, 'an array of the arguments the task is called with');

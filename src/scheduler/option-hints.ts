@@ -15,10 +15,24 @@ export const TASK_HINTS: Hints = hints(
   (key) => `It goes for all jobs of a task, and is given to that: defineTask(name, fn, { ${key} }).`,
 );
 
+/** What a job does not take, and where it belongs. */
+export const JOB_HINTS: Hints = {
+  ...TASK_HINTS,
+  ...hints(['timezone', 'timeZone', 'tz'], () => 'The time zone belongs to the trigger: new CronTrigger(expression, { timezone }).'),
+};
+
+/** The same for a job that is given with its task and trigger. */
+export const SPEC_HINTS: Hints = {
+  ...JOB_HINTS,
+  ...hints(['fn', 'func', 'function', 'handler'], () => "What is to run is given as `task`: { task: 'report', trigger: '0 9 * * *' }."),
+  ...hints(['cron', 'schedule'], () => "When it runs is given as `trigger`: { task: 'report', trigger: '0 9 * * *' }."),
+};
+
 /** What `jobDefaults` does not take, and where it belongs. */
 export const DEFAULTS_HINTS: Hints = {
   ...hints(LIMIT_OPTIONS, limitHint),
   ...hints(OF_TASK, (key) => `It is of one task: defineTask(name, fn, { ${key} }).`),
+  timezone: 'It stands beside `jobDefaults`: new AsyncScheduler({ timezone }).',
   onError: 'It stands beside `jobDefaults`: new AsyncScheduler({ onError }).',
 };
 

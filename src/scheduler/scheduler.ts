@@ -9,7 +9,7 @@ import type { JobWriter } from '../ports/job-store.js';
 import type { ChangeOptions, Job, JobOperations, JobSelector, RemoveJobOptions, TriggerInput } from './job.js';
 import type { AnyJobOptions } from './job-adder.js';
 import { asking, checkSelector, hasNoFireTime, isGone, isSpent, type Addition, type JobListQuery } from './job-directory.js';
-import type { TaskInput } from './job-factory.js';
+import { checkKeys, SPEC_KEYS, type TaskInput } from './job-factory.js';
 import { listJobs } from './job-list.js';
 import type { AddJobRest, InTransaction, JobChanges, JobOptions } from './job-options.js';
 import { withCursor } from './ledger-view.js';
@@ -102,6 +102,7 @@ export class Scheduler<T extends TaskShapes = AnyTasks> extends BulkFace impleme
     const batches = new Map<StoreLoop, { writer: JobWriter; indexes: number[] }>();
     for (const spec of specs) {
       requireObject(spec, 'a job');
+      checkKeys(spec, SPEC_KEYS);
       const { task, trigger, ...options } = spec;
       const loop = this.directory.require(options.jobStore ?? 'default');
       const opening = loop.open(this.context());

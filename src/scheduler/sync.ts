@@ -1,3 +1,4 @@
+import { InvalidOptionError } from '../errors/errors.js';
 import { refuseUnknownKeys } from '../errors/options.js';
 import { insertMany, readMany, type Bulk } from './bulk.js';
 import { DefinedSet, type Step, type SyncJob, type Wanted } from './defined-set.js';
@@ -24,7 +25,10 @@ const OPTION_KEYS: readonly (keyof SyncOptions)[] = ['owner', 'prune', 'dryRun',
 
 /** See `Scheduler.sync`. */
 export async function syncJobs(bulk: Bulk, definitions: readonly SyncJob[], options: SyncOptions): Promise<SyncPlan> {
+  const given: unknown = options;
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw new InvalidOptionError('options', given, "an object such as { owner: 'billing' }");
   refuseUnknownKeys(options, '', OPTION_KEYS);
+  if ((options.owner as unknown) === undefined) throw new InvalidOptionError('owner', undefined, "the name of this set of jobs, such as { owner: 'billing' }");
   const owner = nonEmpty(options.owner, 'owner');
   const prune = flag(options.prune, 'prune', true);
   const dryRun = flag(options.dryRun, 'dryRun');

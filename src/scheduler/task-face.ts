@@ -1,3 +1,4 @@
+import { inspectValue } from '../errors/base.js';
 import { InvalidOptionError } from '../errors/errors.js';
 import { refuseUnknownKeys, requireObject } from '../errors/options.js';
 import type { TaskKind } from './executor-pool.js';
@@ -93,11 +94,11 @@ export abstract class TaskFace extends NodeFace {
    * ```
    */
   setLimit(of: { readonly task: string } | { readonly tag: string }, limit: LimitOptions | null): void {
-    requireObject(of, 'of');
+    if (typeof of !== 'object' || of === null || Array.isArray(of)) throw notLimited(of);
     refuseUnknownKeys(of, '', ['task', 'tag']);
     const names = Object.entries(of);
     const [[subject, name] = ['', '']] = names;
-    if (names.length !== 1 || (subject !== 'task' && subject !== 'tag')) throw new InvalidOptionError('of', of, '{ task: name } or { tag: name }');
+    if (names.length !== 1 || (subject !== 'task' && subject !== 'tag')) throw notLimited(of);
     nonEmpty(name, subject);
     if (subject === 'tag') checkTagName(name, subject);
     if (limit !== null) requireObject(limit, 'limit');
@@ -110,6 +111,12 @@ export abstract class TaskFace extends NodeFace {
     if (isNews && this.lifecycle.state !== 'stopped') this.warnOfLimits([name]);
     this.grown();
   }
+}
+
+/** Of the first argument, which callers know by no name. */
+function notLimited(of: unknown): InvalidOptionError {
+  const expected = "{ task: 'report' } or { tag: 'name' }";
+  return new InvalidOptionError('of', of, expected, undefined, `setLimit() expects ${expected} as its first argument, got ${inspectValue(of)}.`);
 }
 
 function kindOf(given: unknown): TaskKind {

@@ -43,6 +43,9 @@ export const WALL_CLOCK_OPTIONS: readonly string[] = [...BOUND_OPTIONS, 'dst'];
 
 /** @throws InvalidOptionError when options are no object, or have a name that is none of `allowed`. */
 export function checkOptions(options: unknown, allowed: readonly string[]): void {
+  if (typeof options === 'string' && allowed.includes('timezone')) {
+    throw new InvalidOptionError('options', options, 'an object', `For a time zone, write { timezone: '${options}' }.`);
+  }
   refuseUnknownKeys(options, '', allowed);
 }
 

@@ -113,6 +113,24 @@ test('a circle whose last caller died before it looked is found when the jobs ar
   expect(b.ran).toEqual(['one']);
 });
 
+test('a circle that lies beside another one is found', async () => {
+  const store = new MemoryJobStore({ shared: true });
+  const { a, b, holdA, letGo } = twoNodes(store);
+  for (const id of ['w', 'x', 'y', 'z']) await a.scheduler.addJob('work', '@yearly', { id, args: [id] });
+  const holding = holdA();
+  const x = outcome(a.scheduler.addJob('work', after(['w', 'y'], 'any'), { id: 'x', args: ['x'], replaceExisting: true }));
+  await holding;
+  expect(await outcome(follow(b.scheduler, 'w', 'x'))).toBe('active');
+  expect(await outcome(follow(b.scheduler, 'y', 'z'))).toBe('active');
+  // By hand, as in a transaction that looked before.
+  const { record, revision } = store.get('z')!;
+  const next = { ...record, definition: { ...record.definition, trigger: after('y', 'any') } };
+  expect(store.commit([{ id: 'z', expected: revision, next, ledger: [] }])).not.toEqual([undefined]);
+  letGo();
+  expect(await x).toBe('DEPENDENCY_CYCLE, x in quarantine');
+  expect((await b.scheduler.getJob('w'))?.status).toBe('active');
+});
+
 test('jobs that wait for each other are told so, too', async () => {
   const nodes = twoNodes();
   const { a, b, clock, holdA, letGo } = nodes;

@@ -67,6 +67,58 @@ it('names the options of a task and a limit as they were written', () => {
   expect(() => { scheduler.setLimit({ task: 'work' }, { max: 1 } as never); }).toThrow(/no option `max`/);
 });
 
+it('says where a time zone is given', async () => {
+  const scheduler = new AsyncScheduler();
+  const work = scheduler.defineTask('work', () => undefined);
+  for (const key of ['timezone', 'timeZone', 'tz']) {
+    const option = { [key]: 'America/New_York' };
+    const adding = scheduler.addJob(work, '0 9 * * *', option);
+    await expect(adding).rejects.toThrow(new RegExp(`^There is no option .${key}.\\. Expected .*: new CronTrigger\\(expression, . timezone .\\)`));
+  }
+  await scheduler.addJob(work, '@daily', { id: 'job' });
+  await expect(scheduler.modifyJob('job', { timezone: 'UTC' } as never)).rejects.toThrow(/rescheduleJob\(id, new CronTrigger\(expression, \{ timezone \}\)\)/);
+  expect(() => new AsyncScheduler({ jobDefaults: { timezone: 'UTC' } as never })).toThrow(/new AsyncScheduler\(\{ timezone \}\)/);
+  expect(() => new CronTrigger('0 9 * * *', 'Europe/Berlin' as never)).toThrow(/`options`.* write \{ timezone: 'Europe\/Berlin' \}/);
+  expect(() => new OrTrigger([new IntervalTrigger(5)], 'UTC' as never)).toThrow(/expected an object, got "UTC"\.$/);
+});
+
+it.each(['addJobs', 'sync'])('says in which fields %s wants the task and the trigger', async (method) => {
+  const scheduler = new AsyncScheduler();
+  scheduler.defineTask('report', () => undefined);
+  const add = (job: object): Promise<unknown> => {
+    const jobs = [{ id: 'job', ...job }] as never;
+    return method === 'sync' ? scheduler.sync(jobs, { owner: 'billing' }) : scheduler.addJobs(jobs);
+  };
+  await expect(add({ fn: 'report', trigger: '@daily' })).rejects.toThrow(/no option `fn`\. Expected one of the options task, trigger, id, .* given as `task`: \{ task: 'report'/);
+  await expect(add({ task: 'report', cron: '@daily' })).rejects.toThrow(/no option `cron`\. .* given as `trigger`: \{/);
+  await expect(add({ tsk: 'report', trigger: '@daily' })).rejects.toThrow(/no option `tsk`; did you mean `task`/);
+  await expect(add({ task: 'report', trigger: '@daily', concurrency: 2 })).rejects.toThrow(/defineTask\(name, fn, \{ concurrency \}\)/);
+  expect(await scheduler.getJobs()).toEqual([]);
+});
+
+it('shows what a limit is of, and that a set of jobs has an owner', async () => {
+  const scheduler = new AsyncScheduler();
+  for (const of of ['report', undefined, {}, ['report'], { task: 'a', tag: 'b' }]) {
+    const set = (): void => { scheduler.setLimit(of as never, { concurrency: 1 }); };
+    expect(set).toThrow(/^setLimit\(\) expects \{ task: 'report' \} or \{ tag: 'name' \} as its first argument, got /);
+    expect(set).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }));
+  }
+  for (const options of [undefined, null, 'billing', {}]) {
+    await expect(scheduler.sync([], options as never)).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining("such as { owner: 'billing' }") });
+  }
+});
+
+it('names the task and the event that were probably meant', async () => {
+  const scheduler = new AsyncScheduler();
+  await expect(scheduler.addJob('report', '@daily')).rejects.toThrow(/^Unknown task "report"\. No task is defined yet/);
+  scheduler.defineTask('report', () => undefined);
+  await expect(scheduler.addJob('reprot' as never, '@daily')).rejects.toThrow(/^Unknown task "reprot"; did you mean "report"\? Defined are: report\. /);
+  await expect(scheduler.addJob('thumbnails' as never, '@daily')).rejects.toThrow(/^Unknown task "thumbnails"\. Defined are: report\. /);
+  expect(() => scheduler.on('jobExecutd' as never, () => undefined)).toThrow(/Did you mean 'jobExecuted'\?$/);
+  expect(() => scheduler.on('completelyElse' as never, () => undefined)).toThrow(/got "completelyElse"\.$/);
+  expect(() => scheduler.on(7 as never, () => undefined)).toThrow(/got 7\.$/);
+});
+
 it('says that a promise was not awaited', async () => {
   const scheduler = new AsyncScheduler();
   const work = scheduler.defineTask('work', () => undefined);

@@ -35,17 +35,22 @@ export async function refuseCycles(starts: readonly JobRecord[], read: Read): Pr
   /** Jobs from which no circle was found. */
   const cleared = new Set<string>();
   for (const start of starts) {
-    const cycle = await findCycle(start, read, sourcesOf, MOST_RECORDS, cleared);
+    const cycle = await findCycle(start, read, sourcesOf, MOST_RECORDS, 'any', cleared);
     if (cycle !== undefined) throw new DependencyCycleError(cycle);
   }
 }
 
-/** Ids of jobs that follow each other in a circle, the first one also last. Looks from a job to those it follows, and so on. */
+/**
+ * Ids of jobs that follow each other in a circle, the first one also last. Looks from a job to those it follows, and so on.
+ *
+ * @param which - any circle there is on the way, or only one over the job itself, which may lie behind another.
+ */
 async function findCycle(
   start: JobRecord,
   read: Read,
   sources: (record: JobRecord) => readonly string[],
   most: number,
+  which: 'any' | 'own',
   cleared = new Set<string>(),
 ): Promise<readonly string[] | undefined> {
   const path: { readonly id: string; readonly left: string[] }[] = [{ id: start.id, left: [...sourcesOf(start)] }];
@@ -59,8 +64,9 @@ async function findCycle(
       cleared.add(top.id);
       continue;
     }
-    if (onPath.has(id)) return [...path.slice(path.findIndex((step) => step.id === id)).map((step) => step.id), id];
-    if (cleared.has(id) || (looked += 1) > most) continue;
+    const isOnPath = onPath.has(id);
+    if (isOnPath && (which === 'any' || id === start.id)) return [...path.slice(path.findIndex((step) => step.id === id)).map((step) => step.id), id];
+    if (isOnPath || cleared.has(id) || (looked += 1) > most) continue;
     const record = await read(id);
     if (record === undefined) continue;
     onPath.add(id);
@@ -78,7 +84,7 @@ export interface CycleHost {
 
 /** @throws DependencyCycleError when a job in quarantine would close a circle if it were let go. */
 export async function refuseReturn({ loop }: Pick<CycleHost, 'loop'>, record: JobRecord): Promise<void> {
-  const cycle = await findCycle(record, (id) => readFrom(loop, id), liveSourcesOf, MOST_RECORDS);
+  const cycle = await findCycle(record, (id) => readFrom(loop, id), liveSourcesOf, MOST_RECORDS, 'own');
   if (cycle !== undefined) throw new DependencyCycleError(cycle);
 }
 
@@ -96,7 +102,7 @@ async function breakCycle(
   most: number,
 ): Promise<{ readonly cycle: readonly string[]; readonly quarantined: string } | undefined> {
   const start = await readFrom(loop, id);
-  const cycle = start && (await findCycle(start, (other) => readFrom(loop, other), liveSourcesOf, most));
+  const cycle = start && (await findCycle(start, (other) => readFrom(loop, other), liveSourcesOf, most, 'own'));
   if (cycle === undefined) return undefined;
   // What was read one after another need not have been so at one time. It was, if it still is.
   const members: JobRecord[] = [];

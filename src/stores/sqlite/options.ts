@@ -81,6 +81,8 @@ function busyMs(input: DurationInput): number {
 
 function optionsOf(target: unknown): SQLiteJobStoreOptions {
   if (typeof target === 'string') return { path: target };
+  // As of an environment variable that is not set: what is missing is the path.
+  if (target === undefined) return {};
   return isDatabase(target) ? { database: target } : (target as SQLiteJobStoreOptions);
 }
 
@@ -90,7 +92,7 @@ function sourceOf({ path, database }: SQLiteJobStoreOptions): Settings['source']
     if (!isDatabase(database)) throw new InvalidOptionError('database', database, 'an open Database of better-sqlite3');
     return { database };
   }
-  if (typeof path !== 'string' || path.trim() === '') throw new InvalidOptionError('path', path, 'the path of a file, or \':memory:\'');
+  if (typeof path !== 'string' || path.trim() === '') throw new InvalidOptionError('path', path, "the path of a file, such as 'jobs.db', or ':memory:'");
   return { path };
 }
 

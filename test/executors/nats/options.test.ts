@@ -37,6 +37,18 @@ describe('NatsExecutor and createNatsWorker refuse', () => {
 });
 
 describe('the parts for NATS', () => {
+  it('take a login of empty texts, as of variables that are not set, for none', () => {
+    const config = (options: NatsExecutorOptions): object => {
+      const { source } = readExecutorSettings(options);
+      return 'config' in source ? source.config : {};
+    };
+    for (const options of [{ password: '' }, { user: '', password: '' }, { user: '' }]) {
+      expect(config(options)).toEqual(config({}));
+    }
+    expect(config({ user: 'me', password: '' })).toMatchObject({ user: 'me', pass: '' });
+    expect(config({ user: 'me', password: 'secret' })).toMatchObject({ user: 'me', pass: 'secret' });
+  });
+
   it('make a subject of any name of a task', () => {
     const names = new Names(readExecutorSettings({ stream: 's' }));
     expect(['mail', 'reports.daily', 'a b', '.', 'a..b', '*', '>', 'ä', '😀'].map((task) => names.run(task))).toEqual(

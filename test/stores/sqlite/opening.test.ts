@@ -34,6 +34,8 @@ describe('options', () => {
   it.each<[string, unknown]>([
     ['path', ''],
     ['path', {}],
+    ['path', undefined],
+    ['path', { path: undefined }],
     ['options', 7],
     ['options', null],
     ['paht', { paht: 'jobs.db' }],
