@@ -40,8 +40,10 @@ export class BatchSize {
    * So many came from a store that has to be waited for, and so many of them were had in the end. While as many come as
    * were asked for, and no other node wants them, there is a backlog, and the way to the store is what costs; else each
    * node takes few, so that all of them have some.
+   *
+   * @param asked - how many were asked for: what is claimed ahead was asked for when the size was another.
    */
-  came(jobs: number, won: number): void {
-    this.#size = jobs < this.#size || won < jobs ? this.#least : Math.min(this.#backlog, this.#size * 2);
+  came(asked: number, jobs: number, won: number): void {
+    this.#size = jobs < asked || won < jobs ? this.#least : Math.max(this.#size, Math.min(this.#backlog, asked * 2));
   }
 }

@@ -361,7 +361,7 @@ export class StoreLoop {
         asked = undefined;
         const due = isThenable(answer) ? await answer : answer;
         if (due.length === 0) {
-          if (isThenable(answer)) this.#batch.came(0, 0);
+          if (isThenable(answer)) this.#batch.came(size, 0, 0);
           break;
         }
         if (!this.#isClaiming()) {
@@ -387,7 +387,7 @@ export class StoreLoop {
           }
         } else isLost = acted === 0;
         isQuick = isThenable(answer) && this.#writer.heldMs <= quickMs(due.length);
-        if (isThenable(answer)) this.#batch.came(isQuick ? due.length : 0, this.#writer.claims.lost > lost ? 0 : due.length);
+        if (isThenable(answer)) this.#batch.came(size, isQuick ? due.length : 0, this.#writer.claims.lost > lost ? 0 : due.length);
         if (isLast) break;
         // Let timers and I/O have their turn between batches, however much is due.
         await this.#turn();

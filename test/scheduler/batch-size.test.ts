@@ -77,10 +77,31 @@ it('claims more at a time while a backlog lasts, where the store wants it', asyn
   expect(await limitsOf(new BackloggedStore(), 6)).toEqual([2, 4, 6]);
 });
 
+/** The same, and what is written to it has to be waited for, too: a batch is claimed while another is written. */
+class AheadStore extends BackloggedStore {
+  readonly asked: number[] = [];
+  override claimDue(request: Parameters<MemoryJobStore['claimDue']>[0]): never {
+    this.asked.push(request.limit);
+    return super.claimDue(request);
+  }
+  override commit(changes: readonly JobChange[]): never {
+    return Promise.resolve(super.commit(changes)) as never;
+  }
+}
+
+it('goes on to claim as many when it asks ahead, before the last answer has made it more', async () => {
+  const store = new AheadStore();
+  await limitsOf(store, 500);
+  // The answers to all but the last of these were full.
+  const backlog = store.asked.slice(0, store.asked.lastIndexOf(16) + 1);
+  expect(backlog.length).toBeGreaterThan(6);
+  expect(backlog).toEqual([...backlog].sort((a, b) => a - b));
+});
+
 it('goes back to few once there is no backlog, or others want the same', () => {
   const batch = new BatchSize(100, 500, 400);
   const after = (jobs: number, won: number): number => {
-    batch.came(jobs, won);
+    batch.came(batch.size, jobs, won);
     return batch.size;
   };
   expect([after(100, 100), after(200, 200), after(400, 400), after(399, 399)]).toEqual([200, 400, 400, 100]);
