@@ -198,6 +198,7 @@ export class Draft {
       stats: this.stats,
       watch: state.watch,
     };
-    return this.links === undefined ? next : { ...next, links: this.links };
+    if (this.links === undefined && state.cancels === undefined) return next;
+    return { ...next, ...(this.links === undefined ? undefined : { links: this.links }), ...(state.cancels === undefined ? undefined : { cancels: state.cancels }) };
   }
 }

@@ -136,6 +136,15 @@ export interface JobState {
   readonly watch: JobWatch | null;
   /** What ties it to other jobs. Not there where nothing does. */
   readonly links?: JobLinks;
+  /** Of a job that each node runs: what the nodes are asked to call off. Not there where that is nothing. */
+  readonly cancels?: readonly CancelRequest[];
+}
+
+/** Each node is asked to call off its run of this id. */
+export interface CancelRequest {
+  readonly runId: string;
+  readonly reason: string;
+  readonly at: EpochMs;
 }
 
 export const NO_RUNS: readonly RunRecord[] = Object.freeze([]);

@@ -14,14 +14,14 @@ async function historyOf(loop: StoreLoop, jobId: string): Promise<StoreLoop> {
 /** What a scheduler tells of the past. */
 export abstract class HistoryFace extends TaskFace {
   /**
-   * The history: one line per fire time, or per range of fire times, that has its verdict. That of a job which each node runs is
-   * with each node: it is asked for by `jobId` or `runId`, and is what this node ran.
+   * The history: one line per fire time, or per range of fire times, that has its verdict. That of a job which each node runs
+   * (`exclusive: false`) is with each node: what this one ran is told, and is gone with it. Ask each of the others for theirs.
    */
   async getRuns(query: RunQuery = {}): Promise<RunReports> {
     const loop = this.directory.require(query.jobStore ?? 'default');
     await loop.open(this.context());
     const jobId = query.jobId ?? jobIdOf(query.runId);
-    return listRuns(jobId === undefined ? loop : await historyOf(loop, jobId), query, this.options.timezone, this.codec);
+    return listRuns(jobId === undefined ? loop.all : [await historyOf(loop, jobId)], query, this.options.timezone, this.codec);
   }
 
   /**

@@ -5,6 +5,7 @@ import type { EpochMs } from '../ports/trigger.js';
 import { toInstant, type InstantInput } from '../time/instant.js';
 import { refuseUnknownKeys } from '../errors/options.js';
 import { flag, nonEmpty, oneOf, whole } from './policy.js';
+import { listLedgers } from './merged-ledger.js';
 import type { StoreLoop } from './store-loop.js';
 
 /** Selects lines of the history. Everything given must hold. */
@@ -62,11 +63,11 @@ export const VERDICTS: readonly Verdict[] = ['succeeded', 'failed', 'missed', 'c
 const RUN_QUERY_KEYS: readonly (keyof RunQuery)[] = ['jobId', 'runId', 'verdict', 'from', 'to', 'newestFirst', 'limit', 'cursor', 'jobStore'];
 const PAGE = 1_000;
 
-export async function listRuns(loop: StoreLoop, query: RunQuery, timezone: string, codec: JobCodec): Promise<RunReports> {
+export async function listRuns(loops: readonly StoreLoop[], query: RunQuery, timezone: string, codec: JobCodec): Promise<RunReports> {
   refuseUnknownKeys(query, '', RUN_QUERY_KEYS);
   const { verdict } = query;
   const verdicts = verdict === undefined ? undefined : (Array.isArray(verdict) ? verdict : [verdict]).map((v) => oneOf(v, 'verdict', VERDICTS));
-  const page = await loop.access.listLedger({
+  const page = await listLedgers(loops, {
     jobId: query.jobId === undefined ? undefined : nonEmpty(query.jobId, 'jobId'),
     runId: query.runId === undefined ? undefined : nonEmpty(query.runId, 'runId'),
     verdicts,
@@ -76,7 +77,7 @@ export async function listRuns(loop: StoreLoop, query: RunQuery, timezone: strin
     limit: whole(query.limit ?? PAGE, 'limit', 1),
     after: query.cursor === undefined ? undefined : nonEmpty(query.cursor, 'cursor'),
   });
-  const now = loop.now();
+  const now = loops[0]!.now();
   return withCursor(page.entries.map((entry) => toReport(entry, codec, now)), page.nextCursor);
 }
 

@@ -4,6 +4,7 @@ import type { JobDemand, Member } from '../ports/job-store.js';
 import { canServe, readCard, writeCard, type ClockSkew, type NodeCard } from './node-card.js';
 import type { LoopDeps } from './loop-deps.js';
 import { NameWatch } from './name-watch.js';
+import { runsByNode, type NodeRuns } from './node-runs.js';
 import type { StoreLoop } from './store-loop.js';
 
 /** A node counts as gone after so many heartbeats: one may be lost, and the next be late. */
@@ -116,7 +117,7 @@ export class Membership {
         const card = this.card();
         // Who is stopping gives way to the next of its name.
         if (this.#name?.isDue === true && card.state !== 'stopping') await this.#lookForNamesake(this.#name);
-        await access.announce({ node, about: writeCard(card), now: this.#loop.now(), ttlMs: Math.ceil(heartbeatMs * EXPIRES_AFTER) });
+        await access.announce({ node, about: writeCard({ ...card, jobs: await this.#nodeRuns() }), now: this.#loop.now(), ttlMs: Math.ceil(heartbeatMs * EXPIRES_AFTER) });
       }
       const isDue = this.#unable.size > 0 || clock.monotonic() - this.#lookedAt >= heartbeatMs * LOOK_EVERY;
       if (isDue) await this.#lookForWork();
@@ -125,6 +126,12 @@ export class Membership {
       if (!this.#hasFailed) logger.warn('a node could not tell of itself in a job store; it tries again', { error, jobStore: access.alias });
       this.#hasFailed = true;
     }
+  }
+
+  /** What this node runs of the jobs that each node runs. */
+  async #nodeRuns(): Promise<NodeRuns | undefined> {
+    const loop = this.#loop.nodeJobs?.loop;
+    return loop === undefined ? undefined : (await runsByNode([loop])).get(this.#deps.node);
   }
 
   /** Two schedulers under one name take each other's runs for left behind. */

@@ -4,6 +4,7 @@ import type { JobDemand } from '../ports/job-store.js';
 import type { EpochMs } from '../ports/trigger.js';
 import type { ExecutorPool } from './executor-pool.js';
 import type { NodeRole } from './leadership.js';
+import type { NodeRun, NodeRuns } from './node-runs.js';
 
 /** What a node says of itself to the others. */
 export interface NodeCard {
@@ -21,6 +22,8 @@ export interface NodeCard {
   readonly clockSkew: ClockSkew | null;
   /** Identity of the process, where its name is one that the next process has too. */
   readonly process?: string | undefined;
+  /** What it runs of the jobs that each node runs: nobody else could tell. Not there where it runs none. */
+  readonly jobs?: NodeRuns | undefined;
 }
 
 /** The room in an executor of a node. */
@@ -41,6 +44,7 @@ export interface ClockSkew {
 /** Bytes that tasks, and executors, may take of the 64 kB that a store must take. */
 const TASK_BYTES = 40_000;
 const EXECUTOR_BYTES = 16_000;
+const RUN_BYTES = 6_000;
 
 /** What a scheduler is, for itself and for others. */
 export function describeNode(
@@ -64,16 +68,20 @@ export function describeNode(
 
 export function writeCard(card: NodeCard): string {
   const executors = [...card.executors].map(([alias, { capacity, free }]) => [alias, capacity === null ? -1 : finite(capacity), finite(free)] as const);
-  return JSON.stringify({ ...card, v: 1, tasks: within(TASK_BYTES, [...card.tasks]), executors: within(EXECUTOR_BYTES, executors) });
+  const { jobs } = card;
+  const runs = jobs?.running.map(({ jobId, task, executor, runId, scheduledFor, startedAt, attempt }) => [jobId, task, executor, runId, scheduledFor.getTime(), startedAt.getTime(), attempt] as const);
+  const written: Written['jobs'] = jobs && { runs: within(RUN_BYTES, runs ?? []), count: jobs.runningCount };
+  return JSON.stringify({ ...card, v: 1, jobs: written, tasks: within(TASK_BYTES, [...card.tasks]), executors: within(EXECUTOR_BYTES, executors) });
 }
 
 /** `undefined` for what this release cannot read; that a node is there is known all the same. */
 export function readCard(about: string): NodeCard | undefined {
   try {
-    const { v, tasks, executors, ...card } = JSON.parse(about) as Written;
+    const { v, tasks, executors, jobs, ...card } = JSON.parse(about) as Written;
     if (v !== 1) return undefined;
     return {
       ...card,
+      jobs: jobs && { running: jobs.runs.map(readRun), runningCount: jobs.count },
       tasks: new Map(tasks),
       executors: new Map(executors.map(([alias, capacity, free]) => [alias, { capacity: capacity === -1 ? null : endless(capacity), free: endless(free) }])),
     };
@@ -89,10 +97,18 @@ export function canServe(card: NodeCard | undefined, { task, taskVersion, execut
   return version >= taskVersion && card.executors.has(executor);
 }
 
-type Written = Omit<NodeCard, 'tasks' | 'executors'> & {
+function readRun([jobId, task, executor, runId, scheduledFor, startedAt, attempt]: WrittenRun): NodeRun {
+  return { jobId, task, executor, runId, scheduledFor: new Date(scheduledFor), startedAt: new Date(startedAt), attempt, leaseUntil: null };
+}
+
+type WrittenRun = readonly [jobId: string, task: string, executor: string, runId: string, scheduledFor: EpochMs, startedAt: EpochMs, attempt: number];
+
+type Written = Omit<NodeCard, 'tasks' | 'executors' | 'jobs'> & {
   readonly v: number;
   readonly tasks: readonly (readonly [string, number])[];
   readonly executors: readonly (readonly [string, number | null, number | null])[];
+  /** Not there in what an earlier release says. */
+  readonly jobs?: { readonly runs: readonly WrittenRun[]; readonly count: number } | undefined;
 };
 
 /** JSON has no infinity. */

@@ -1,5 +1,5 @@
 import { cancelRun } from '../core/cancel.js';
-import { nodeDefinition } from '../core/each-node.js';
+import { newCancels, nodeDefinition } from '../core/each-node.js';
 import { modifyJob, newRecord, pauseJob, removeJob, rescheduleJob, resumeJob, retryQuarantined, reviveRecord } from '../core/edit.js';
 import type { Decision } from '../core/draft.js';
 import { dueAt, nextFire } from '../core/fires.js';
@@ -193,6 +193,9 @@ export class NodeJobs {
       const exists = await this.#change(id, (copy, now) => this.#adapt(copy, record, known?.record, now));
       // One that was there, and is no more, has come to its end on this node.
       if (!exists && known?.record.state.generation !== record.state.generation) await this.#add(record);
+      for (const { runId, reason } of newCancels(record, known?.record)) {
+        await this.#change(id, (copy, now) => cancelRun(copy, runId, reason, { now, node: this.#deps.node }));
+      }
     } catch (error) {
       this.#deps.logger.error('a job that each node runs could not be followed on this one', { error, jobId: id, jobStore: this.#shared.access.alias });
     }

@@ -1,5 +1,6 @@
 import { cancelRun } from '../core/cancel.js';
 import type { Decision } from '../core/draft.js';
+import { askNodesToCancel } from '../core/each-node.js';
 import { requestRun } from '../core/edit.js';
 import { InvalidOptionError } from '../errors/errors.js';
 import { refuseUnknownKeys } from '../errors/options.js';
@@ -64,12 +65,16 @@ export abstract class RunFace extends JobFace {
    * Calls a run off, wherever it is: one that waits (for its time, a slot, its next attempt) never begins; one that runs is asked
    * to stop by its `signal`, on whichever node has it, and is `cancelled` unless it succeeds all the same: a task that returns,
    * rather than throw, has succeeded (`jobExecuted`, no `jobCancelled`), unlike after a timeout. Resolves when that is written, not when
-   * the task has stopped. The job goes on with its next fire time. Of a job that each node runs
-   * (`exclusive: false`), the run on this node is called off.
+   * the task has stopped. The job goes on with its next fire time.
+   *
+   * Of a job that each node runs (`exclusive: false`), the run of a fire time is called off on every node: at once on this one,
+   * on the others when they next look at the job (about a second where the store hints, else `maxSleep`). A run that `runJob`
+   * made of it is called off on the node that was asked for it: call it off there, since each node numbers its own.
    *
    * @param run - a handle, or the run's id, as in events, in the history and in `currentRun()`. That of a fire time is `<job id>@<epoch ms>`; the next
    * one can be called off before it comes.
    * @returns whether there was something to call off: `false` for a run that is over, was called off before, or was never there.
+   * What other nodes run of a job of each node is not known here: `true` once they are asked.
    * @throws InvalidOptionError, also for what is neither a handle nor the id of a run; UnknownStoreError, StoreFailedError
    * @example
    * ```ts
@@ -85,10 +90,15 @@ export abstract class RunFace extends JobFace {
     const reason = options.reason === undefined ? 'cancelled' : nonEmpty(options.reason, 'reason');
     for (const loop of options.jobStore === undefined ? this.directory.loops : [this.directory.require(options.jobStore)]) {
       await loop.open(this.context());
+      let isFound = false;
       for (const each of loop.all) {
-        const result = await changeRecord(each, this.options.clock, jobId, (record) => cancelRun(record, runId, reason, { now: each.now(), node: this.node }));
-        if (result?.decision !== undefined) return true;
+        const result = await changeRecord(each, this.options.clock, jobId, (record) => {
+          const context = { now: each.now(), node: this.node };
+          return cancelRun(record, runId, reason, context) ?? askNodesToCancel(record, runId, reason, context);
+        });
+        isFound ||= result?.decision !== undefined;
       }
+      if (isFound) return true;
     }
     return false;
   }

@@ -258,7 +258,7 @@ export class Scheduler<T extends TaskShapes = AnyTasks> extends BulkFace impleme
 
   /**
    * Removes a job. Once this has resolved, no new run of it starts anywhere; what runs goes on, or with `cancelRunning` is
-   * asked to stop, wherever it runs. @throws JobNotFoundError
+   * asked to stop, wherever it runs; of a job that each node runs (`exclusive: false`), on this node. @throws JobNotFoundError
    */
   async removeJob(id: string, options: RemoveJobOptions = {}): Promise<void> {
     checkSelector(id, options, ['jobStore', 'cancelRunning']);
@@ -284,7 +284,7 @@ export class Scheduler<T extends TaskShapes = AnyTasks> extends BulkFace impleme
     return count;
   }
 
-  /** Puts a job from quarantine back to work. @throws JobNotFoundError, InvalidStateError, and what its trigger throws. */
+  /** Puts a job from quarantine back to work; one that each node runs (`exclusive: false`), on this node. @throws JobNotFoundError, InvalidStateError, and what its trigger throws. */
   async retryQuarantined(id: string, options: JobSelector = {}): Promise<Job> {
     checkSelector(id, options, ['jobStore']);
     const { loop, result } = await this.change(id, options, (record, context) => {

@@ -1,5 +1,5 @@
 import { JobUnstorableError } from '../errors/job-errors.js';
-import { NO_RUNS, type JobState } from '../model/job.js';
+import { NO_RUNS, type CancelRequest, type JobState } from '../model/job.js';
 import type { JobLinks } from '../model/links.js';
 import type { RunRecord } from '../model/run.js';
 import { NO_STATS, type JobStats } from '../model/stats.js';
@@ -14,7 +14,7 @@ const isInstant: Check = (value) => value === null || isNumber(value);
 const isReason: Check = (value) => value === null || isText(value);
 
 /** What the planner reckons with. Of another shape it would make it throw, or write what a store refuses. */
-const STATE: Readonly<Record<Exclude<keyof JobState, 'links'>, Check>> = {
+const STATE: Readonly<Record<Exclude<keyof JobState, 'links' | 'cancels'>, Check>> = {
   status: isText,
   reason: isReason,
   nextFireTime: isInstant,
@@ -62,9 +62,10 @@ export function readState(json: JsonObject): JobState {
   const stats = wholeStats(state.stats);
   const watch = (state as Partial<JobState>).watch ?? null;
   if (Object.keys(json).length > FIELDS.length + 1 - (json['watch'] === undefined ? OPTIONAL : 0)) {
-    const { v: _version, links, ...rest } = json;
+    const { v: _version, ...others } = json;
+    const { links, cancels } = others;
     if (links !== undefined && !areLinks(links)) throw new JobUnstorableError('the record has no readable `links`');
-    const others = links === undefined ? rest : { ...rest, links };
+    if (cancels !== undefined && !areCancels(cancels)) throw new JobUnstorableError('the record has no readable `cancels`');
     return { ...(others as unknown as JobState), runs, stats, watch };
   }
   // Field by field, since this is the hot path.
@@ -96,7 +97,7 @@ export function readStateSafely(json: JsonObject, error: unknown): JobState {
     return readState(json);
   } catch {
     const { v: _version, ...rest } = json;
-    const readable = Object.entries(rest).filter(([field, value]) => field === 'links' ? areLinks(value) : !Object.hasOwn(STATE, field) || STATE[field as keyof typeof STATE](value));
+    const readable = Object.entries(rest).filter(([field, value]) => field === 'links' ? areLinks(value) : field === 'cancels' ? areCancels(value) : !Object.hasOwn(STATE, field) || STATE[field as keyof typeof STATE](value));
     const reason = error instanceof Error ? error.message : String(error);
     return { ...NONE, ...Object.fromEntries(readable), status: 'quarantined', reason };
   }
@@ -119,6 +120,14 @@ function areLinks(value: unknown): boolean {
   const isOptional = (field: keyof JobLinks, check: Check): boolean => links[field] === undefined || check(links[field]);
   const isListOf: Check = (list) => Array.isArray(list) && list.length > 0 && list.every((item) => typeof item === 'object' && item !== null);
   return isNumber(links.since) && LISTS.every((field) => isOptional(field, isListOf)) && INSTANTS.every((field) => isOptional(field, isNumber));
+}
+
+function areCancels(value: unknown): boolean {
+  return Array.isArray(value) && value.every((item: unknown) => {
+    if (typeof item !== 'object' || item === null) return false;
+    const { runId, reason, at } = item as Record<keyof CancelRequest, unknown>;
+    return isText(runId) && isText(reason) && isNumber(at);
+  });
 }
 
 function isStats(value: unknown): boolean {

@@ -133,8 +133,8 @@ function hasOwnArguments(runs: readonly RunRecord[]): boolean {
 
 /** Field by field, and always in this order: this is the hot path. */
 function versioned(state: JobState): JsonObject {
-  const { status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats, watch, links } = state;
-  const json: Readonly<Record<'v' | Exclude<keyof JobState, 'watch' | 'links'>, unknown>> = {
+  const { status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats, watch, links, cancels } = state;
+  const json: Readonly<Record<'v' | Exclude<keyof JobState, 'watch' | 'links' | 'cancels'>, unknown>> = {
     v: VERSION,
     status,
     reason,
@@ -148,8 +148,13 @@ function versioned(state: JobState): JsonObject {
     runs,
     stats,
   };
-  if (watch === null && links === undefined) return json;
-  return { ...json, ...(watch === null ? undefined : { watch }), ...(links === undefined ? undefined : { links }) };
+  if (watch === null && links === undefined && cancels === undefined) return json;
+  return {
+    ...json,
+    ...(watch === null ? undefined : { watch }),
+    ...(links === undefined ? undefined : { links }),
+    ...(cancels === undefined ? undefined : { cancels }),
+  };
 }
 
 const ALLOWED =

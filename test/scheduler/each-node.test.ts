@@ -193,8 +193,10 @@ describe('a job that is not exclusive', () => {
     expect(b.recorder.of('tasksUnknown')).toMatchObject([{ tasks: ['refresh'], jobStore: 'default' }]);
   });
 
-  it('calls runs off on the node that is asked, and stops them with the scheduler', async () => {
-    const { clock, a, b } = await two();
+  /** Nodes whose runs of `long` go on until they are stopped; of each it is told why it was. */
+  async function longRuns() {
+    const world = await two();
+    const { clock, a, b } = world;
     const ends: string[] = [];
     for (const { scheduler, name } of [a, b]) {
       scheduler.defineTask('long', async () => {
@@ -204,24 +206,107 @@ describe('a job that is not exclusive', () => {
       });
     }
     await a.scheduler.addJob('long', EVERY_10_S, { id: 'long', exclusive: false });
+    return { ...world, ends };
+  }
+
+  it('calls the run of a fire time off on every node, also the next one and through a node that runs nothing', async () => {
+    const { clock, a, b, node, ends } = await longRuns();
     await clock.advance(11 * SECOND);
     expect(a.scheduler.health().jobStores['default']).toMatchObject({ activeRuns: 1 });
     const [run] = (await a.scheduler.getJob('long'))!.runs;
     expect(run).toMatchObject({ node: 'a', state: 'running' });
-    const shown = (await a.scheduler.getNodes()).flatMap(({ node, running }) => running.map(({ runId }) => `${node} ${runId}`));
-    expect(shown).toEqual([`a ${run!.runId}`]);
-    expect(await a.scheduler.cancelRun(run!.runId)).toBe(true);
+    expect(await a.scheduler.cancelRun(run!.runId, { reason: 'enough' })).toBe(true);
+    await clock.advance(2 * SECOND);
+    expect(ends).toEqual(['a enough', 'b enough']);
+    expect(await b.scheduler.cancelRun(run!.runId)).toBe(false);
+    const admin = node('admin');
+    expect(await admin.scheduler.cancelRun(`long@${START_MS + 20 * SECOND}`)).toBe(true);
+    await clock.advance(10 * SECOND);
+    for (const { scheduler } of [a, b]) {
+      expect((await scheduler.getRuns({ jobId: 'long' })).map(({ verdict, reason }) => `${verdict} ${reason}`)).toEqual(['cancelled enough', 'cancelled cancelled']);
+      expect(await scheduler.verifyLedger()).toMatchObject({ ok: true });
+    }
+    await a.scheduler.pauseJob('long');
+    await clock.advance(10 * SECOND);
+    await b.scheduler.resumeJob('long');
+    await clock.advance(9 * SECOND);
+    expect((await a.scheduler.getJob('long'))?.runs).toHaveLength(1);
+    expect((await b.scheduler.getJob('long'))?.runs).toHaveLength(1);
+  });
+
+  it('calls off what a node ran before it hears of it, and nothing of a later run', async () => {
+    class Deaf extends JsonJobStore {
+      override watch(): () => void {
+        return () => undefined;
+      }
+    }
+    const { clock, node } = cluster(new Deaf());
+    const [a, b] = [node('a', []), node('b', [])];
+    const ends: string[] = [];
+    for (const { scheduler, name } of [a, b]) {
+      scheduler.defineTask('long', async () => {
+        const { signal, runId } = currentRun();
+        await clock.sleep(HOUR, signal).catch(() => ends.push(`${name} ${runId}`));
+        signal.throwIfAborted();
+      });
+      await scheduler.start();
+    }
+    await a.scheduler.addJob('long', new IntervalTrigger({ minutes: 10 }), { id: 'long', exclusive: false });
+    await clock.advance(10 * MINUTE + SECOND);
+    const runId = `long@${START_MS + 10 * MINUTE}`;
+    await a.scheduler.cancelRun(runId);
     await clock.advance(SECOND);
-    expect(ends).toEqual(['a cancelled']);
+    expect(ends).toEqual([`a ${runId}`]);
+    await clock.advance(2 * MINUTE);
+    expect(ends).toEqual([`a ${runId}`, `b ${runId}`]);
+    await clock.advance(20 * MINUTE);
+    expect(ends).toHaveLength(2);
+  });
+
+  it('shows what every node runs, and its history with that of the store', async () => {
+    const { clock, a, b } = await longRuns();
+    await a.scheduler.addJob('refresh', EVERY_10_S, { id: 'once-each' });
+    await clock.advance(11 * SECOND);
+    const shown = async ({ scheduler }: Node): Promise<string[]> =>
+      (await scheduler.getNodes()).flatMap(({ node, running, runningCount }) => running.map(({ runId, task }) => `${node} ${runId} ${task} ${runningCount}`));
+    const runId = `long@${START_MS + 10 * SECOND}`;
+    expect(await shown(a)).toEqual([`a ${runId} long 1`]); // b has not told of it yet
+    await clock.advance(40 * SECOND);
+    expect(await shown(a)).toEqual([`a ${runId} long 1`, `b ${runId} long 1`]);
+    expect(await shown(b)).toEqual(await shown(a));
+    await a.scheduler.cancelRun(runId);
+    await clock.advance(40 * SECOND);
+    const seconds = (runs: readonly { readonly jobId: string; readonly scheduledFor: Date }[]): string[] =>
+      runs.map(({ jobId, scheduledFor }) => `${jobId}@${(scheduledFor.getTime() - START_MS) / SECOND}`);
+    const all = await a.scheduler.getRuns();
+    expect(all).toHaveLength((await a.scheduler.getRuns({ jobId: 'long' })).length + (await a.scheduler.getRuns({ jobId: 'once-each' })).length);
+    expect(all.map(({ finishedAt }) => finishedAt)).toEqual(all.map(({ finishedAt }) => finishedAt).toSorted((x, y) => x.getTime() - y.getTime()));
+    for (const newestFirst of [false, true]) {
+      const paged: string[] = [];
+      for (let cursor: string | null | undefined; cursor !== null; ) {
+        const page = await a.scheduler.getRuns({ limit: 3, newestFirst, cursor });
+        expect(page.length).toBeLessThanOrEqual(3);
+        paged.push(...seconds(page));
+        cursor = page.nextCursor;
+      }
+      expect(paged.toSorted()).toEqual(seconds(all).toSorted());
+      expect(new Set(paged).size).toBe(paged.length);
+    }
+    await expect(a.scheduler.getRuns({ cursor: 'several:{' })).rejects.toMatchObject({ code: 'INVALID_OPTION' });
+    expect((await b.scheduler.getRuns()).filter(({ jobId }) => jobId === 'long').every(({ node }) => node === 'b')).toBe(true);
+  });
+
+  it('stops with the scheduler, and on the node that removes it', async () => {
+    const { clock, a, b, ends } = await longRuns();
+    await clock.advance(11 * SECOND);
     const stopping = b.scheduler.shutdown({ wait: false });
     await clock.advance(5 * SECOND);
     await stopping;
-    expect(ends).toEqual(['a cancelled', 'b shutdown']);
-    await clock.advance(5 * SECOND);
+    expect(ends).toEqual(['b shutdown']);
     await a.scheduler.removeJob('long', { cancelRunning: true });
     await clock.advance(SECOND);
-    expect(ends).toEqual(['a cancelled', 'b shutdown', 'a removed']);
-    expect(a.recorder.of('jobCancelled').map(({ reason }) => reason)).toEqual(['cancelled', 'removed']);
+    expect(ends).toEqual(['b shutdown', 'a removed']);
+    expect(a.recorder.of('jobCancelled').map(({ reason }) => reason)).toEqual(['removed']);
   });
 
   it('becomes one, and an exclusive one again, by modifyJob, replaceExisting and sync', async () => {
@@ -318,7 +403,12 @@ describe('a job that is not exclusive', () => {
     await a.addJob('refresh', new IntervalTrigger({ milliseconds: 50 }), { id: 'refresh', exclusive: false });
     await b.start();
     await expect.poll(() => Math.min(ran.get('a') ?? 0, ran.get('b') ?? 0), { timeout: 30_000 }).toBeGreaterThan(2);
-    await a.removeJob('refresh');
+    const later = new Date(Date.now() + HOUR);
+    await a.addJob('refresh', later, { id: 'later', exclusive: false });
+    await expect.poll(async () => (await b.getJob('later'))?.nextRunTime, { timeout: 30_000 }).toEqual(later);
+    expect(await a.cancelRun(`later@${later.getTime()}`)).toBe(true);
+    await expect.poll(async () => (await b.getRuns({ jobId: 'later' })).map(({ verdict }) => verdict), { timeout: 30_000 }).toEqual(['cancelled']);
+    await a.removeAllJobs();
     await expect.poll(async () => (await b.getJobs()).length, { timeout: 30_000 }).toBe(0);
     expect(await a.verifyLedger()).toMatchObject({ ok: true });
     expect((await b.getRuns({ jobId: 'refresh' })).every(({ node }) => node === 'b')).toBe(true);
