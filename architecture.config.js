@@ -96,7 +96,7 @@ export const folders = {
   },
   events: { imports: common, types: ['model', 'ports'], packages: ['eventemitter3'], bans: ['ambientTime', 'chance'] },
   // Leases held for those who ask: by name through a store, or for the leadership of a scheduler.
-  locks: { imports: ['ports', 'clocks', ...common], types: ['model'], node: true, bans: ['ambientTime'] },
+  locks: { imports: ['ports', 'clocks', 'loggers', ...common], types: ['model'], node: true, bans: ['ambientTime'] },
   scheduler: { imports: ['core', 'model', 'ports', 'events', 'locks', ...common], node: true, bans: ['ambientTime'] },
   triggers: {
     imports: ['ports', ...common],
@@ -119,8 +119,8 @@ export const folders = {
     bans: ['ambientTime'],
   },
   executors: {
-    // Workers of a broker have no scheduler that would give them a clock and a serializer.
-    imports: ['ports', 'serializers', 'clocks', 'nats', ...common],
+    // Workers of a broker have no scheduler that would give them a clock, a logger and a serializer.
+    imports: ['ports', 'serializers', 'clocks', 'loggers', 'nats', ...common],
     types: ['model'],
     node: true,
     shared: ['shared', 'remote'],
@@ -129,6 +129,7 @@ export const folders = {
   },
   serializers: { imports: ['ports', 'model', ...common], packages: ['devalue'], bans: ['ambientTime', 'chance', 'effects'] },
   clocks: { imports: ['ports', ...common], node: true, bans: [] },
+  loggers: { imports: ['ports'], bans: ['ambientTime', 'chance'] },
   testing: {
     imports: [
       'ports',

@@ -4,7 +4,7 @@ import { SystemClock } from './clocks/system-clock.js';
 import { InvalidOptionError } from './errors/errors.js';
 import { AsyncExecutor } from './executors/inline/async-executor.js';
 import { loadTask } from './executors/shared/load-task.js';
-import type { Logger } from './ports/logger.js';
+import { consoleLogger } from './loggers/console-logger.js';
 import type { Trigger } from './ports/trigger.js';
 import { processIdentity } from './scheduler/process-identity.js';
 import type { SchedulerOptions, Wiring } from './scheduler/options.js';
@@ -40,7 +40,7 @@ export class AsyncScheduler<T extends TaskShapes = AnyTasks> extends Scheduler<T
 function defaultWiring(): Wiring {
   return {
     clock: new SystemClock(),
-    logger: troubleOnly,
+    logger: consoleLogger,
     node: `${hostname()}:${process.pid}:${nonce()}`,
     identify: () => processIdentity(nonce()),
     timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
@@ -57,15 +57,6 @@ function defaultWiring(): Wiring {
 function nonce(): string {
   return globalThis.crypto.randomUUID().slice(0, 8);
 }
-
-/* eslint-disable no-console -- the default place for trouble: it should not need a logger to be seen */
-const troubleOnly: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: (message, fields) => { console.warn(message, fields ?? ''); },
-  error: (message, fields) => { console.error(message, fields ?? ''); },
-};
-/* eslint-enable no-console */
 
 const ALLOWED = 'a trigger, a cron expression, or one instant as a Date';
 

@@ -170,14 +170,18 @@ export class LeaseLostError extends PunctualError {
 /** `result()` of a run that ended with another verdict than `succeeded`, and without an error to hand on. */
 export class RunNotSucceededError extends PunctualError {
   readonly runId: string;
+  /** As in the history: `cancelled`, `abandoned`, `skipped`, … */
   readonly verdict: string;
+  /** Why, as in the history: what `cancelRun` was given, `removed`, `max-crashes`, …; `null` where the verdict says it all. */
+  readonly reason: string | null;
 
-  constructor(runId: string, verdict: string, detail: string | null) {
+  constructor(runId: string, verdict: string, reason: string | null) {
     super(
       'RUN_NOT_SUCCEEDED',
-      `Run ${inspectValue(runId)} ended as ${verdict}${detail === null ? '' : `: ${detail}`}.`,
+      `Run ${inspectValue(runId)} ended as ${verdict}${reason === null ? '' : `: ${reason}`}.`,
     );
     this.runId = runId;
     this.verdict = verdict;
+    this.reason = reason;
   }
 }

@@ -30,7 +30,16 @@ export function refuseUnknownKeys(options: unknown, path: string, allowed: reado
 }
 
 /** What names are called elsewhere. */
-const ALIASES: Readonly<Record<string, string>> = { dow: 'dayOfWeek', weekday: 'dayOfWeek', dom: 'day', tz: 'timezone', zone: 'timezone' };
+const ALIASES: Readonly<Record<string, string>> = {
+  dow: 'dayOfWeek',
+  weekday: 'dayOfWeek',
+  dom: 'day',
+  tz: 'timezone',
+  zone: 'timezone',
+  ms: 'milliseconds',
+  sec: 'seconds',
+  min: 'minutes',
+};
 
 /** The name nearest to `key`, if it is near: by letters to add, drop or replace (Levenshtein), whatever the case. */
 export function closest(key: string, names: readonly string[]): string | undefined {

@@ -4,6 +4,7 @@ import { InvalidOptionError } from '../errors/errors.js';
 import { refuseUnknownKeys } from '../errors/options.js';
 import { InvalidStateError } from '../errors/scheduler-errors.js';
 import type { Clock } from '../ports/clock.js';
+import { consoleLogger } from '../loggers/console-logger.js';
 import type { Logger } from '../ports/logger.js';
 import type { DurationInput } from '../time/duration.js';
 import { checkLockName, readTtl, type LockHolder } from './lock-options.js';
@@ -88,7 +89,7 @@ export class LeaderElection implements AsyncDisposable {
     this.#ttlMs = readTtl(options.ttl, TTL_MS);
     this.#node = node ?? `${hostname()}:${process.pid}`;
     this.#clock = clock ?? new SystemClock();
-    this.#logger = logger ?? globalThis.console;
+    this.#logger = logger ?? consoleLogger;
   }
 
   get name(): string {

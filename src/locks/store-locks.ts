@@ -3,6 +3,7 @@ import { SystemClock } from '../clocks/system-clock.js';
 import type { Clock } from '../ports/clock.js';
 import type { JobCodec } from '../ports/job-codec.js';
 import type { JobStore, StoreContext } from '../ports/job-store.js';
+import { consoleLogger } from '../loggers/console-logger.js';
 import type { Logger } from '../ports/logger.js';
 import { Candidate, type Seen } from './candidate.js';
 import { inTime } from './in-time.js';
@@ -133,7 +134,7 @@ export class StoreLocks {
   }
 
   get #logger(): Logger {
-    return this.#host.opened()?.logger ?? globalThis.console;
+    return this.#host.opened()?.logger ?? consoleLogger;
   }
 
   /** Whether the store is open as it is, or need not be opened. */

@@ -1,5 +1,6 @@
 import { Duration } from 'luxon';
 import { InvalidOptionError } from '../errors/errors.js';
+import { refuseUnknownKeys } from '../errors/options.js';
 
 /** A length of time by its parts; they add up. A day is 24 hours and a week 7 days. */
 export interface DurationParts {
@@ -26,6 +27,8 @@ export const MS_PER: Readonly<Record<keyof DurationParts, number>> = {
 
 const ALLOWED = "a duration of %MIN% or more: milliseconds, { minutes: 5 }, a luxon Duration, or ISO 8601 ('PT5M')";
 
+const NO_FIXED_LENGTH = Object.fromEntries(['month', 'months', 'year', 'years'].map((unit) => [unit, 'Months and years differ in length: say it in days or hours.']));
+
 /** Longest duration accepted: 10,000 years. Keeps every instant within what a `Date` can hold. */
 const MAX_MS = 10_000 * 366 * 86_400_000;
 
@@ -34,9 +37,10 @@ const MAX_MS = 10_000 * 366 * 86_400_000;
  *
  * @param option - the option's name, for the error.
  * @param min - least number of milliseconds accepted.
- * @throws InvalidOptionError when it is not a duration, or below `min`.
+ * @throws InvalidOptionError when it is not a duration, has a part that is none, or is below `min`.
  */
 export function toMs(input: unknown, option: string, min = 0): number {
+  if (typeof input === 'object' && input !== null && !Array.isArray(input) && !('toMillis' in input)) refuseUnknownParts(input, option);
   const ms = parse(input);
   if (ms === undefined || !Number.isFinite(ms) || ms < min || ms > MAX_MS) {
     throw new InvalidOptionError(option, input, ALLOWED.replace('%MIN%', min === 0 ? '0' : `${min} ms`));
@@ -58,6 +62,11 @@ export function toExactMs(input: unknown, option: string): number {
   throw new InvalidOptionError(option, input, 'a whole number of milliseconds');
 }
 
+/** @throws InvalidOptionError naming the part that was meant: `{ minute: 5 }` may be a minute of the hour. */
+function refuseUnknownParts(input: object, option: string): void {
+  refuseUnknownKeys(input, option, Object.keys(MS_PER), NO_FIXED_LENGTH, 'unit');
+}
+
 function parse(input: unknown): number | undefined {
   if (typeof input === 'number') return input;
   if (typeof input === 'string') return isoToMs(input);
@@ -68,21 +77,12 @@ function parse(input: unknown): number | undefined {
   let parts = 0;
   for (const [unit, value] of Object.entries(input)) {
     if (value === undefined) continue;
-    const factor = UNITS[unit];
-    if (factor === undefined || typeof value !== 'number') return undefined;
-    total += value * factor;
+    if (typeof value !== 'number') return undefined;
+    total += value * MS_PER[unit as keyof DurationParts];
     parts += 1;
   }
   return parts === 0 ? undefined : total;
 }
-
-/** Units by both their spellings, as luxon takes them. */
-const UNITS: Readonly<Record<string, number>> = Object.fromEntries(
-  Object.entries(MS_PER).flatMap(([unit, ms]) => [
-    [unit, ms],
-    [unit.slice(0, -1), ms],
-  ]),
-);
 
 function isoToMs(text: string): number | undefined {
   if (!/^[+-]?P/.test(text)) return undefined;

@@ -50,7 +50,7 @@ async function chain(connect: () => JobStore): Promise<void> {
 
   expect(await publish.result()).toBe('publish');
   await expect(broken.result()).rejects.toThrow('as it should');
-  await expect(never.result()).rejects.toMatchObject({ code: 'RUN_NOT_SUCCEEDED' });
+  await expect(never.result()).rejects.toMatchObject({ code: 'RUN_NOT_SUCCEEDED', reason: 'dependency-failed' });
   await expect.poll(() => [...new Set(seen)].sort(), LONG).toEqual(expect.arrayContaining(['archive after load succeeded, report succeeded', 'load', 'report after load succeeded']));
   await expect.poll(async () => (await left.getRuns({ jobId: 'archive' })).map(({ verdict }) => verdict), LONG).toEqual(['succeeded']);
   expect((await right.getRuns({ jobId: 'report' })).map(({ verdict }) => verdict)).toEqual(['succeeded']);

@@ -7,12 +7,13 @@ import {
   currentRun,
   EVENT_ALL,
   IntervalTrigger,
+  InvalidOptionError,
   MemoryJobStore,
   OrTrigger,
   type Logger,
 } from 'punctual';
 import { JsonJobStore, VirtualClock } from 'punctual/testing';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 
 it.each([
   ['a cron trigger', () => new CronTrigger('0 9 * * *', { timeZone: 'Asia/Tokyo' } as never), /`timeZone`.*did you mean `timezone`/],
@@ -215,6 +216,42 @@ it('a listener for everything does not silence the log; one for the event does',
   await clock.advance(1_000);
   expect(lines).toHaveLength(1);
   await scheduler.shutdown();
+});
+
+it('marks each line on the console as its own, once, and those for a logger of the user as they are', async () => {
+  const spies = [vi.spyOn(console, 'warn'), vi.spyOn(console, 'error')].map((spy) => spy.mockImplementation(() => undefined));
+  onTestFinished(() => { for (const spy of spies) spy.mockRestore(); });
+  const given: string[] = [];
+  const take = (line: string): void => void given.push(line);
+  for (const logger of [undefined, { debug: take, info: take, warn: take, error: take }]) {
+    const clock = new VirtualClock();
+    const scheduler = new AsyncScheduler({ clock, timezone: 'UTC', logger, limits: { tasks: { nobodys: { concurrency: 1 } } } });
+    await scheduler.addJob(() => Promise.reject(new Error('no')), new IntervalTrigger(1_000));
+    await scheduler.start();
+    await clock.advance(1_000);
+    await scheduler.shutdown();
+  }
+  const lines = spies.flatMap(({ mock }) => mock.calls.map(([line]) => line as unknown));
+  const warning = 'limits of tasks that this node does not define count for nothing on it';
+  expect(lines).toEqual([`punctual: ${warning}`, 'punctual: jobError']);
+  expect(given).toEqual([warning, 'punctual: jobError']);
+});
+
+it.each([
+  [{ minute: 5 }, /There is no unit `timeout\.minute`; did you mean `minutes`\?/],
+  [{ min: 5 }, /did you mean `minutes`\?/],
+  [{ ms: 5 }, /did you mean `milliseconds`\?/],
+  [{ hours: 1, second: 5 }, /did you mean `seconds`\?/],
+  [{ months: 1 }, /`timeout\.months`.*Months and years differ in length/],
+  [{ minutes: '5' }, /Invalid value for `timeout`/],
+  [{}, /Invalid value for `timeout`/],
+  [[5], /Invalid value for `timeout`/],
+])('refuses %j for a length of time', async (timeout, message) => {
+  const scheduler = new AsyncScheduler();
+  const error: unknown = await scheduler.addJob(() => undefined, '@daily', { timeout: timeout as never }).catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ code: 'INVALID_OPTION', message: expect.stringMatching(message) as string });
+  expect(() => new AsyncScheduler({ leaseDuration: timeout as never })).toThrow(InvalidOptionError);
+  expect(() => new IntervalTrigger(timeout as never)).toThrow(InvalidOptionError);
 });
 
 it('verifyLedger counts the jobs whose history is no longer whole', async () => {

@@ -204,7 +204,10 @@ describe('cancelRun', () => {
     await clock.advance(1);
     expect(reason).toBeInstanceOf(JobAbortedError);
     expect(reason).toMatchObject({ reason: 'no longer wanted' });
-    expect(await result).toBeInstanceOf(RunNotSucceededError);
+    const error = await result;
+    expect(error).toBeInstanceOf(RunNotSucceededError);
+    expect(error).toMatchObject({ runId: run.runId, verdict: 'cancelled', reason: 'no longer wanted' });
+    expect(JSON.parse(JSON.stringify(error))).toMatchObject({ verdict: 'cancelled', reason: 'no longer wanted' });
     expect(recorder.of('jobCancelled')).toMatchObject([{ runId: run.runId, reason: 'no longer wanted' }]);
     expect(await scheduler.getRuns()).toMatchObject([{ verdict: 'cancelled', reason: 'no longer wanted' }]);
     expect(await scheduler.cancelRun(run.runId)).toBe(false);

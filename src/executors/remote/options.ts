@@ -1,4 +1,5 @@
 import { InvalidOptionError } from '../../errors/errors.js';
+import { consoleLogger } from '../../loggers/console-logger.js';
 import type { Logger } from '../../ports/logger.js';
 import type { Serializer } from '../../ports/serializer.js';
 import { toMs, type DurationInput } from '../../time/duration.js';
@@ -110,7 +111,7 @@ export interface WorkerLimits {
 
 /** @throws InvalidOptionError */
 export function workerLimits(options: BrokerWorkerOptions): WorkerLimits {
-  const { tasks, concurrency = 10, maxRedeliveries, killAfter = 5_000, timeout = 10_000, serializer, logger = troubleOnly, onRunEnd } = options;
+  const { tasks, concurrency = 10, maxRedeliveries, killAfter = 5_000, timeout = 10_000, serializer, logger = consoleLogger, onRunEnd } = options;
   if (typeof tasks !== 'object' || tasks === null || Array.isArray(tasks)) throw new InvalidOptionError('tasks', tasks, 'an object of functions by the names of their tasks');
   const entries = Object.entries(tasks as Readonly<Record<string, unknown>>);
   for (const [name, fn] of entries) if (typeof fn !== 'function') throw new InvalidOptionError(`tasks.${name}`, fn, 'the function that is the task');
@@ -158,12 +159,3 @@ function checkSerializer(serializer: unknown): Serializer | undefined {
   if (typeof name === 'string' && name !== '' && typeof serialize === 'function' && typeof deserialize === 'function') return serializer as Serializer;
   throw new InvalidOptionError('serializer', serializer, 'a Serializer: name, serialize(value) and deserialize(text)');
 }
-
-/* eslint-disable no-console -- the default place for trouble: it should not need a logger to be seen */
-const troubleOnly: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: (message, fields) => { console.warn(message, fields ?? ''); },
-  error: (message, fields) => { console.error(message, fields ?? ''); },
-};
-/* eslint-enable no-console */
