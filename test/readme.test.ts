@@ -1,7 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DateTime } from 'luxon';
 import * as punctual from 'punctual';
 import * as nats from 'punctual/nats';
 import * as postgres from 'punctual/postgres';
@@ -21,9 +20,6 @@ import { readSnippets, runSnippet, typeErrors, type Snippet } from './support/sn
 const root = fileURLToPath(new URL('..', import.meta.url));
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
 const markdown = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...listMarkdown('docs')];
-// docs/triggers.md has fragments, which its own tests look after.
-const executed = markdown.filter((file) => file !== 'docs/triggers.md');
-const readme = read('README.md');
 
 function listMarkdown(folder: string): string[] {
   if (!existsSync(join(root, folder))) return [];
@@ -34,11 +30,11 @@ function listMarkdown(folder: string): string[] {
   });
 }
 
-/** The rows of the table whose first title is `first`, cell by cell. */
-function table(first: string): string[][] {
-  const lines = readme.split('\n');
+/** The rows of the table of a document whose first title is `first`, cell by cell. */
+function table(file: string, first: string): string[][] {
+  const lines = read(file).split('\n');
   const start = lines.findIndex((line) => line.startsWith(`| ${first} |`));
-  expect(start, `a table that begins with ${first}`).toBeGreaterThan(-1);
+  expect(start, `a table in ${file} that begins with ${first}`).toBeGreaterThan(-1);
   const rows: string[][] = [];
   for (const line of lines.slice(start + 2)) {
     if (!line.startsWith('|')) break;
@@ -55,10 +51,12 @@ function table(first: string): string[][] {
 const names = (cell: string): string[] => [...cell.matchAll(/`([\w.]+)`/g)].map(([, name]) => name!);
 
 describe('the code in the documents', () => {
-  const snippets = executed.flatMap((file) => readSnippets(file, read(file)));
+  const snippets = markdown.flatMap((file) => readSnippets(file, read(file)));
 
   it('is there', () => {
-    expect(snippets.filter(({ title }) => title.startsWith('README.md')).length).toBeGreaterThanOrEqual(5);
+    const documents = ['README.md', 'CONTRIBUTING.md', ...['easy-to-get-wrong', 'events', 'executors', 'jobs', 'nodes', 'stores', 'triggers'].map((guide) => `docs/${guide}.md`)];
+    expect([...new Set(snippets.map(({ title }) => title.split(':')[0]))]).toEqual(documents);
+    expect(snippets.filter(({ title }) => title.startsWith('README.md')).length).toBeGreaterThanOrEqual(10);
   });
 
   it('compiles as strictly as the sources', { timeout: 120_000 }, () => {
@@ -130,7 +128,7 @@ describe('the test of the snippets', () => {
   });
 });
 
-describe('the tables of the README', () => {
+describe('the tables of the documents', () => {
   it('have every policy option, with its default', () => {
     const inMs: Record<string, string> = {
       misfireGraceTime: 'misfireGraceMs',
@@ -138,7 +136,7 @@ describe('the tables of the README', () => {
       timeout: 'timeoutMs',
       resultTtl: 'resultTtlMs',
     };
-    const rows = table('option');
+    const rows = table('README.md', 'option');
     expect(rows.map(([option]) => names(option!)[0])).toEqual(POLICY_OPTIONS);
     for (const [option, , fallback] of rows) {
       const name = names(option!)[0]!;
@@ -153,7 +151,7 @@ describe('the tables of the README', () => {
     const inner = [...body.matchAll(/^ {8}readonly (\w+)\?/gm)].map(([, name]) => `ledger.${name!}`);
     const outer = [...body.matchAll(/^ {2}readonly (\w+)\?/gm)].map(([, name]) => name!);
     const options = outer.flatMap((name) => (name === 'ledger' ? inner : [name]));
-    const rows = table('store option');
+    const rows = table('docs/stores.md', 'store option');
     expect(rows.map(([option]) => names(option!)[0])).toEqual(options);
 
     const { synchronous, busyTimeoutMs, perJob, maxAgeMs, prefix, pollMs } = readSettings('jobs.db');
@@ -166,7 +164,7 @@ describe('the tables of the README', () => {
     const [body] = /export interface PostgresJobStoreOptions [^]*?^}/m.exec(read('src/stores/postgres/options.ts'))!;
     const inner = [...body.matchAll(/^ {8}readonly (\w+)\?/gm)].map(([, name]) => `ledger.${name!}`);
     const outer = [...body.matchAll(/^ {2}readonly (\w+)\?/gm)].map(([, name]) => name!);
-    const rows = table('PostgreSQL option');
+    const rows = table('docs/stores.md', 'PostgreSQL option');
     expect(rows.flatMap(([option]) => names(option!))).toEqual(outer.flatMap((name) => (name === 'ledger' ? inner : [name])));
 
     const { source, schema, timeoutMs, listen, perJob, maxAgeMs } = readPostgresSettings({});
@@ -179,7 +177,7 @@ describe('the tables of the README', () => {
     const [body] = /export interface RedisJobStoreOptions [^]*?^}/m.exec(read('src/stores/redis/options.ts'))!;
     const inner = [...body.matchAll(/^ {8}readonly (\w+)\?/gm)].map(([, name]) => `ledger.${name!}`);
     const outer = [...body.matchAll(/^ {2}readonly (\w+)\?/gm)].map(([, name]) => name!);
-    const rows = table('Redis option');
+    const rows = table('docs/stores.md', 'Redis option');
     expect(rows.flatMap(([option]) => names(option!))).toEqual(outer.flatMap((name) => (name === 'ledger' ? inner : [name])));
 
     const { source, prefix, timeoutMs, listen, perJob, maxAgeMs } = readRedisSettings({});
@@ -190,7 +188,7 @@ describe('the tables of the README', () => {
   it('have every reason of the Redis store', () => {
     const [union] = /export type RedisProblem =[^]*?;/.exec(read('src/stores/redis/errors.ts'))!;
     const reasons = [...union.matchAll(/\| '([\w-]+)'/g)].map(([, reason]) => reason!);
-    const [sentence] = /throws a `RedisStoreError`[^]*?with a `reason`: [^.]*/.exec(readme)!;
+    const [sentence] = /throws a `RedisStoreError`[^]*?with a `reason`: [^.]*/.exec(read('docs/stores.md'))!;
     const listed = sentence.slice(sentence.indexOf('with a `reason`'));
     expect([...listed.matchAll(/`([a-z-]+)`/g)].map(([, reason]) => reason!).slice(1)).toEqual(reasons);
   });
@@ -198,7 +196,7 @@ describe('the tables of the README', () => {
   it('have every reason of the PostgreSQL store', () => {
     const [union] = /export type PostgresProblem =[^]*?;/.exec(read('src/stores/postgres/errors.ts'))!;
     const reasons = [...union.matchAll(/\| '([\w-]+)'/g)].map(([, reason]) => reason!);
-    const [sentence] = /with a `reason`: [^.]*/.exec(readme)!;
+    const [sentence] = /with a `reason`: [^.]*/.exec(read('docs/stores.md'))!;
     expect([...sentence.matchAll(/`([a-z-]+)`/g)].map(([, reason]) => reason!).slice(1)).toEqual(reasons);
   });
 
@@ -207,7 +205,7 @@ describe('the tables of the README', () => {
     const inner = [...body.matchAll(/^ {8}readonly (\w+)\?/gm)].map(([, name]) => `ledger.${name!}`);
     const [server] = /export interface NatsServerOptions[^]*?^}/m.exec(read('src/nats/server-options.ts'))!;
     const outer = [server, body].flatMap((options) => [...options.matchAll(/^ {2}readonly (\w+)\?/gm)].map(([, name]) => name!));
-    const rows = table('NATS option');
+    const rows = table('docs/stores.md', 'NATS option');
     expect(rows.flatMap(([option]) => names(option!))).toEqual(outer.flatMap((name) => (name === 'ledger' ? inner : [name])));
 
     const { source, bucket, replicas, timeoutMs, perJob, maxAgeMs } = readNatsSettings({});
@@ -219,12 +217,12 @@ describe('the tables of the README', () => {
   it('have every reason of the NATS store', () => {
     const [union] = /export type NatsProblem =[^]*?;/.exec(read('src/stores/nats/errors.ts'))!;
     const reasons = [...union.matchAll(/\| '([\w-]+)'/g)].map(([, reason]) => reason!);
-    const [sentence] = /Its `reason` is one of these: [^.]*/.exec(readme)!;
+    const [sentence] = /Its `reason` is one of these: [^.]*/.exec(read('docs/stores.md'))!;
     expect([...sentence.matchAll(/`([a-z-]+)`/g)].map(([, reason]) => reason!).slice(1)).toEqual(reasons);
   });
 
   it('have every setting of `synchronous`', () => {
-    const settings = table('with `synchronous`').flatMap(([setting]) =>
+    const settings = table('docs/stores.md', 'with `synchronous`').flatMap(([setting]) =>
       [...setting!.matchAll(/'(\w+)'/g)].map(([, name]) => name!),
     );
     expect(settings.sort()).toEqual(['EXTRA', 'FULL', 'NORMAL', 'OFF']);
@@ -235,13 +233,13 @@ describe('the tables of the README', () => {
   it('have every reason of the SQLite store', () => {
     const [union] = /export type SQLiteProblem =[^]*?;/.exec(read('src/stores/sqlite/errors.ts'))!;
     const reasons = [...union.matchAll(/\| '([\w-]+)'/g)].map(([, reason]) => reason!);
-    const [sentence] = /whose `reason` is one of [^.]*/.exec(readme)!;
+    const [sentence] = /whose `reason` is one of [^.]*/.exec(read('docs/stores.md'))!;
     expect([...sentence.matchAll(/`([a-z-]+)`/g)].map(([, reason]) => reason!).slice(1)).toEqual(reasons);
   });
 
   it('have every event', () => {
     expect(
-      table('event')
+      table('docs/events.md', 'event')
         .flatMap(([types]) => names(types!))
         .sort(),
     ).toEqual(Object.keys(EVENT_MASKS).sort());
@@ -250,7 +248,7 @@ describe('the tables of the README', () => {
   it('have every error by its code and class', () => {
     const codes = [...read('src/errors/base.ts').matchAll(/^ {2}\| '(\w+)'/gm)].map(([, code]) => code!);
     expect(codes.length).toBeGreaterThan(15);
-    const rows = table('code');
+    const rows = table('docs/events.md', 'code');
     expect(rows.map(([code]) => names(code!)[0]).sort()).toEqual(codes.sort());
     const classes = [...Object.keys(punctual), ...Object.keys(sqlite), ...Object.keys(postgres), ...Object.keys(redis), ...Object.keys(nats)].filter(
       (name) => name.endsWith('Error') && name !== 'PunctualError',
@@ -261,7 +259,7 @@ describe('the tables of the README', () => {
 
   it('have every trigger', () => {
     const triggers = Object.keys(punctual).filter((name) => name.endsWith('Trigger'));
-    const rows = table('trigger').flatMap(([name]) => names(name!));
+    const rows = table('README.md', 'trigger').flatMap(([name]) => names(name!));
     expect(triggers.filter((name) => !rows.includes(name))).toEqual([]);
     expect(rows.filter((name) => !(name in punctual))).toEqual([]);
   });
@@ -269,7 +267,7 @@ describe('the tables of the README', () => {
   it('have every option of the executors with workers', () => {
     const [body] = /export interface WorkerOptions [^]*?^}/m.exec(read('src/executors/workers/options.ts'))!;
     const options = [...body.matchAll(/^ {2}readonly (\w+)\?/gm)].map(([, name]) => name!);
-    expect(table('worker option').map(([option]) => names(option!)[0])).toEqual(options);
+    expect(table('docs/executors.md', 'worker option').map(([option]) => names(option!)[0])).toEqual(options);
   });
 
   it('have every option of the executors that hand runs to a broker, and of their workers', () => {
@@ -277,42 +275,24 @@ describe('the tables of the README', () => {
       const [body] = new RegExp(`export interface ${name}\\b[^]*?^}`, 'm').exec(read(file))!;
       return [...body.matchAll(/^ {2}readonly (\w+)\?/gm)].map(([, option]) => option!);
     };
-    const options = (first: string): string[] => table(first).map(([option]) => names(option!)[0]!);
+    const options = (first: string): string[] => table('docs/executors.md', first).map(([option]) => names(option!)[0]!);
     const shared = 'src/executors/remote/options.ts';
     const amqp = 'src/executors/amqp/options.ts';
     expect(options('broker option')).toEqual(optionsOf(shared, 'BrokerExecutorOptions'));
     expect(options('worker-side option')).toEqual(['tasks', ...optionsOf(shared, 'BrokerWorkerOptions')]);
     expect(options('RabbitMQ option')).toEqual([...optionsOf(amqp, 'AmqpPlace'), ...optionsOf(amqp, 'AmqpExecutorOptions'), ...optionsOf(amqp, 'AmqpWorkerOptions')]);
     const nats = 'src/executors/nats/options.ts';
-    expect(table('NATS executor option').flatMap(([option]) => names(option!))).toEqual([...optionsOf('src/nats/server-options.ts', 'NatsServerOptions'), ...optionsOf(nats, 'NatsPlace'), ...optionsOf(nats, 'NatsWorkerOptions')]);
+    expect(table('docs/executors.md', 'NATS executor option').flatMap(([option]) => names(option!))).toEqual([...optionsOf('src/nats/server-options.ts', 'NatsServerOptions'), ...optionsOf(nats, 'NatsPlace'), ...optionsOf(nats, 'NatsWorkerOptions')]);
     const { awaitResult, concurrency, publishMs, cancelMs, timeoutMs } = executorLimits({});
-    const defaults = table('broker option').map(([, , fallback]) => fallback);
+    const defaults = table('docs/executors.md', 'broker option').map(([, , fallback]) => fallback);
     expect(defaults).toEqual([...[awaitResult, concurrency, publishMs, cancelMs, timeoutMs].map((known) => `\`${String(known)}\``), '`TaggedSerializer`']);
   });
 
   it('have the runtime dependencies, and no other', () => {
-    const rows = table('package').map(([name]) => /^\[([\w-]+)\]/.exec(name!)?.[1]);
+    const rows = table('README.md', 'package').map(([name]) => /^\[([\w-]+)\]/.exec(name!)?.[1]);
     expect(rows).toEqual(Object.keys(manifest.dependencies));
-    const peers = table('optional peer').map(([name]) => /^\[([@/\w-]+)\]/.exec(name!)?.[1]);
+    const peers = table('README.md', 'optional peer').map(([name]) => /^\[([@/\w-]+)\]/.exec(name!)?.[1]);
     expect(peers).toEqual(Object.keys(manifest.peerDependencies ?? {}));
-  });
-
-  it('have what daylight saving does, as the triggers do it', () => {
-    const rows = table('zone');
-    expect(new Set(rows.map(([zone]) => zone)).size).toBe(6);
-    for (const [zone = '', date = '', , expression = '', ...cells] of rows) {
-      const answers = (['vixie', 'match', 'compatible', 'skipFirst'] as const).map((dst) => {
-        const trigger = new punctual.CronTrigger(expression.replaceAll('`', ''), { timezone: zone, dst });
-        const times: string[] = [];
-        const begin = Date.parse(`${date}T00:00:00Z`) - 2 * 86_400_000;
-        for (let at = trigger.next(begin); at !== null && at < begin + 5 * 86_400_000; at = trigger.next(at)) {
-          const local = DateTime.fromMillis(at, { zone });
-          if (local.toISODate() === date) times.push(local.toFormat('HH:mm'));
-        }
-        return times.length === 0 ? 'none' : times.join(' ');
-      });
-      expect(cells, `${zone} ${date} ${expression}`).toEqual(answers);
-    }
   });
 });
 
@@ -331,18 +311,52 @@ describe('the notices', () => {
 });
 
 describe('the links of the documents', () => {
-  it.each(markdown)('%s leads somewhere', (file) => {
-    const text = read(file).replace(/```[^]*?```/g, '');
-    const links = [...text.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)].map(([, target]) => target!);
-    const missing = links.filter(
-      (target) => !/^https?:/.test(target) && !existsSync(join(root, dirname(file), target)),
-    );
-    expect(missing).toEqual([]);
+  const withoutCode = (file: string): string => read(file).replace(/^```[^]*?^```/gm, '');
+
+  /** What follows the `#` of a link to each heading, as GitHub makes it. */
+  function anchors(file: string): string[] {
+    const seen = new Map<string, number>();
+    return [...withoutCode(file).matchAll(/^#{1,6} (.*)$/gm)].map(([, heading]) => {
+      const anchor = heading!
+        .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-');
+      const before = seen.get(anchor) ?? 0;
+      seen.set(anchor, before + 1);
+      return before === 0 ? anchor : `${anchor}-${before}`;
+    });
+  }
+
+  /** The links of a text in this file that lead nowhere. */
+  function deadLinks(file: string, text: string): string[] {
+    const links = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link!);
+    return links.filter((link) => {
+      if (/^https?:/.test(link)) return false;
+      const [path = '', anchor] = link.split('#');
+      const target = path === '' ? file : join(dirname(file), path);
+      if (!existsSync(join(root, target))) return true;
+      return anchor !== undefined && !anchors(target).includes(anchor);
+    });
+  }
+
+  it.each([...markdown, 'bench/RESULTS.md'])('%s leads somewhere', (file) => {
+    expect(deadLinks(file, withoutCode(file))).toEqual([]);
+  });
+
+  it('are found where they lead nowhere', () => {
+    const text = '[a](stores.md#redis) [b](stores.md#valkey) [c](shops.md) [d](#g5-maxinstances-holds-across-nodes) [e](#g5) [f](../README.md)';
+    expect(deadLinks('docs/guarantees.md', text)).toEqual(['stores.md#valkey', 'shops.md', '#g5']);
+  });
+
+  it('lead from the README to every guide', () => {
+    const guides = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
+    expect(guides.filter((name) => !read('README.md').includes(`](docs/${name})`))).toEqual([]);
   });
 
   it('lead to every example', () => {
     const examples = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.ts'));
-    expect(examples.filter((name) => !readme.includes(`](examples/${name})`))).toEqual([]);
+    expect(examples.filter((name) => !read('README.md').includes(`](examples/${name})`))).toEqual([]);
   });
 
   it.each(markdown)('%s names files that exist', (file) => {

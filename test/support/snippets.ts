@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -88,6 +88,7 @@ export async function runSnippet(snippet: Snippet, limitMs = 30_000): Promise<st
   try {
     const file = join(folder, 'snippet.mts');
     await writeFile(file, snippet.code);
+    await symlink(join(root, 'node_modules'), join(folder, 'node_modules')); // for what a reader has installed
     const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), file], {
       cwd: folder, // where it may leave files
       env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined, TSX_TSCONFIG_PATH: join(root, 'tsconfig.json') },

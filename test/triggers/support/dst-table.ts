@@ -23,6 +23,13 @@ const EXAMPLES: readonly DstExample[] = [
   {
     timezone: 'America/New_York',
     what: '2026-03-08, 02:00 becomes 03:00',
+    expression: '*/30 2 * * *',
+    from: '2026-03-08T05:00Z',
+    to: '2026-03-09T04:00Z',
+  },
+  {
+    timezone: 'America/New_York',
+    what: '2026-03-08, 02:00 becomes 03:00',
     expression: '*/30 1-3 * * *',
     from: '2026-03-08T05:00Z',
     to: '2026-03-09T04:00Z',
