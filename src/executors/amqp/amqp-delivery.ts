@@ -1,6 +1,6 @@
 import type { Clock } from '../../ports/clock.js';
 import type { BurialReason, Delivery } from '../remote/delivery.js';
-import type { RunMessage } from '../remote/wire.js';
+import { headersOf, type RunMessage } from '../remote/wire.js';
 import type { AmqpConfirmChannel, AmqpMessage } from './driver.js';
 import { delayQueue, MOST_MS } from './names.js';
 import type { WorkerSettings } from './options.js';
@@ -52,17 +52,18 @@ export class AmqpDelivery implements Delivery {
     this.#channel.ack(this.#message);
   }
 
-  async again({ id, headers, body }: RunMessage, delayMs: number): Promise<void> {
+  async again(next: RunMessage, delayMs: number): Promise<void> {
     const { queue } = this.#settings;
     const delay = roundUp(delayMs);
+    const publication = { exchange: '', id: next.id, body: JSON.stringify(next), properties: { headers: headersOf(next) } };
     if (delay === 0) {
-      await this.#publisher.publish({ exchange: '', routingKey: queue, id, body, properties: { headers } });
+      await this.#publisher.publish({ ...publication, routingKey: queue });
     } else {
       // It lies there for as long as the delay, and then goes where the dead letters of that queue go: back.
       const waiting = delayQueue(queue, delay);
       const target = { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': queue };
       await this.#channel.assertQueue(waiting, { durable: true, arguments: { ...target, 'x-message-ttl': delay, 'x-expires': delay + DELAY_EXPIRES_MS } });
-      await this.#publisher.publish({ exchange: '', routingKey: waiting, id, body, properties: { headers } });
+      await this.#publisher.publish({ ...publication, routingKey: waiting });
     }
     this.#channel.ack(this.#message);
   }

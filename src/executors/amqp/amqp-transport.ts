@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { BrokerError } from '../../errors/executor-errors.js';
 import type { ExecutorContext, RunRequest } from '../../ports/executor.js';
 import type { Transport, TransportEvents } from '../remote/transport.js';
-import type { RunMessage } from '../remote/wire.js';
+import { headersOf, type RunMessage } from '../remote/wire.js';
 import type { AmqpConfirmChannel, AmqpMessage } from './driver.js';
 import { Link } from './link.js';
 import { controlExchange, declareControl, declareQueue, MOST_MS } from './names.js';
@@ -57,19 +57,19 @@ export class AmqpTransport implements Transport {
     link.open();
   }
 
-  async publish({ id, headers, body }: RunMessage, run: RunRequest): Promise<void> {
+  async publish(message: RunMessage, run: RunRequest): Promise<void> {
     const publisher = this.#publisher;
     if (publisher === undefined || !this.isReady) throw new BrokerError('unreachable', 'There is no connection to RabbitMQ, or it takes no messages.');
     const { exchange, routingKey } = this.#settings;
     const { timeoutMs, priority } = run.policy;
-    const properties: Record<string, unknown> = { headers };
+    const properties: Record<string, unknown> = { headers: headersOf(message) };
     if (this.#replyTo !== null) {
       properties['replyTo'] = this.#replyTo;
       // What nobody waits for any more need not be run. The server counts: clocks of others say nothing about it.
       if (timeoutMs !== null && timeoutMs <= MOST_MS) properties['expiration'] = String(timeoutMs);
     }
     if (priority > 0) properties['priority'] = Math.min(priority, MOST_PRIORITY);
-    await publisher.publish({ exchange, routingKey: routingKey(run), id, body, properties });
+    await publisher.publish({ exchange, routingKey: routingKey(run), id: message.id, body: JSON.stringify(message), properties });
   }
 
   cancel(id: string, text: string): void {

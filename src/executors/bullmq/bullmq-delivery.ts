@@ -4,7 +4,7 @@ import type { BurialReason, Delivery } from '../remote/delivery.js';
 import type { RunMessage } from '../remote/wire.js';
 import type { BullJob, Driver } from './driver.js';
 import { translate } from './errors.js';
-import type { AnswerProgress, RunData } from './names.js';
+import type { AnswerProgress } from './names.js';
 
 /** A job of BullMQ that is being processed. BullMQ hears what becomes of it by how its processor ends. */
 export class BullMQDelivery implements Delivery {
@@ -24,9 +24,8 @@ export class BullMQDelivery implements Delivery {
     this.over = new Promise<void>((resolve, reject) => { this.#end = { resolve, reject }; });
   }
 
-  get body(): string {
-    const { body } = (typeof this.#job.data === 'object' ? (this.#job.data ?? {}) : {}) as Partial<RunData>;
-    return typeof body === 'string' ? body : '';
+  get body(): unknown {
+    return this.#job.data;
   }
 
   get redeliveries(): number {
@@ -42,9 +41,8 @@ export class BullMQDelivery implements Delivery {
     this.#end?.resolve();
   }
 
-  async again({ headers, body }: RunMessage, delayMs: number): Promise<void> {
-    const data: RunData = { headers, body };
-    await this.#does(this.#job.updateData(data));
+  async again(next: RunMessage, delayMs: number): Promise<void> {
+    await this.#does(this.#job.updateData(next));
     await this.#does(this.#job.moveToDelayed(this.#clock.now() + delayMs, this.#token));
     this.#end?.reject(new this.#driver.DelayedError());
   }

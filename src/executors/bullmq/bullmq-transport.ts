@@ -4,14 +4,12 @@ import type { ExecutorContext, RunRequest } from '../../ports/executor.js';
 import type { Transport, TransportEvents } from '../remote/transport.js';
 import type { RunMessage } from '../remote/wire.js';
 import type { BullProducer, BullQueue } from './driver.js';
-import { translate } from './errors.js';
 import { CANCEL_EVENT, jobIdOf, type AnswerProgress } from './names.js';
 import type { ExecutorSettings } from './options.js';
 import { Parts } from './parts.js';
 
-/** How long BullMQ knows the id of a job that has ended, so that it is not added again. */
-const KEEP_SECONDS = 3_600;
-const KEEP_JOBS = 10_000;
+/** For how long (seconds) and of how many jobs that have ended BullMQ knows the id, so that they are not added again. */
+const KEPT = { age: 3_600, count: 10_000 } as const;
 /** As many events as BullMQ keeps of a queue by itself. */
 const EVENTS = 10_000;
 
@@ -64,17 +62,12 @@ export class BullMQTransport implements Transport {
     parts.open();
   }
 
-  async publish({ id, headers, body }: RunMessage, { task }: RunRequest): Promise<void> {
+  publish(message: RunMessage, { task }: RunRequest): Promise<void> {
     const queue = this.#queue;
     const parts = this.#parts;
-    if (queue === undefined || parts?.isReady !== true) throw new BrokerError('unreachable', 'There is no connection to Redis.');
-    try {
-      // It is added once, however often it is sent: BullMQ leaves a job alone whose id it knows.
-      const added = queue.add(task, { headers, body }, { jobId: jobIdOf(id), attempts: 1, removeOnComplete: { age: KEEP_SECONDS, count: KEEP_JOBS } });
-      await parts.inTime(added.then(() => true));
-    } catch (error) {
-      throw translate(error);
-    }
+    if (queue === undefined || parts?.isReady !== true) return Promise.reject(new BrokerError('unreachable', 'There is no connection to Redis.'));
+    // It is added once, however often it is sent: BullMQ leaves a job alone whose id it knows.
+    return parts.inTime(queue.add(task, message, { jobId: jobIdOf(message.id), attempts: 1, removeOnComplete: KEPT }));
   }
 
   cancel(_id: string, text: string): void {

@@ -8,12 +8,6 @@ export interface AnswerProgress {
   readonly text: string;
 }
 
-/** The data of a job. */
-export interface RunData {
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
-
 /** An id that BullMQ takes: without a colon, and no number. */
 export function jobIdOf(id: string): string {
   return `run-${id.replaceAll('=', '==').replaceAll(':', '=.')}`;

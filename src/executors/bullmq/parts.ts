@@ -1,6 +1,7 @@
 import { BrokerError } from '../../errors/executor-errors.js';
 import type { Clock, TimerHandle } from '../../ports/clock.js';
 import { backOffMs } from '../remote/back-off.js';
+import { Deadlines } from '../remote/deadlines.js';
 import { copyOf, isUserClient, type Connection, type UserClient } from './connection.js';
 import { loadDriver, type BullClient, type BullPart, type Driver } from './driver.js';
 import { translate } from './errors.js';
@@ -15,6 +16,13 @@ export interface PartsEvents {
   made(): Promise<void>;
   ready(): void;
   away(error: BrokerError): void;
+}
+
+/** A command that Redis has not answered. */
+interface Command {
+  /** What it was sent over. */
+  readonly parts: readonly BullPart[];
+  readonly reject: (error: BrokerError) => void;
 }
 
 /** Parts of BullMQ, made again until they have connected; then their client reconnects by itself. */
@@ -32,6 +40,7 @@ export class Parts {
   #failures = 0;
   #timer: TimerHandle | undefined;
   #attempt: Promise<void> = Promise.resolve();
+  readonly #commands: Deadlines<Command>;
   /** The last thing a part said was wrong. */
   #problem: unknown;
   readonly #onClose = (): void => {
@@ -47,6 +56,7 @@ export class Parts {
     this.#clock = clock;
     this.#timeoutMs = timeoutMs;
     this.#events = events;
+    this.#commands = new Deadlines(clock, timeoutMs, (command) => { this.#unanswered(command); });
   }
 
   get isReady(): boolean {
@@ -67,17 +77,27 @@ export class Parts {
   }
 
   /**
-   * What a command answers. A server that does not answer in time is taken for gone: the connections are made anew.
+   * Resolves when a command has been answered. A server that does not answer in time is taken for gone: the connections are
+   * made anew.
    *
    * @throws BrokerError
    */
-  async inTime(command: Promise<true>): Promise<void> {
-    const parts = this.#parts;
-    if ((await within(this.#clock, this.#timeoutMs, command, true)) === true) return;
+  inTime(answer: Promise<unknown>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const command: Command = { parts: this.#parts, reject };
+      this.#commands.add(command);
+      answer.then(
+        () => { if (this.#commands.delete(command)) resolve(); },
+        (error: unknown) => { if (this.#commands.delete(command)) reject(translate(error)); },
+      );
+    });
+  }
+
+  #unanswered({ parts, reject }: Command): void {
     const error = new BrokerError('unconfirmed', `Redis did not answer within ${this.#timeoutMs} ms (\`timeout\`).`);
     // Unless another one has noticed that before.
     if (this.#parts === parts) this.#renew(error);
-    throw error;
+    reject(error);
   }
 
   #renew(error: BrokerError): void {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock, TimerHandle } from '../../ports/clock.js';
 import type { BurialReason, Delivery } from '../remote/delivery.js';
-import type { RunMessage } from '../remote/wire.js';
+import { headersOf, type RunMessage } from '../remote/wire.js';
 import { readAck } from './acks.js';
 import type { NatsMessage } from './driver.js';
 import type { Link } from './link.js';
@@ -63,9 +63,9 @@ export class NatsDelivery implements Delivery {
     await this.#say('+ACK');
   }
 
-  async again({ id, headers, body }: RunMessage, delayMs: number): Promise<void> {
+  async again(next: RunMessage, delayMs: number): Promise<void> {
     const more: Record<string, string> = delayMs > 0 ? { [DELAY]: String(delayMs) } : {};
-    await this.#host.link.store(this.#message.subject, body, { ...headers, ...more, 'Nats-Msg-Id': id });
+    await this.#host.link.store(this.#message.subject, JSON.stringify(next), { ...headersOf(next), ...more, 'Nats-Msg-Id': next.id });
     await this.#say('+ACK');
   }
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { BrokerError } from '../../errors/executor-errors.js';
 import type { ExecutorContext, RunRequest } from '../../ports/executor.js';
 import type { Transport, TransportEvents } from '../remote/transport.js';
-import type { RunMessage } from '../remote/wire.js';
+import { headersOf, type RunMessage } from '../remote/wire.js';
 import { Answers } from './answers.js';
 import { Link } from './link.js';
 import type { ExecutorSettings } from './options.js';
@@ -49,11 +49,11 @@ export class NatsTransport implements Transport {
     link.open();
   }
 
-  async publish({ id, headers, body }: RunMessage, { task }: RunRequest): Promise<void> {
+  async publish(message: RunMessage, { task }: RunRequest): Promise<void> {
     const link = this.#link;
     if (link?.isUp !== true) throw new BrokerError('unreachable', 'There is no connection to NATS.');
     try {
-      await link.store(this.#names.run(task), body, { ...headers, 'Nats-Msg-Id': id });
+      await link.store(this.#names.run(task), JSON.stringify(message), { ...headersOf(message), 'Nats-Msg-Id': message.id });
     } catch (error) {
       // Somebody deleted the stream: no other run needs to find that out.
       if (error instanceof BrokerError && error.reason === 'missing') link.renew(error);

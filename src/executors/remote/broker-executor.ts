@@ -6,6 +6,7 @@ import type { TimerHandle } from '../../ports/clock.js';
 import type { Executor, ExecutorContext, ExecutorHealth, RunRequest } from '../../ports/executor.js';
 import type { LogFields } from '../../ports/logger.js';
 import { fromPlain } from '../shared/plain-value.js';
+import { Deadlines } from './deadlines.js';
 import type { ExecutorLimits } from './options.js';
 import { isTransient, type Transport } from './transport.js';
 import { Wire, type Answer, type RunMessage } from './wire.js';
@@ -20,7 +21,7 @@ interface Work {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
   readonly onAbort: () => void;
-  /** Its end, or how long it is waited for. */
+  /** Once it was told to stop: how long an answer is waited for. */
   timer: TimerHandle | undefined;
   isOver: boolean;
   /** Why it was sent again. */
@@ -38,6 +39,8 @@ export abstract class BrokerExecutor implements Executor {
   readonly #wire: Wire;
   readonly #works = new Map<string, Work>();
   #context: ExecutorContext | undefined;
+  /** Of those that nobody has confirmed, answered or called off yet. */
+  #unconfirmed: Deadlines<Work> | undefined;
   /** Why it takes no runs, since it was last told that it does. */
   #problem: BrokerError | undefined;
   /** Told when there is a connection. */
@@ -81,6 +84,7 @@ export abstract class BrokerExecutor implements Executor {
   open(context: ExecutorContext): void {
     this.#context = context;
     this.#problem = undefined;
+    this.#unconfirmed = new Deadlines(context.clock, this.#limits.publishMs, (work) => { this.#settle(work, undefined, this.#lateError(work)); });
     this.#transport.open(context, {
       ready: () => { if (this.#context === context) this.#isBack(); },
       away: (error) => { if (this.#context === context) this.#away(error); },
@@ -90,17 +94,16 @@ export abstract class BrokerExecutor implements Executor {
 
   execute(run: RunRequest): Promise<unknown> {
     if (this.#context === undefined) throw notOpened();
-    const { clock } = this.#context;
     const message = this.#wire.run(run, this.#transport.replyTo);
     return new Promise((resolve, reject) => {
       const onAbort = (): void => { this.#abort(work); };
       const work: Work = { run, message, resolve, reject, onAbort, timer: undefined, isOver: false, problem: undefined };
       this.#works.set(message.id, work);
-      work.timer = clock.setTimer(this.#limits.publishMs, () => { this.#settle(work, undefined, this.#unconfirmed(work)); });
       if (run.signal.aborted) {
         this.#settle(work, undefined, run.signal.reason);
         return;
       }
+      this.#unconfirmed?.add(work);
       run.signal.addEventListener('abort', onAbort, { once: true });
       void this.#handOver(work);
     });
@@ -135,10 +138,10 @@ export abstract class BrokerExecutor implements Executor {
     }
     if (work.isOver) return;
     if (!this.#limits.awaitResult) this.#settle(work, undefined);
-    else if (!work.run.signal.aborted) work.timer?.cancel();
+    else this.#unconfirmed?.delete(work);
   }
 
-  #unconfirmed({ problem }: Work): BrokerError {
+  #lateError({ problem }: Work): BrokerError {
     const { broker, isBlocked } = this.#transport;
     const cause = problem === undefined ? undefined : { cause: problem };
     const after = `within ${this.#limits.publishMs} ms (\`publishTimeout\`)`;
@@ -156,7 +159,7 @@ export abstract class BrokerExecutor implements Executor {
     const { cancelMs } = this.#limits;
     const graceMs = isShutdown ? Math.min(cancelMs, SHUTDOWN_CANCEL_MS) : cancelMs;
     this.#cancel(work.message.id, reason);
-    work.timer?.cancel();
+    this.#unconfirmed?.delete(work);
     work.timer = this.#required.clock.setTimer(graceMs, () => {
       const message = `No worker answered within ${graceMs} ms after the run was told to stop. If one has it, it was told as well, or will be when it tells that it begins.`;
       this.#settle(work, undefined, new BrokerError('no-answer', message, { cause: reason }));
@@ -172,6 +175,7 @@ export abstract class BrokerExecutor implements Executor {
     if (work.isOver) return;
     work.isOver = true;
     work.timer?.cancel();
+    this.#unconfirmed?.delete(work);
     work.run.signal.removeEventListener('abort', work.onAbort);
     this.#works.delete(work.message.id);
     if (failure.length > 0) work.reject(failure[0]);
@@ -215,7 +219,7 @@ export abstract class BrokerExecutor implements Executor {
       return;
     }
     // Whatever became of the confirm: somebody has it.
-    if (!work.run.signal.aborted) work.timer?.cancel();
+    this.#unconfirmed?.delete(work);
     switch (answer.type) {
       case 'started':
         if (work.run.signal.aborted) this.#cancel(answer.id, work.run.signal.reason);

@@ -5,7 +5,8 @@ export type BurialReason = 'unreadable' | 'unknown-task' | 'failed' | 'crashed';
 
 /** A message as a broker handed it out. What is said of it is lost when the connection is; then it comes again, or it is said anew. */
 export interface Delivery {
-  readonly body: string;
+  /** The run's message, as text, or what that says. */
+  readonly body: unknown;
   /** How often it was handed out before without anybody saying what became of it. */
   readonly redeliveries: number;
   /** Where the broker does not count: puts it back with one more. */

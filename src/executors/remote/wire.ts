@@ -9,13 +9,27 @@ import { fromPlain, toPlain, type PlainValue } from '../shared/plain-value.js';
 
 const VERSION = 1;
 
-/** A run as it travels: JSON, in which arguments and metadata are what the serializer made of them. */
+/** A run as it travels: JSON, in which arguments and metadata are what the serializer made of them. Instants are epoch milliseconds. */
 export interface RunMessage {
+  readonly v: number;
   /** Of the run and its attempt, and the same however often it is sent. */
   readonly id: string;
-  /** What the body says too, for those who route, watch or debug. */
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
+  readonly runId: string;
+  readonly jobId: string;
+  readonly jobName: string | null;
+  readonly task: string;
+  readonly scheduledFor: number;
+  readonly startedAt: number;
+  readonly attempt: number;
+  readonly isCatchUp: boolean;
+  readonly isManual: boolean;
+  readonly follows: readonly RunCause[];
+  readonly nextRunTime: number | null;
+  readonly tags: readonly string[];
+  readonly metadata: SerializedValue | null;
+  readonly args: SerializedValue;
+  readonly policy: RunPolicy;
+  readonly replyTo: string | null;
 }
 
 /** What a worker gets to know of a run. */
@@ -44,28 +58,6 @@ export interface Cancellation {
   readonly reason: unknown;
 }
 
-/** The JSON of a run. Instants are epoch milliseconds. */
-interface RunBody {
-  readonly v: number;
-  readonly id: string;
-  readonly runId: string;
-  readonly jobId: string;
-  readonly jobName: string | null;
-  readonly task: string;
-  readonly scheduledFor: number;
-  readonly startedAt: number;
-  readonly attempt: number;
-  readonly isCatchUp: boolean;
-  readonly isManual: boolean;
-  readonly follows: readonly RunCause[];
-  readonly nextRunTime: number | null;
-  readonly tags: readonly string[];
-  readonly metadata: SerializedValue | null;
-  readonly args: SerializedValue;
-  readonly policy: RunPolicy;
-  readonly replyTo: string | null;
-}
-
 const DEFAULTS = { jobName: null, isCatchUp: false, isManual: false, follows: [], nextRunTime: null, tags: [], metadata: null, replyTo: null };
 
 /** Writes and reads what executors and workers send each other. */
@@ -80,7 +72,7 @@ export class Wire {
   run(request: RunRequest, replyTo: string | null): RunMessage {
     const { jobId, jobName, runId, task, scheduledFor, startedAt, attempt, isCatchUp, isManual, follows, nextRunTime, tags, metadata } = factsOf(request);
     const { timeoutMs, retry, onCrash, maxCrashes, priority } = request.policy;
-    return messageOf({
+    return {
       v: VERSION,
       id: messageId(runId, attempt),
       runId,
@@ -99,17 +91,17 @@ export class Wire {
       args: this.#writeArgs(request.args),
       policy: { timeoutMs, retry: retry === null ? null : { ...retry, retryIf: null }, onCrash, maxCrashes, priority },
       replyTo,
-    });
+    };
   }
 
-  /** @throws what is wrong with it. */
-  readRun(text: string): ReceivedRun {
-    const body = JSON.parse(text) as Partial<RunBody> | null;
+  /** @param message - as text, or what that says. @throws what is wrong with it. */
+  readRun(message: unknown): ReceivedRun {
+    const body = (typeof message === 'string' ? JSON.parse(message) : message) as Partial<RunMessage> | null | undefined;
     if (typeof body !== 'object' || body === null) throw new TypeError('it is no object');
     if (body.v !== VERSION) throw new TypeError(`it has version ${String(body.v)}, and this worker reads version ${VERSION}`);
     requireKinds(body, { id: 'string', runId: 'string', jobId: 'string', task: 'string', scheduledFor: 'number', startedAt: 'number', attempt: 'number', args: 'object', policy: 'object' });
     // Left out by who writes such messages by hand.
-    const run: RunBody = { ...DEFAULTS, ...(body as RunBody) };
+    const run: RunMessage = { ...DEFAULTS, ...(body as RunMessage) };
     const args = this.#serializers.read(run.args);
     if (!Array.isArray(args)) throw new TypeError('its arguments are no array');
     const metadata = run.metadata === null ? {} : (this.#serializers.read(run.metadata) as Readonly<Record<string, unknown>>);
@@ -129,7 +121,7 @@ export class Wire {
       tags,
       metadata,
     };
-    return { id, facts, args, policy, replyTo, next: () => messageOf({ ...run, id: messageId(runId, attempt + 1), attempt: attempt + 1 }) };
+    return { id, facts, args, policy, replyTo, next: () => ({ ...run, id: messageId(runId, attempt + 1), attempt: attempt + 1 }) };
   }
 
   /** @throws NotCloneableError when the result cannot be written. */
@@ -198,8 +190,8 @@ function messageId(runId: string, attempt: number): string {
   return headerText(`${runId}:${attempt}`);
 }
 
-function messageOf(body: RunBody): RunMessage {
-  const { id, runId, jobId, task, scheduledFor, startedAt, attempt, policy } = body;
+/** What a message says too, for those who route, watch or debug where messages have headers. */
+export function headersOf({ runId, jobId, task, scheduledFor, startedAt, attempt, policy }: RunMessage): Record<string, string> {
   const headers: Record<string, string> = {
     'punctual-run-id': headerText(runId),
     'punctual-job-id': headerText(jobId),
@@ -208,7 +200,7 @@ function messageOf(body: RunBody): RunMessage {
     'punctual-attempt': String(attempt),
   };
   if (policy.timeoutMs !== null) headers['punctual-deadline'] = new Date(startedAt + policy.timeoutMs).toISOString();
-  return { id, headers, body: JSON.stringify(body) };
+  return headers;
 }
 
 /** As it may stand in a header of any broker: what is not printable ASCII is written as in an address. */

@@ -101,7 +101,8 @@ describeRabbit('createAmqpWorker', (server) => {
     });
     const { run } = await start({ url: server().url, queue });
     for (const task of ['listens', 'deaf']) {
-      await (await run(task, [], { timeout: 100 })).result();
+      // It holds for the handing over as well, which a slow machine needs time for.
+      await (await run(task, [], { timeout: 2_000 })).result();
       expect(await deadLetter(server(), queue)).toMatchObject({ 'punctual-task': task, 'punctual-dead-reason': 'failed', 'punctual-dead-error': expect.stringContaining('JobTimeoutError') as string });
     }
     expect(logger.messages('error').filter((line) => line.startsWith('a task does not stop'))).toHaveLength(1);
