@@ -6,6 +6,7 @@
  *   npm run campaign -- --engine postgres                     300 faults, some ten minutes
  *   npm run campaign -- --engine sqlite --faults 2000 --seed 7   more of them, others, on a file
  *   npm run campaign -- --engine all --seconds 60             each for so long, however many that makes
+ *   npm run campaign -- --engine redis --mutant limit         with the first fault of mutant-list.ts that has this in its name
  *
  * The seed decides on the jobs, the calls and the faults; where they meet is up to the machine, so a breach may take a few
  * tries to come again. The files of a round with a breach are kept (with --keep those of all):
@@ -20,6 +21,7 @@ import { missing, startEngine, type Engine } from './campaign/engines.js';
 import { ENGINES, type EngineName } from './campaign/plan.js';
 import { FAULTS, Round } from './campaign/round.js';
 import { printTable } from './campaign/table.js';
+import { mutants } from './mutant-list.js';
 
 const { values } = parseArgs({
   options: {
@@ -30,6 +32,7 @@ const { values } = parseArgs({
     nodes: { type: 'string' },
     'faults-per-round': { type: 'string', default: '30' },
     keep: { type: 'boolean', default: false },
+    mutant: { type: 'string' },
   },
 });
 const seed = whole('seed');
@@ -107,7 +110,10 @@ async function campaign(engine: Engine, bundle: string): Promise<{ totals: Map<s
 console.log(`seed ${seed}`);
 const bundle = join(directory, 'child.mjs');
 mkdirSync(directory, { recursive: true });
-await bundleChild(bundle);
+const mutant = values.mutant === undefined ? undefined : mutants.find(({ name }) => name.includes(values.mutant ?? ''));
+if (values.mutant !== undefined && mutant === undefined) throw new RangeError('--mutant takes a part of a name in scripts/mutant-list.ts');
+if (mutant !== undefined) console.log(`with a fault: ${mutant.name}`);
+await bundleChild(bundle, mutant?.edits);
 const results = new Map<string, ReadonlyMap<string, number>>();
 let failed = 0;
 for (const name of engines()) {

@@ -27,13 +27,13 @@ for (let seed = Number(first); seed <= Number(last); seed += Number(step)) {
 process.exit(0);
 `;
 
-/** @throws Error when an edit does not match the source exactly once: the source has moved on, and the edit has to follow. */
-export async function bundleSimulation(outfile: string, edits: readonly Edit[] = []): Promise<void> {
+/** Puts the edits into what is bundled. @throws Error when one does not match the source exactly once: that has moved on. */
+export function faults(edits: readonly Edit[]): Plugin {
   for (const { file, from } of edits) {
     const found = readFileSync(resolve(root, 'src', file), 'utf8').split(from).length - 1;
     if (found !== 1) throw new Error(`src/${file} has ${found} places that read: ${from}`);
   }
-  const faults: Plugin = {
+  return {
     name: 'faults',
     setup({ onLoad }) {
       onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, ({ path }) => {
@@ -45,6 +45,10 @@ export async function bundleSimulation(outfile: string, edits: readonly Edit[] =
       });
     },
   };
+}
+
+/** @throws Error when an edit does not match the source: see {@link faults}. */
+export async function bundleSimulation(outfile: string, edits: readonly Edit[] = []): Promise<void> {
   await build({
     stdin: { contents: RUNNER, resolveDir: root, loader: 'js' },
     bundle: true,
@@ -52,7 +56,7 @@ export async function bundleSimulation(outfile: string, edits: readonly Edit[] =
     format: 'esm',
     target: 'node20',
     outfile,
-    plugins: [faults],
+    plugins: [faults(edits)],
     logLevel: 'error',
     banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
   });

@@ -1,5 +1,5 @@
 /** The log of a round, put together to what can be asked of it: attempts, deaths, and when a process stood still. */
-import { EVERYBODY, type CallLine, type Line, type RunLine } from './log.js';
+import { EVERYBODY, type CallLine, type FollowedRun, type Line, type ProcessLine, type RunLine } from './log.js';
 
 /** One attempt of a run, as its task saw it. */
 export interface Attempt {
@@ -10,6 +10,10 @@ export interface Attempt {
   readonly manual: boolean;
   readonly pid: number;
   readonly startedAt: number;
+  /** When it started by its node's idea of the store's clock. */
+  readonly nodeTime: number;
+  /** What it was told that it follows. */
+  readonly follows: readonly FollowedRun[];
   /** The last line of the task: `null` when its process died first. */
   end: RunLine | null;
   /** When it could do nothing any more: its end, or the death of its process. */
@@ -35,9 +39,15 @@ export interface Call {
   done: CallLine | null;
 }
 
+export type Alarm = Pick<ProcessLine, 'at' | 'pid'> & NonNullable<ProcessLine['alarm']>;
+
 export interface History {
   readonly attempts: readonly Attempt[];
   readonly calls: readonly Call[];
+  /** Alarms that were told. */
+  readonly alarms: readonly Alarm[];
+  /** The process that brought all to rest. */
+  readonly settler: number | undefined;
   /** By process: when it stood still, by choice of the campaign or for want of a processor. */
   readonly stalls: ReadonlyMap<number, readonly Stall[]>;
   /** By process, or for everybody: when its way to the store was disturbed. */
@@ -80,6 +90,8 @@ export function readHistory(lines: readonly Line[], leaseMs = 1_000): History {
   const deaths = new Map<number, number>();
   const nodes = new Map<number, string>();
   const oddities: string[] = [];
+  const alarms: Alarm[] = [];
+  let settler: number | undefined;
 
   const alive = (pid: number, at: number): void => {
     const life = lives.get(pid);
@@ -90,8 +102,8 @@ export function readHistory(lines: readonly Line[], leaseMs = 1_000): History {
   for (const line of lines) {
     switch (line.what) {
       case 'start': {
-        const { jobId, runId, scheduledFor, attempt, manual, pid, at } = line;
-        const begun: Attempt = { jobId, runId, scheduledFor, attempt, manual, pid, startedAt: at, end: null, endedAt: Number.POSITIVE_INFINITY, abort: null };
+        const { jobId, runId, scheduledFor, attempt, manual, pid, at, startedAt: nodeTime = Number.NaN, follows = [] } = line;
+        const begun: Attempt = { jobId, runId, scheduledFor, attempt, manual, pid, startedAt: at, nodeTime, follows, end: null, endedAt: Number.POSITIVE_INFINITY, abort: null };
         attempts.push(begun);
         live.set(keyOf(line), begun);
         break;
@@ -151,9 +163,13 @@ export function readHistory(lines: readonly Line[], leaseMs = 1_000): History {
         oddities.push(`process ${line.pid}: ${line.text ?? '?'}`);
         break;
       case 'event':
+        if (line.alarm !== undefined) alarms.push({ at: line.at, pid: line.pid, ...line.alarm });
+        break;
+      case 'settle':
+        settler = line.pid;
+        break;
       case 'stop':
       case 'cont':
-      case 'settle':
         break;
       default:
         oddities.push(`a line of no kind: ${JSON.stringify(line satisfies never)}`);
@@ -184,7 +200,7 @@ export function readHistory(lines: readonly Line[], leaseMs = 1_000): History {
       heedUntil = gap.to + leaseMs * HEED;
     }
   }
-  return { attempts, calls: [...calls.values()], stalls, troubles, gaps, waits, leaves, lives, leaseMs, deaths, nodes, oddities };
+  return { attempts, calls: [...calls.values()], alarms, settler, stalls, troubles, gaps, waits, leaves, lives, leaseMs, deaths, nodes, oddities };
 }
 
 /** Whether the span has a moment in common with one of the others. */

@@ -1,5 +1,7 @@
 /** What the tasks' own log says of the promises: nothing twice, and no more at a time than the job allows. */
 import { HEED, isWithin, overlapMs, type Attempt, type Call, type History, type Span } from './attempts.js';
+import { limitsOf, type SimLimit } from '../../src/testing/simulation/features.js';
+import { tooManyStarts } from './audit-rate.js';
 import { EVERYBODY } from './log.js';
 import type { JobPlan } from './plan.js';
 
@@ -13,9 +15,11 @@ const START_MS = 500;
 /** Fraction of a lease for which a node waits for an answer: that to its start may come so late, where answers do. */
 const ANSWER = 1 / 3;
 
-export function auditLog(history: History, plans: ReadonlyMap<string, JobPlan>): Breach[] {
+/** @param wallOffset - wall time minus monotonic time of the machine. */
+export function auditLog(history: History, plans: ReadonlyMap<string, JobPlan>, limits: readonly SimLimit[] = [], wallOffset = 0): Breach[] {
   const breaches: Breach[] = history.oddities.map((what) => ({ check: 'oddity', what }));
-  breaches.push(...startedTwice(history, plans), ...tooManyAtOnce(history, plans), ...startedWhilePaused(history));
+  breaches.push(...startedTwice(history, plans), ...tooManyAtOnce(history, plans, limits), ...startedWhilePaused(history));
+  for (const limit of limits) breaches.push(...tooManyStarts(history, limit, underLimit(history, plans, limit), wallOffset));
   return breaches;
 }
 
@@ -57,7 +61,14 @@ export function trustedSpans({ pid, startedAt, endedAt, abort }: Attempt, { stal
   return spans;
 }
 
-function tooManyAtOnce(history: History, plans: ReadonlyMap<string, JobPlan>): Breach[] {
+function underLimit({ attempts }: History, plans: ReadonlyMap<string, JobPlan>, limit: SimLimit): Attempt[] {
+  return attempts.filter(({ jobId }) => {
+    const plan = plans.get(jobId);
+    return plan !== undefined && limitsOf([limit], plan).length > 0;
+  });
+}
+
+function tooManyAtOnce(history: History, plans: ReadonlyMap<string, JobPlan>, limits: readonly SimLimit[]): Breach[] {
   const breaches: Breach[] = [];
   const groups = new Map<string, { limit: number; check: string; attempts: Attempt[] }>();
   const put = (key: string, limit: number, check: string, attempt: Attempt): void => {
@@ -68,6 +79,12 @@ function tooManyAtOnce(history: History, plans: ReadonlyMap<string, JobPlan>): B
   for (const attempt of history.attempts) {
     put(`run ${attempt.runId}`, 1, 'one attempt of a run at a time', attempt);
     put(`job ${attempt.jobId}`, plans.get(attempt.jobId)?.limit ?? 1, 'maxInstances', attempt);
+  }
+  // A slot of a limit is a lease as that of the run is, renewed as often and trusted for as long.
+  for (const limit of limits) {
+    const { subject, name, options } = limit;
+    const own = underLimit(history, plans, limit);
+    groups.set(`limit ${subject} ${name}`, { limit: options.concurrency ?? Number.POSITIVE_INFINITY, check: `limit of ${subject} ${name}`, attempts: own });
   }
   for (const { limit, check, attempts: own } of groups.values()) {
     if (own.length <= limit) continue;

@@ -3,7 +3,7 @@ import type { RunReport } from '../../src/index.js';
 import { isWithin, type Attempt, type History, type Span } from './attempts.js';
 import { textOf, type Breach } from './audit-log.js';
 import { EVERYBODY } from './log.js';
-import type { JobPlan } from './plan.js';
+import { isLimited, type JobPlan } from './plan.js';
 
 /** For a node to wake up, to look, and to be heard of: on a machine with more to do than it has processors for. */
 export const WAKE_MS = 1_000;
@@ -39,8 +39,8 @@ export function auditTakeovers({ plans, history, reports, wallOffset, pruned }: 
     const { pid, jobId, runId, scheduledFor, end, abort } = attempt;
     const diedAt = deaths.get(pid);
     const plan = plans.get(jobId);
-    // A run of a paused job waits; of one whose lease was lost before, others knew already.
-    if (end !== null || abort?.code === 'LEASE_LOST' || diedAt === undefined || plan === undefined || plan.pausable) continue;
+    // A run of a paused job waits, and so may one under a limit; of one whose lease was lost before, others knew already.
+    if (end !== null || abort?.code === 'LEASE_LOST' || diedAt === undefined || plan === undefined || plan.pausable || isLimited(plan)) continue;
     // Its verdict may have been dropped with the time at which it came.
     if (scheduledFor <= (pruned.get(jobId) ?? Number.NEGATIVE_INFINITY)) continue;
     const dueBy = diedAt + leaseMs + WAKE_MS;

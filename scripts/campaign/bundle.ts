@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build, type Plugin } from 'esbuild';
+import { faults, type Edit } from '../simulation-bundle.js';
 import type { runChild } from './child.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -9,7 +10,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const DRIVER = 'better-sqlite3';
 const ENTRY: keyof { runChild: typeof runChild } = 'runChild';
 
-export async function bundleChild(outfile: string): Promise<void> {
+/** @param edits - faults to put into the sources: the audit has to see them. */
+export async function bundleChild(outfile: string, edits: readonly Edit[] = []): Promise<void> {
   const driver = pathToFileURL(createRequire(import.meta.url).resolve(DRIVER)).href;
   const outside: Plugin = {
     name: 'driver',
@@ -29,7 +31,7 @@ export async function bundleChild(outfile: string): Promise<void> {
     target: 'node20',
     outfile,
     sourcemap: 'inline',
-    plugins: [outside],
+    plugins: [outside, faults(edits)],
     logLevel: 'error',
     banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
   });

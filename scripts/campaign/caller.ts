@@ -1,6 +1,6 @@
 /** The program around a scheduler, in a process of the campaign: calls of its face at random. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { IntervalTrigger, isPunctualError, type AsyncScheduler } from '../../src/index.js';
+import { IntervalTrigger, isPunctualError, type AsyncScheduler, type RunHandle } from '../../src/index.js';
 import type { Random } from '../../src/testing/simulation/random.js';
 import type { CallLine, Log } from './log.js';
 import { valueOf, type JobPlan } from './plan.js';
@@ -14,6 +14,8 @@ export class Caller {
   readonly #pausable: readonly string[];
   readonly #all: readonly string[];
   #calls = 0;
+  /** The last runs that it enqueued. */
+  #enqueued: Pick<RunHandle, 'jobId' | 'runId'>[] = [];
   /** Jobs that it added and is to remove. */
   readonly #own: string[] = [];
   #isDone = false;
@@ -24,7 +26,7 @@ export class Caller {
     this.#random = random;
     this.#start = start;
     this.#pausable = jobs.filter(({ pausable }) => pausable).map(({ id }) => id);
-    this.#all = jobs.filter(({ schedule }) => schedule.kind !== 'at').map(({ id }) => id);
+    this.#all = jobs.filter(({ schedule }) => schedule.kind !== 'at' && schedule.kind !== 'mute').map(({ id }) => id);
   }
 
   /** Calls until it is stopped. */
@@ -49,7 +51,9 @@ export class Caller {
   async #callOnce(kind: number): Promise<void> {
     const random = this.#random;
     const scheduler = this.#scheduler;
-    if (kind < 0.3) {
+    if (kind < 0.2) {
+      await this.#enqueue();
+    } else if (kind < 0.3) {
       const jobId = random.chance(0.8) ? random.pick(['asked', 'asked-drop']) : random.pick(this.#all);
       await this.#call('run', jobId, async () => {
         const handle = await scheduler.runJob(jobId, random.chance(0.3) ? { args: [random.whole(0, 80)] } : {});
@@ -59,7 +63,7 @@ export class Caller {
     } else if (kind < 0.65) {
       const jobId = random.pick(this.#all);
       const mark = `${process.pid}.${this.#calls}`;
-      await this.#call('modify', jobId, () => scheduler.modifyJob(jobId, { metadata: { mark } }), mark);
+      await this.#call('modify', jobId, () => scheduler.modifyJob(jobId, { metadata: { mark } }), { mark });
     } else if (kind < 0.75) {
       const jobId = random.pick(this.#pausable);
       await this.#call('pause', jobId, () => scheduler.pauseJob(jobId));
@@ -85,9 +89,31 @@ export class Caller {
     }
   }
 
-  async #call(call: CallLine['call'], jobId: string, act: () => Promise<unknown>, mark?: string): Promise<void> {
+  /** Some once more with the same id, which changes nothing: mostly where nobody knows whether the first call had an effect. */
+  async #enqueue(): Promise<void> {
+    const random = this.#random;
+    const { length } = this.#enqueued;
+    const jobId = `job-${process.pid}-${this.#calls}`;
+    const others = length === 0 ? [] : Array.from({ length: random.pick([0, 1, 1, 2]) }, () => this.#enqueued[random.whole(0, length - 1)]!);
+    const dependsOn = [...new Set(others), ...(random.chance(0.1) ? [{ jobId: 'queue' }] : [])].map(({ jobId, runId }: { jobId: string; runId?: string }) => ({ jobId, runId }));
+    const task = random.chance(0.8) ? 'work' : 'flaky';
+    const options = { id: jobId, delay: random.whole(0, 400), args: [random.whole(0, 120)], maxCrashes: 1_000 };
+    let isKept = false;
+    const act = async (): Promise<string> => {
+      const sources = dependsOn.map((run) => (run.runId === undefined ? run.jobId : { ...run, runId: run.runId }));
+      const { runId } = await this.#scheduler.enqueue(task, sources.length === 0 ? options : { ...options, dependsOn: sources });
+      if (!isKept) this.#enqueued = [...this.#enqueued.slice(-4), { jobId, runId }];
+      isKept = true;
+      return runId;
+    };
+    await this.#call('enqueue', jobId, act, { dependsOn });
+    if (random.chance(isKept ? 0.1 : 0.7) && !this.#isDone) await this.#call('enqueue', jobId, act, { dependsOn });
+  }
+
+  async #call(call: CallLine['call'], jobId: string, act: () => Promise<unknown>, more: Pick<CallLine, 'mark' | 'dependsOn'> = {}): Promise<void> {
     const id = this.#calls++;
-    this.#log.write({ what: 'call', call, jobId, id, mark });
+    const { mark } = more;
+    this.#log.write({ what: 'call', call, jobId, id, ...more });
     try {
       const answer = await act();
       this.#log.write({ what: 'done', call, jobId, id, mark, runId: typeof answer === 'string' ? answer : undefined });

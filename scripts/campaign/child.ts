@@ -8,6 +8,9 @@ import {
   AsyncScheduler,
   currentRun,
   isPunctualError,
+  type Job,
+  type JobStore,
+  type LimitsOptions,
   type Logger,
   type RunContext,
 } from '../../src/index.js';
@@ -16,7 +19,7 @@ import { Caller } from './caller.js';
 import { Log } from './log.js';
 import { SkewedClock } from './skewed-clock.js';
 import { openDoomedStore, openStore } from './store.js';
-import { planJobs, throwsAt, valueOf, type JobPlan, type RoundPlan } from './plan.js';
+import { MUTE_MS, planJobs, planLimits, throwsAt, valueOf, type JobPlan, type RoundPlan } from './plan.js';
 
 const STEP_MS = 20;
 const LOGGED_STEP_MS = 60;
@@ -55,8 +58,10 @@ export async function runChild([planFile, json]: readonly string[]): Promise<voi
   const settles = mode === 'settle';
   const random = new Random(seed);
   const clock = new SkewedClock(skewMs);
+  const store = !settles && random.chance(0.5) ? openDoomedStore(plan, port, strikeWith(plan.engine === 'sqlite' ? STRIKES.sqlite : STRIKES.remote, random.fork(), log)) : openStore(plan, port);
   const scheduler = new AsyncScheduler({
-    jobStores: { default: !settles && random.chance(0.5) ? openDoomedStore(plan, port, strikeWith(plan.engine === 'sqlite' ? STRIKES.sqlite : STRIKES.remote, random.fork(), log)) : openStore(plan, port) },
+    jobStores: { default: store },
+    limits: limitsOf(plan),
     leaseDuration: plan.leaseMs * (settles ? PATIENT_LEASES : 1),
     timezone: 'UTC',
     node,
@@ -65,6 +70,7 @@ export async function runChild([planFile, json]: readonly string[]): Promise<voi
   });
   const task = (body: (run: RunContext, ms: number) => Promise<void>) => (ms: number) => account(log, (run) => body(run, settles ? 0 : ms));
   scheduler.defineTask('work', task((run, ms) => work(log, run, ms, true)));
+  scheduler.defineTask('narrow', task((run, ms) => work(log, run, ms, true)));
   scheduler.defineTask('stubborn', task((run, ms) => work(log, run, ms, false)));
   scheduler.defineTask('flaky', task(async (run, ms) => {
     await work(log, run, ms, true);
@@ -73,6 +79,7 @@ export async function runChild([planFile, json]: readonly string[]): Promise<voi
   scheduler.on('storeUnavailable', () => { log.write({ what: 'event', text: 'storeUnavailable' }); });
   scheduler.on('leaseLost', () => { log.write({ what: 'event', text: 'leaseLost' }); });
   scheduler.on('clockJump', () => { log.write({ what: 'event', text: 'clockJump' }); });
+  scheduler.on('jobOverdue', ({ jobId, why, deadline }) => { log.write({ what: 'event', text: 'jobOverdue', alarm: { jobId, why, deadline } }); });
   setInterval(() => { log.write({ what: 'tick' }); }, TICK_MS).unref();
 
   const jobs = planJobs(plan);
@@ -86,12 +93,19 @@ export async function runChild([planFile, json]: readonly string[]): Promise<voi
   });
   await startAgainAndAgain(scheduler);
   if (settles) {
-    await settle(scheduler, log, jobs);
+    await settle(scheduler, store, log, jobs);
     await scheduler.shutdown();
     log.write({ what: 'settle' });
     process.exit(0);
   }
+  writeSync(1, 'works\n');
   await caller.call();
+}
+
+function limitsOf(plan: RoundPlan): LimitsOptions {
+  const of = (subject: 'task' | 'tag'): LimitsOptions['tasks'] =>
+    Object.fromEntries(planLimits(plan).filter((limit) => limit.subject === subject).map(({ name, options }) => [name, options]));
+  return { tasks: of('task'), tags: of('tag') };
 }
 
 /** Listens to whoever started this process, and ends when that is gone. */
@@ -176,39 +190,54 @@ function writeRun(log: Log, run: RunContext, what: 'start' | 'step' | 'ok' | 'th
   const { jobId, runId, attempt, isManual: manual, signal } = run;
   const reason: unknown = what === 'abort' ? signal.reason : undefined;
   const code = isPunctualError(reason) ? reason.code : reason instanceof Error ? reason.name : undefined;
-  log.write({ what, jobId, runId, scheduledFor: run.scheduledFor.getTime(), attempt, manual, aborted: signal.aborted, code });
+  const begun = what === 'start' ? { startedAt: run.startedAt.getTime(), follows: run.follows.length === 0 ? undefined : run.follows } : {};
+  log.write({ what, jobId, runId, scheduledFor: run.scheduledFor.getTime(), attempt, manual, aborted: signal.aborted, code, ...begun });
 }
 
 // ── rest ──────────────────────────────────────────────────────────────────────
 
-/** Lets every schedule catch up and every run come to its verdict, and pauses each job as soon as nothing of it is live. */
-async function settle(scheduler: AsyncScheduler, log: Log, plans: readonly JobPlan[]): Promise<void> {
-  const once = new Set(plans.filter(({ schedule }) => schedule.kind === 'at').map(({ id }) => id));
+/**
+ * Lets every schedule catch up and every run come to its verdict, and pauses each job as soon as nothing of it is live. At
+ * rest is what was so twice in a row: while a list is made, something listed already may be told of what is listed later.
+ */
+async function settle(scheduler: AsyncScheduler, store: JobStore, log: Log, plans: readonly JobPlan[]): Promise<void> {
+  const byId = new Map(plans.map((plan) => [plan.id, plan]));
+  const sources = new Set(plans.flatMap(({ schedule }) => (schedule.kind === 'follows' ? schedule.jobs : [])));
   const began = Date.now();
   let calls = 0;
-  for (let atRest = false; !atRest; ) {
+  const bringToRest = async (job: Job, isAwaited: boolean): Promise<boolean> => {
+    const schedule = byId.get(job.id)?.schedule;
+    if (job.status !== 'active') {
+      if (job.runs.length > 0 && job.runs.every(({ state }) => state !== 'running')) {
+        log.write({ what: 'call', call: 'resume', jobId: job.id, id: calls++ });
+        await job.resume({ catchUp: true });
+      }
+      return job.runs.length === 0;
+    }
+    // What nobody runs has its alarm; what follows others has nothing to do once these are at rest.
+    if (schedule?.kind === 'mute') return job.overdue !== null || schedule.at + MUTE_MS > began;
+    if (schedule?.kind === 'follows') return job.runs.length === 0 && job.nextRunTime === null;
+    // What fires once is awaited: it goes away by itself.
+    const isOnce = schedule === undefined ? !job.id.startsWith('own-') : schedule.kind === 'at';
+    const isCaughtUp = job.nextRunTime !== null && job.nextRunTime.getTime() > began;
+    if (!isOnce && !isAwaited && isCaughtUp && job.runs.length === 0) await job.pause();
+    return false;
+  };
+  for (let rests = 0; rests < 2; ) {
     await sleep(30);
     try {
-      atRest = true;
-      for (const job of await scheduler.getJobs()) {
-        const isOnce = once.has(job.id) || job.id.startsWith('once-');
-        if (job.status === 'active') {
-          atRest = false;
-          // What fires once is awaited: it goes away by itself.
-          const isCaughtUp = job.nextRunTime !== null && job.nextRunTime.getTime() > began;
-          if (!isOnce && isCaughtUp && job.runs.length === 0) await job.pause();
-        } else if (job.runs.length > 0) {
-          atRest = false;
-          if (job.runs.some(({ state }) => state === 'running')) continue;
-          log.write({ what: 'call', call: 'resume', jobId: job.id, id: calls++ });
-          await job.resume({ catchUp: true });
-        }
-      }
+      const jobs = await scheduler.getJobs();
+      const awaited = new Set(jobs.flatMap(({ waitsFor }) => waitsFor.map(({ jobId }) => jobId)));
+      let atRest = true;
+      for (const job of jobs) atRest = (await bringToRest(job, awaited.has(job.id))) && atRest;
+      // Whoever wrote it may have died before it told it.
+      for (const id of atRest ? sources : []) if ((await store.get(id))?.record.state.links?.outbox !== undefined) atRest = false;
+      rests = atRest ? rests + 1 : 0;
     } catch (error) {
       // The machine may be so busy that the store does not answer in time.
       if (!isPunctualError(error, 'STORE_FAILED') && !isPunctualError(error, 'JOB_NOT_FOUND')) throw error;
       log.write({ what: 'event', text: error.code });
-      atRest = false;
+      rests = 0;
     }
   }
 }

@@ -9,6 +9,8 @@ export interface Child {
   readonly node: string;
   readonly startedAt: number;
   frozen: boolean;
+  /** Its scheduler has started. */
+  works: boolean;
   /** It was asked to shut down. */
   leaving: boolean;
   /** Its way to the store. */
@@ -97,10 +99,11 @@ export class Children {
         }
       });
     });
-    const child: Child = { pid, node, startedAt: performance.now(), frozen: false, leaving: false, line, ended };
+    const child: Child = { pid, node, startedAt: performance.now(), frozen: false, works: false, leaving: false, line, ended };
     this.#living.set(child, process_);
     if (line.troubles > 0) this.#log.write({ what: 'trouble', pid });
     process_.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      if (text.includes('works')) child.works = true;
       if (!text.includes('frozen')) return;
       child.frozen = true;
       this.stops += 1;

@@ -16,6 +16,16 @@ export interface RunLine {
   readonly aborted: boolean;
   /** Of an abort: the code of its reason. */
   readonly code?: string | undefined;
+  /** Of a start: when it is by its node's idea of the store's clock. */
+  readonly startedAt?: number | undefined;
+  /** Of a start: the runs it was told that it follows. */
+  readonly follows?: readonly FollowedRun[] | undefined;
+}
+
+export interface FollowedRun {
+  readonly jobId: string;
+  readonly runId: string | null;
+  readonly verdict: string;
 }
 
 /** A call of the scheduler by the program around it. Without a `done` nobody knows whether it had an effect. */
@@ -23,14 +33,16 @@ export interface CallLine {
   readonly what: 'call' | 'done';
   readonly at: number;
   readonly pid: number;
-  readonly call: 'run' | 'pause' | 'resume' | 'modify' | 'add' | 'schedule' | 'remove';
+  readonly call: 'run' | 'pause' | 'resume' | 'modify' | 'add' | 'schedule' | 'remove' | 'enqueue';
   readonly jobId: string;
   /** Unique within the process. */
   readonly id: number;
   /** Of a `done`: the code of the error it ended with. */
   readonly error?: string | undefined;
-  /** Of a `run` that is done. */
+  /** Of a `run` or an `enqueue` that is done. */
   readonly runId?: string | undefined;
+  /** Of an `enqueue`: what it depends on, runs by job and id; without an id, the run that goes on or comes next. */
+  readonly dependsOn?: readonly { readonly jobId: string; readonly runId?: string | undefined }[] | undefined;
   /** Of a `modify`: what was written. */
   readonly mark?: string | undefined;
 }
@@ -53,6 +65,8 @@ export interface ProcessLine {
   /** Of a `value`: the run that answered, and whether with what its task returns. */
   readonly runId?: string | undefined;
   readonly right?: boolean | undefined;
+  /** Of an alarm that was told, the event `jobOverdue`. */
+  readonly alarm?: { readonly jobId: string; readonly why: string; readonly deadline: number } | undefined;
 }
 
 /** In place of a process. */

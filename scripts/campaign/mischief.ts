@@ -8,6 +8,8 @@ import type { Server } from './engines.js';
 import { disturb, NETWORK_FAULTS, ProxiedLine } from './lines.js';
 
 const MOST_SKEW_MS = 600_000;
+/** A process that does not work by then may be disturbed all the same. */
+const RIPE_MS = 10_000;
 /** A shutdown that has not come to its end by then never will. */
 const LEAVE_MS = 120_000;
 
@@ -52,13 +54,14 @@ export class Mischief {
       await this.#pause();
       // What is frozen stays so until its time has come: to go on late is what it is there for.
       const awake = children.living.filter(({ frozen, leaving }) => !frozen && !leaving);
-      const victim = awake.length === 0 ? undefined : random.pick(awake);
-      if (victim === undefined) {
+      // Few before they work: else a machine on which that takes long would see no others.
+      const ripe = random.chance(0.1) ? awake : awake.filter(({ works, startedAt }) => works || performance.now() - startedAt > RIPE_MS);
+      if (ripe.length === 0) {
         this.#refill();
         await sleep(20);
         continue;
       }
-      await this.#strike(victim);
+      await this.#strike(random.pick(ripe));
       if (random.chance(0.3)) await sleep(random.whole(0, 200));
       this.#refill();
       // Some in the midst of opening the database.

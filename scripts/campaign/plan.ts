@@ -1,6 +1,7 @@
 /** The jobs of a round: drawn from its seed, so that every process knows them without asking. */
 import type { JobPolicyOptions } from '../../src/index.js';
 import { Random } from '../../src/testing/simulation/random.js';
+import type { SimLimit } from '../../src/testing/simulation/features.js';
 
 /** When a job fires, as plain numbers: the audit must not ask the triggers it audits. */
 export type Schedule =
@@ -9,11 +10,18 @@ export type Schedule =
   | { readonly kind: 'at'; readonly at: number }
   /** So long after the last run ended. */
   | { readonly kind: 'after'; readonly ms: number }
+  /** With each end of a run of any of these jobs. */
+  | { readonly kind: 'follows'; readonly jobs: readonly string[]; readonly on: 'success' | 'any' }
+  /** Once, but no process has its task: all that comes of it is an alarm. */
+  | { readonly kind: 'mute'; readonly at: number }
   /** Only when it is asked for. */
   | { readonly kind: 'asked' };
 
-/** `work`: so long, unless its signal fires. `stubborn`: so long. `flaky`: it throws, by the hash of its run. */
-export type TaskName = 'work' | 'stubborn' | 'flaky';
+/**
+ * `work`: so long, unless its signal fires. `stubborn`: so long. `flaky`: it throws, by the hash of its run. `narrow`: as
+ * `work`, but under a limit. `nobody`: no process has it.
+ */
+export type TaskName = 'work' | 'stubborn' | 'flaky' | 'narrow' | 'nobody';
 
 export interface JobPlan {
   readonly id: string;
@@ -26,6 +34,7 @@ export interface JobPlan {
   readonly limit: number;
   /** Children pause and resume it. */
   readonly pausable: boolean;
+  readonly tags: readonly string[];
 }
 
 export const ENGINES = ['postgres', 'redis', 'nats', 'sqlite'] as const;
@@ -45,12 +54,26 @@ export interface RoundPlan {
   readonly perJob: number;
 }
 
+/** The limits that hold in every process of a round. */
+export function planLimits({ seed, leaseMs }: Pick<RoundPlan, 'seed' | 'leaseMs'>): SimLimit[] {
+  const random = new Random(seed * 31 + 17);
+  return [
+    { subject: 'task', name: 'narrow', options: { concurrency: random.whole(1, 2) } },
+    { subject: 'tag', name: 'few', options: { concurrency: random.whole(2, 3) } },
+    { subject: 'tag', name: 'rated', options: { rateLimit: { max: random.whole(4, 6), per: 0.75 * leaseMs } } },
+  ];
+}
+
+export function isLimited({ task, tags }: Pick<JobPlan, 'task' | 'tags'>): boolean {
+  return task === 'narrow' || tags.length > 0;
+}
+
 export function planJobs({ seed, start, leaseMs }: Pick<RoundPlan, 'seed' | 'start' | 'leaseMs'>): JobPlan[] {
   const random = new Random(seed);
   const jobs: JobPlan[] = [];
-  const add = (id: string, task: TaskName, ms: number, schedule: Schedule, options: JobPolicyOptions = {}, pausable = false): void => {
+  const add = (id: string, task: TaskName, ms: number, schedule: Schedule, options: JobPolicyOptions = {}, more: Partial<Pick<JobPlan, 'pausable' | 'tags'>> = {}): void => {
     const limit = options.overlap === 'allow' ? Number.POSITIVE_INFINITY : (options.maxInstances ?? 1);
-    jobs.push({ id, task, ms, schedule, options, limit, pausable });
+    jobs.push({ id, task, ms, schedule, options, limit, pausable: false, tags: [], ...more });
   };
   const every = (low: number, high: number): Schedule => ({ kind: 'every', ms: random.whole(low, high) });
 
@@ -88,18 +111,44 @@ export function planJobs({ seed, start, leaseMs }: Pick<RoundPlan, 'seed' | 'sta
   for (let i = 0; i < burst; i++) {
     add(`burst-${String(i).padStart(2, '0')}`, 'work', 0, { kind: 'second' }, { coalesce: random.pick(['latest', 'all']), priority: i % 3 });
   }
-  for (let i = 0; i < 4; i++) add(`pausable-${i}`, 'work', random.pick([0, 120]), every(120, 300), { coalesce: random.pick(['latest', 'all']) }, true);
+  for (let i = 0; i < 4; i++) add(`pausable-${i}`, 'work', random.pick([0, 120]), every(120, 300), { coalesce: random.pick(['latest', 'all']) }, { pausable: true });
   for (let i = 0; i < 6; i++) add(`date-${i}`, 'work', 30, { kind: 'at', at: start + random.whole(0, 9_000) });
   add('after', 'work', 100, { kind: 'after', ms: 200 });
   add('asked', 'work', 20, { kind: 'asked' }, { maxInstances: 3 });
   add('asked-drop', 'work', 60, { kind: 'asked' }, { onCrash: 'drop' });
+
+  // Under limits, with more to do than these allow.
+  for (let i = 0; i < 3; i++) add(`narrow-${i}`, 'narrow', random.whole(60, 250), every(200, 400));
+  for (let i = 0; i < 3; i++) add(`few-${i}`, 'work', random.whole(60, 300), every(250, 450), {}, { tags: ['few'] });
+  add('few-stubborn', 'stubborn', 1.4 * leaseMs, { kind: 'every', ms: 2.2 * leaseMs }, { coalesce: 'all' }, { tags: ['few'] });
+  for (let i = 0; i < 3; i++) add(`rated-${i}`, 'work', 0, every(100, 160), {}, { tags: ['rated'] });
+  add('few-rated', 'flaky', 30, every(250, 400), { retry: { maxAttempts: 2, delay: 100 } }, { tags: ['few', 'rated'] });
+
+  // Jobs that follow others, with a run for each end.
+  const follow = (id: string, on: 'success' | 'any', ...sources: readonly string[]): void => {
+    add(id, 'work', 10, { kind: 'follows', jobs: sources, on }, { overlap: 'allow', coalesce: 'all', maxCatchUp: 5_000, maxCrashes: 1_000 });
+  };
+  follow('follows', 'success', 'queue');
+  follow('follows-it', 'success', 'follows');
+  follow('follows-any', 'any', 'flaky', 'drop-second');
+
+  // What is overdue: again and again, and for good.
+  add('beat', 'work', 20, { kind: 'every', ms: 500 }, { expect: { successWithin: BEAT_MS } });
+  for (const ms of [1_500, 4_000, 8_000, 14_000, 22_000]) {
+    add(`mute-${ms}`, 'nobody', 0, { kind: 'mute', at: start + ms - MUTE_MS }, { expect: { maxLateness: MUTE_MS } });
+  }
   return jobs;
 }
 
+/** Of the job `beat`: how soon a success is expected after another. */
+export const BEAT_MS = 900;
+/** Of jobs that nobody runs: how late they may be. */
+export const MUTE_MS = 1_000;
+
 /** The fire times of a schedule that begins at `start`, up to `through`; `undefined` where they are no function of time. */
 export function fireTimes(schedule: Schedule, start: number, through: number): number[] | undefined {
-  if (schedule.kind === 'after') return undefined;
-  if (schedule.kind === 'asked') return [];
+  if (schedule.kind === 'after' || schedule.kind === 'follows') return undefined;
+  if (schedule.kind === 'asked' || schedule.kind === 'mute') return [];
   if (schedule.kind === 'at') return schedule.at <= through ? [schedule.at] : [];
   const step = schedule.kind === 'second' ? 1_000 : schedule.ms;
   const times: number[] = [];

@@ -5,7 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AsyncScheduler, isPunctualError, type Job, type RunReport } from '../../src/index.js';
 import { Random } from '../../src/testing/simulation/random.js';
 import { readHistory, type History } from './attempts.js';
+import { auditAlarms } from './audit-alarms.js';
 import { auditLedger } from './audit-ledger.js';
+import { auditLinks } from './audit-links.js';
 import { auditLog, type Breach } from './audit-log.js';
 import { auditTakeovers } from './audit-takeover.js';
 import { Children } from './children.js';
@@ -13,7 +15,7 @@ import type { Engine } from './engines.js';
 import { DirectLine, ProxiedLine } from './lines.js';
 import { Log, monotonicMs, readLog, type Line } from './log.js';
 import { Mischief } from './mischief.js';
-import { planJobs, type RoundPlan } from './plan.js';
+import { isLimited, planJobs, planLimits, type RoundPlan } from './plan.js';
 import { addJobs } from './specs.js';
 import { openStore } from './store.js';
 
@@ -105,8 +107,10 @@ export class Round {
       this.#check('after the last fault');
       const restAt = Date.now();
       await this.#settle();
+      const restMs = Date.now() - restAt;
       this.#check('at rest');
-      return await this.#auditPatiently(restAt);
+      const result = await this.#auditPatiently(restAt);
+      return { ...result, totals: { ...result.totals, 'seconds to come to rest': Math.round(restMs / 1_000) } };
     } finally {
       this.dispose();
     }
@@ -179,10 +183,13 @@ export class Round {
     }
     const { breaches, fireTimes } = auditLedger({ plans, start, restAt, jobs, reports, history, pruned });
     const takeovers = auditTakeovers({ plans, history, reports, wallOffset, pruned });
-    this.#breaches.push(...auditLog(history, plans), ...breaches, ...takeovers.breaches);
+    const links = auditLinks({ plans, reports, history });
+    const alarms = auditAlarms({ plans, jobs, reports, history, start, restAt, wallOffset, pruned });
+    this.#breaches.push(...auditLog(history, plans, planLimits(this.#plan), wallOffset), ...breaches, ...takeovers.breaches, ...links.breaches, ...alarms);
+    const limited = history.attempts.filter(({ jobId }) => isLimited(plans.get(jobId) ?? { task: 'work', tags: [] })).length;
     return {
       breaches: this.#breaches,
-      totals: { ...this.#count(lines, history), ...ledger.counts, 'histories cut short': pruned.size, 'fire times checked': fireTimes, 'takeovers timed': takeovers.delays.length, 'takeovers late while the machine was slow': takeovers.untold },
+      totals: { ...this.#count(lines, history), ...ledger.counts, 'histories cut short': pruned.size, 'fire times checked': fireTimes, 'takeovers timed': takeovers.delays.length, 'takeovers late while the machine was slow': takeovers.untold, 'starts under limits': limited, 'ends followed': links.followed, 'jobs that waited': links.waited, 'ids repeated after no answer': links.repeated, 'alarms told': history.alarms.length },
       takeoverDelays: takeovers.delays,
     };
   }

@@ -10,7 +10,7 @@ import { fireTimes, planJobs, valueOf, type JobPlan } from '../../scripts/campai
 const START = Date.UTC(2026, 0, 1);
 
 function job(changes: Partial<JobPlan> = {}): JobPlan {
-  return { id: 'a', task: 'work', ms: 0, schedule: { kind: 'every', ms: 100 }, options: {}, limit: 1, pausable: false, ...changes };
+  return { id: 'a', task: 'work', ms: 0, schedule: { kind: 'every', ms: 100 }, options: {}, limit: 1, pausable: false, tags: [], ...changes };
 }
 
 function line(what: RunLine['what'], at: number, changes: Partial<RunLine> = {}): RunLine {
