@@ -127,7 +127,7 @@ async function addUnlessOver(host: EnqueueHost, addition: Addition, writer: JobW
     }
   } catch (error) {
     // The caller may ask again; it is added all the same.
-    adder.admit(loop, stored, false, writer);
+    adder.admit(loop, stored, null, writer);
     throw error;
   }
   if (isHeld) {
@@ -139,7 +139,7 @@ async function addUnlessOver(host: EnqueueHost, addition: Addition, writer: JobW
       // It is added, and begins when the time is up.
     }
   }
-  adder.admit(loop, stored, false, writer);
+  adder.admit(loop, stored, null, writer);
   return undefined;
 }
 

@@ -25,6 +25,12 @@ export function warnOfFalseAlarms(reporter: Reporter, record: JobRecord, jobStor
   });
 }
 
+/** Whether a job that took the place of another may have other false alarms than that. */
+export function expectsOtherwise(before: JobRecord, after: JobRecord): boolean {
+  const partOf = ({ definition: { trigger, policy: { expect, startTime, endTime } } }: JobRecord): unknown => [trigger, expect, startTime, endTime];
+  return JSON.stringify(partOf(before)) !== JSON.stringify(partOf(after));
+}
+
 function falseAlarm({ definition, state }: JobRecord, withinMs: number, now: EpochMs): FireGap | null {
   if (state.status !== 'active' && state.status !== 'paused') return null;
   const own = nodeDefinition(definition) ?? definition;

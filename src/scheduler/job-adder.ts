@@ -4,7 +4,7 @@ import type { Clock } from '../ports/clock.js';
 import { ConflictingJobIdError, NeverFiresError } from '../errors/job-errors.js';
 import type { JobWriter, MaybePromise, StoredJob } from '../ports/job-store.js';
 import { isThenable } from '../time/thenable.js';
-import { warnOfFalseAlarms } from './expectations.js';
+import { expectsOtherwise, warnOfFalseAlarms } from './expectations.js';
 import type { TriggerInput } from './job.js';
 import { isSpent, newJobRecord, takePlace, type Addition } from './job-directory.js';
 import type { JobFactory, TaskInput } from './job-factory.js';
@@ -90,7 +90,7 @@ export class JobAdder {
   addNew(loop: StoreLoop, addition: Addition, writer: JobWriter): MaybePromise<StoredJob> {
     const inserted = writer.insert([addition.fresh]);
     const finish = ([stored]: Awaited<typeof inserted>): MaybePromise<StoredJob> =>
-      stored === undefined ? this.settleConflict(loop, addition, writer) : this.admit(loop, stored, false, writer);
+      stored === undefined ? this.settleConflict(loop, addition, writer) : this.admit(loop, stored, null, writer);
     return isThenable(inserted) ? inserted.then(finish) : finish(inserted);
   }
 
@@ -115,7 +115,7 @@ export class JobAdder {
     others.forEach((index, i) => {
       const stored = answers[i];
       if (stored === undefined) taken.push(index);
-      else each(index, this.admit(loop, stored, false, writer));
+      else each(index, this.admit(loop, stored, null, writer));
     });
     // Last, because one of them may fail the call, and what is in the store has to fire all the same.
     for (const index of taken) each(index, await this.settleConflict(loop, additions[index]!, writer));
@@ -134,7 +134,7 @@ export class JobAdder {
       throw new NeverFiresError(id, `its fire time ${new Date(addition.fresh.state.nextFireTime ?? 0).toISOString()} has its verdict in the history, or lies before what is left of that, and its trigger`);
     }
     const [stored] = await writer.insert([fresh]);
-    return stored === undefined ? this.settleConflict(loop, { ...addition, fresh }, writer) : this.admit(loop, stored, false, writer);
+    return stored === undefined ? this.settleConflict(loop, { ...addition, fresh }, writer) : this.admit(loop, stored, null, writer);
   }
 
   async settleConflict(loop: StoreLoop, addition: Addition, writer: JobWriter): Promise<StoredJob> {
@@ -148,21 +148,24 @@ export class JobAdder {
    * A job was added: says so, and sees that it fires. Of one in a transaction of the user's nothing is said: whether it
    * is committed, and when, the user knows.
    */
-  admit(loop: StoreLoop, stored: StoredJob, replaced: boolean, writer: JobWriter): StoredJob {
-    if (writer !== loop.access) {
-      warnOfFalseAlarms(this.#reporter, stored.record, loop.access.alias, loop.now());
-      loop.expectCommit();
-      return stored;
-    }
-    this.announce(loop, stored.record, replaced);
+  admit(loop: StoreLoop, stored: StoredJob, replaced: JobRecord | null, writer: JobWriter): StoredJob {
+    const { record } = stored;
+    // A program that adds its jobs at each start is told when it says something else, and not each time.
+    if (replaced === null || expectsOtherwise(replaced, record)) warnOfFalseAlarms(this.#reporter, record, loop.access.alias, loop.now());
+    if (writer === loop.access) this.#begin(loop, record, replaced !== null);
+    else loop.expectCommit();
     return stored;
   }
 
   announce(loop: StoreLoop, record: JobRecord, replaced: boolean): void {
+    warnOfFalseAlarms(this.#reporter, record, loop.access.alias, loop.now());
+    this.#begin(loop, record, replaced);
+  }
+
+  #begin(loop: StoreLoop, record: JobRecord, replaced: boolean): void {
     if (this.#reporter.wants('jobAdded')) {
       this.#reporter.job(record, loop.access.alias, { type: 'jobAdded', nextRunTime: record.state.nextFireTime, replaced });
     }
-    warnOfFalseAlarms(this.#reporter, record, loop.access.alias, loop.now());
     loop.expect(wakeAt(record));
     void loop.nodeJobs?.tell(record, record);
   }

@@ -113,7 +113,7 @@ export async function takePlace(
   addition: Addition,
   node: string,
   writer: JobWriter = loop.access,
-): Promise<{ stored: StoredJob; replaced: boolean; left: JobRecord | null }> {
+): Promise<{ stored: StoredJob; replaced: JobRecord | null; left: JobRecord | null }> {
   const { access } = loop;
   const { fresh, replaceExisting } = addition;
   const { id } = fresh;
@@ -122,7 +122,7 @@ export async function takePlace(
     if (existing === undefined) {
       // It went away in the meantime.
       const [stored] = await writer.insert([fresh]);
-      if (stored !== undefined) return { stored, replaced: false, left: null };
+      if (stored !== undefined) return { stored, replaced: null, left: null };
       continue;
     }
     const { record } = existing;
@@ -136,7 +136,7 @@ export async function takePlace(
     if (revision === undefined) continue;
     // What is in a transaction of the user's may never come true.
     if (writer === access) loop.publish(next, decision);
-    return { stored: { record: next, revision }, replaced: !isTombstone, left: isTombstone ? record : null };
+    return { stored: { record: next, revision }, replaced: isTombstone ? null : record, left: isTombstone ? record : null };
   }
   throw new StoreFailedError('add a job', access.alias, new Error(`${MAX_ATTEMPTS} attempts to add job "${id}" met other changes of it`));
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../ports/clock.js';
+import type { EpochMs } from '../ports/trigger.js';
 import type { JobCodec } from '../ports/job-codec.js';
 import type { Logger } from '../ports/logger.js';
 import type { BindContext } from './active-run.js';
@@ -36,6 +37,8 @@ export interface LoopDeps {
   readonly maxSleepMs: number;
   readonly keepAlive: boolean;
   readonly settled: RunSettled;
+  /** Something will be due, and this loop claims nothing. */
+  readonly unstarted: (at: EpochMs) => void;
   /** Told of every failed attempt of this node. */
   readonly onError: OnError | null;
   readonly lag: LagWatch;

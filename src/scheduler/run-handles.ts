@@ -20,6 +20,9 @@ export interface RunHandle<R = unknown> {
    * Resolves with the task's value, rejects with the task's error once no attempt follows, or with
    * `RunNotSucceededError` when the run ended without having failed (cancelled, abandoned). Of a run that another node
    * executed, the value is the one the history keeps (`resultTtl`, `maxResultSize`); `undefined` where it keeps none.
+   *
+   * It waits for as long as nobody runs it: on a scheduler that is not started, whose store is its own, until `start()`.
+   * That is said in the log, once.
    */
   result(): Promise<R>;
 }
@@ -53,6 +56,12 @@ interface Poll {
 /** Runs somebody may wait for, until they end. */
 export class RunHandles {
   readonly #waiters = new Map<string, Waiter>();
+  readonly #awaited: () => void;
+
+  /** @param awaited - told that somebody waits for a run of which only this scheduler can know. */
+  constructor(awaited: () => void) {
+    this.#awaited = awaited;
+  }
 
   create(jobId: string, runId: string): RunHandle {
     // Two calls that meet try the same id: one of them gets it, the other discards it.
@@ -60,7 +69,8 @@ export class RunHandles {
     waiter.askers += 1;
     this.#waiters.set(runId, waiter);
     const result = (): Promise<unknown> => {
-      waiter.poll?.hurry();
+      if (waiter.poll !== undefined) waiter.poll.hurry();
+      else if (this.isPending(runId)) this.#awaited();
       return waiter.promise;
     };
     return { runId, jobId, result };

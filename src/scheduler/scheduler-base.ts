@@ -26,6 +26,7 @@ import { Reporter } from './reporter.js';
 import { RunHandles } from './run-handles.js';
 import { patience, settledWithin, ShutdownTime, unfinishedWithin, windDown } from './shutdown.js';
 import { SignalWatch } from './signals.js';
+import { StartWatch } from './start-watch.js';
 import { StoreAccess } from './store-access.js';
 import type { LoopDeps } from './loop-deps.js';
 import { StoreLoop } from './store-loop.js';
@@ -110,11 +111,12 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
   /** @internal */
   protected readonly codec: JobCodec;
   /** @internal */
-  protected readonly handles = new RunHandles();
+  protected readonly handles: RunHandles;
   readonly #bindContext: BindContext;
   readonly #createJobStore: () => JobStore;
   readonly #clockWatch: ClockWatch;
   readonly #lag: LagWatch;
+  readonly #startWatch: StartWatch;
   #aliveTimer: TimerHandle | undefined;
   #startedAt = 0;
   #starting: Promise<void> | undefined;
@@ -133,6 +135,12 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     this.options = resolved;
     this.hub = new EventHub(resolved.logger);
     this.reporter = new Reporter(resolved.node, this.hub, resolved.clock, resolved.logger);
+    this.#startWatch = new StartWatch(resolved.clock, this.reporter, async () => {
+      const alone = this.directory.loops.filter(({ access }) => !access.store.shared);
+      const due = (await Promise.all(alone.map(async ({ access }) => access.nextWakeAt({ executors: this.executors.withRoom(), tasks: this.tasks.versions })))).filter((at) => at !== null);
+      return due.length === 0 ? null : Math.min(...due);
+    });
+    this.handles = new RunHandles(() => { this.#startWatch.awaited(); });
     const loops = (): readonly StoreLoop[] => (this.lifecycle.state === 'stopped' ? [] : this.directory.loops.flatMap(({ all }) => all));
     this.#clockWatch = new ClockWatch(resolved.clock, (byMs) => {
       // It may have slept, and others have its runs by now.
@@ -178,6 +186,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
 
   async #start(paused: boolean): Promise<void> {
     this.lifecycle.to('starting');
+    this.#startWatch.end();
     this.#starts += 1;
     const start = this.#starts;
     this.#signals?.open();
@@ -248,6 +257,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
     const { clock, logger } = this.options;
     const starting = this.#starting?.catch(() => undefined);
     if (starting !== undefined) await settledWithin(starting, patience(time), clock);
+    this.#startWatch.end();
     this.#starts += 1;
     const wasStarted = this.lifecycle.canBecome('stopping');
     if (wasStarted) this.lifecycle.to('stopping');
@@ -392,6 +402,7 @@ export abstract class SchedulerBase extends EventFace implements AsyncDisposable
       sharedLimits: undefined,
       lag: this.#lag,
       describe: (skew) => describeNode(this.lifecycle.state, this.#startedAt, this.tasks.versions, this.executors, skew),
+      unstarted: (at) => { if (!store.shared) this.#startWatch.expect(at); },
       settled: (runId, end) => { this.handles.settle(runId, end); },
       nodeLoop: (shared) => {
         const own = this.#createJobStore();

@@ -263,8 +263,9 @@ export class StoreLoop {
 
   /** A record was written that wants attention at `at`. */
   expect(at: EpochMs | null): void {
-    if (at === null || !this.#isClaiming()) return;
-    if (this.#ticking !== undefined) this.#expectedAt = Math.min(this.#expectedAt, at);
+    if (at === null) return;
+    if (!this.#isClaiming()) this.#deps.unstarted(at);
+    else if (this.#ticking !== undefined) this.#expectedAt = Math.min(this.#expectedAt, at);
     else if (at <= this.now()) this.wake();
     else if (at < this.#timer.plannedAt) this.#sleepUntil(at);
   }

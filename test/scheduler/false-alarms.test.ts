@@ -60,6 +60,25 @@ describe('a job that will be overdue although nothing is wrong', () => {
     expect(logger.lines.at(-1)?.message).toContain('not longer than a time in which its trigger does not fire');
   });
 
+  it('is warned of once when a program adds it again at each start, and again when it says something else', async () => {
+    const store = new JsonJobStore();
+    const starts = async (trigger: string, hours: number, tag: string): Promise<number> => {
+      const { clock, scheduler, logger } = makeWorld({ jobStores: { default: store } });
+      scheduler.defineTask('work', () => undefined);
+      await scheduler.addJob('work', trigger, { ...within(hours * HOUR), replaceExisting: true, tags: [tag] });
+      await scheduler.addJobs([{ task: 'work', trigger, ...within(hours * HOUR), replaceExisting: true, tags: [tag] }]);
+      await scheduler.start();
+      await clock.advance(MINUTE);
+      await scheduler.shutdown();
+      return warnings(logger).length;
+    };
+    expect(await starts('0 9 * * 1-5', 25, 'first')).toBe(1);
+    expect(await starts('0 9 * * 1-5', 25, 'second')).toBe(0);
+    expect(await starts('0 9 * * 1-5', 26, 'second')).toBe(1);
+    expect(await starts('0 10 * * 1-5', 26, 'second')).toBe(1);
+    expect(await starts('0 10 * * 1-5', 26, 'third')).toBe(0);
+  });
+
   it('is warned of when it is synchronized', async () => {
     const { scheduler, logger } = makeWorld({ jobStores: { default: new JsonJobStore() } });
     scheduler.defineTask('work', () => undefined);

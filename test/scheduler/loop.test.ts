@@ -47,9 +47,10 @@ describe('the timer', () => {
   it('wakes up every 30 s, and no more often, on a clock that does not tell', async () => {
     const { virtual, clock, scheduler } = onPlainClock();
     await scheduler.addJobs(Array.from({ length: 100 }, () => ({ task: noop, trigger: every(86_400) })));
+    const before = clock.delays.length;
     await scheduler.start();
     await virtual.settle();
-    expect(clock.delays).toEqual([30_000]);
+    expect(clock.delays.slice(before)).toEqual([30_000]);
     await virtual.advance({ minutes: 10 });
     expect(clock.fired).toBe(20);
     expect(clock.pending).toBe(1);
@@ -85,9 +86,10 @@ describe('the timer', () => {
     for (const keepAlive of [true, false]) {
       const { virtual, clock, scheduler } = onPlainClock({ keepAlive });
       await scheduler.addJob(() => virtual.sleep(5), every(5), { timeout: SECOND });
+      const before = clock.keptAlive.length;
       await scheduler.start();
       await virtual.advance({ seconds: 6 });
-      expect(new Set(clock.keptAlive)).toEqual(new Set([keepAlive]));
+      expect(new Set(clock.keptAlive.slice(before))).toEqual(new Set([keepAlive]));
       await scheduler.shutdown();
     }
   });
