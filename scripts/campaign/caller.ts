@@ -31,6 +31,18 @@ export class Caller {
 
   /** Calls until it is stopped. */
   async call(): Promise<void> {
+    await Promise.all([this.#callOn(), this.#enqueueOn(this.#random.fork())]);
+  }
+
+  /** Beside the other calls, of which most are made in a hurry, and not more than can be run. */
+  async #enqueueOn(random: Random): Promise<void> {
+    while (!this.#isDone) {
+      await this.#enqueue(random);
+      await sleep(random.whole(100, 800));
+    }
+  }
+
+  async #callOn(): Promise<void> {
     const random = this.#random;
     while (!this.#isDone) {
       // Only what is over when it is answered: runs that are asked for faster than they run would pile up.
@@ -51,9 +63,7 @@ export class Caller {
   async #callOnce(kind: number): Promise<void> {
     const random = this.#random;
     const scheduler = this.#scheduler;
-    if (kind < 0.2) {
-      await this.#enqueue();
-    } else if (kind < 0.3) {
+    if (kind < 0.3) {
       const jobId = random.chance(0.8) ? random.pick(['asked', 'asked-drop']) : random.pick(this.#all);
       await this.#call('run', jobId, async () => {
         const handle = await scheduler.runJob(jobId, random.chance(0.3) ? { args: [random.whole(0, 80)] } : {});
@@ -90,12 +100,11 @@ export class Caller {
   }
 
   /** Some once more with the same id, which changes nothing: mostly where nobody knows whether the first call had an effect. */
-  async #enqueue(): Promise<void> {
-    const random = this.#random;
+  async #enqueue(random: Random): Promise<void> {
     const { length } = this.#enqueued;
     const jobId = `job-${process.pid}-${this.#calls}`;
     const others = length === 0 ? [] : Array.from({ length: random.pick([0, 1, 1, 2]) }, () => this.#enqueued[random.whole(0, length - 1)]!);
-    const dependsOn = [...new Set(others), ...(random.chance(0.1) ? [{ jobId: 'queue' }] : [])].map(({ jobId, runId }: { jobId: string; runId?: string }) => ({ jobId, runId }));
+    const dependsOn = [...new Set(others), ...(random.chance(0.15) ? [{ jobId: 'queue' }] : [])].map(({ jobId, runId }: { jobId: string; runId?: string }) => ({ jobId, runId }));
     const task = random.chance(0.8) ? 'work' : 'flaky';
     const options = { id: jobId, delay: random.whole(0, 400), args: [random.whole(0, 120)], maxCrashes: 1_000 };
     let isKept = false;
