@@ -6,10 +6,10 @@ type Plugin = NonNullable<Options['plugins']>[number];
 /** The bundler writes `var Foo = class _Foo` where a class refers to itself; users would meet `_Foo` in logs. */
 const keepClassNames: Plugin = {
   name: 'keep-class-names',
-  renderChunk(code, { map }) {
+  renderChunk(code) {
     const renamed = [...code.matchAll(/\bvar (\w+) = class _\1\b/g)].map((match) => match[1] ?? '');
     if (renamed.length === 0) return undefined;
-    return { code: code.replace(new RegExp(`\\b_(${renamed.join('|')})\\b`, 'g'), '$1'), map: map ?? null };
+    return { code: code.replace(new RegExp(`\\b_(${renamed.join('|')})\\b`, 'g'), '$1') };
   },
 };
 
@@ -25,7 +25,8 @@ export default defineConfig({
   splitting: true,
   treeshake: true,
   removeNodeProtocol: false,
-  sourcemap: true,
+  // The code is not minified, so stack traces can be read as they are. Maps were two thirds of the package.
+  sourcemap: false,
   minify: false,
   clean: true,
   // It comes as ESM only, which `require` cannot load on every Node that is supported.

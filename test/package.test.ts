@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join, posix, resolve } from 'node:path';
+import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { build } from 'tsup';
@@ -22,6 +22,11 @@ const optional = Object.keys(manifest.peerDependencies ?? {});
 let home: string;
 /** The files in the packed package. */
 let packed: string[];
+/** Of which sources each built file was made. */
+interface Bundled {
+  readonly outputs: Readonly<Record<string, { readonly inputs: Readonly<Record<string, { readonly bytesInOutput: number }>> }>>;
+}
+const bundled: Partial<Record<'esm' | 'cjs', Bundled>> = {};
 
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'punctual-package-'));
@@ -29,7 +34,12 @@ beforeAll(async () => {
   if (typeof buildConfig === 'function' || Array.isArray(buildConfig)) throw new Error('Expected one build.');
   // The types take the bundler long; `npm run check:package` looks at them in the full build.
   const outDir = join(workshop, 'dist');
-  await build({ ...buildConfig, config: false, dts: false, clean: false, silent: true, outDir });
+  await build({ ...buildConfig, config: false, dts: false, clean: false, silent: true, metafile: true, outDir });
+  for (const format of ['esm', 'cjs'] as const) {
+    const report = join(outDir, `metafile-${format}.json`);
+    bundled[format] = JSON.parse(await readFile(report, 'utf8')) as Bundled;
+    await rm(report);
+  }
   for (const file of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md']) {
     if (existsSync(join(root, file))) await cp(join(root, file), join(workshop, file));
   }
@@ -103,6 +113,17 @@ describe('the packed package', () => {
     expect(pages.sort()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']);
   });
 
+  it('has no source maps, and stack traces that can be read without', async () => {
+    expect(packed.filter((path) => path.endsWith('.map'))).toEqual([]);
+    const code = packed.filter((path) => /\.c?js$/.test(path));
+    const texts = await Promise.all(code.map((path) => readFile(join(home, 'node_modules', manifest.name, path), 'utf8')));
+    expect(code.filter((_, i) => texts[i]!.includes('sourceMappingURL'))).toEqual([]);
+    const program = `let stack; try { new IntervalTrigger({ minute: 5 }) } catch (error) { stack = error.stack } console.log(JSON.stringify(stack));`;
+    for (const load of [ask('module', `import { IntervalTrigger } from '${manifest.name}'; ${program}`), ask('commonjs', `const { IntervalTrigger } = require('${manifest.name}'); ${program}`)]) {
+      expect(await load).toMatch(/at (?:Object\.)?refuseUnknownKeys .*at new IntervalTrigger /s);
+    }
+  });
+
   it.each(subpaths)('loads $name by import and by require, with the same names', async ({ name }) => {
     const imported = await ask(
       'module',
@@ -152,15 +173,9 @@ describe('the packed package', () => {
     expect(classes.filter(([key, name]) => key !== name)).toEqual([]);
   });
 
-  it.each(['.js', '.cjs'])('holds each source once, so that subpaths share classes and state (%s)', async (ending) => {
-    const dist = join(home, 'node_modules', manifest.name, 'dist');
-    const maps = (await readdir(dist, { recursive: true })).filter((path) => path.endsWith(`${ending}.map`));
-    const sources: string[] = [];
-    for (const map of maps) {
-      const { sources: own } = JSON.parse(await readFile(join(dist, map), 'utf8')) as { sources: string[] };
-      sources.push(...own.map((source) => resolve(dist, dirname(map), source)));
-    }
-    expect(sources.length).toBeGreaterThan(0);
+  it.each(['esm', 'cjs'] as const)('holds each source once, so that subpaths share classes and state (%s)', (format) => {
+    const sources = Object.values(bundled[format]!.outputs).flatMap(({ inputs }) => Object.entries(inputs).flatMap(([source, { bytesInOutput }]) => (bytesInOutput > 0 ? [source] : [])));
+    expect(sources).toContain('src/async-scheduler.ts');
     expect(sources.filter((source, index) => sources.indexOf(source) !== index)).toEqual([]);
   });
 
