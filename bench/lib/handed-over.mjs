@@ -1,27 +1,31 @@
 import { loadPunctual } from './load.mjs';
+import { Run } from './run.mjs';
 
 /** Messages on their way at a time, for all. */
 export const CONCURRENCY = 256;
 
 /**
- * Messages a second that `send` hands over, so many on their way at a time. Some go before, to be compiled.
+ * Messages a second that `send` hands over, so many on their way at a time. Some go before, to be compiled. The runs are made
+ * before, for whoever sends them: a scheduler has them anyway.
  *
  * @param {number} count
- * @param {(i: number) => Promise<unknown>} send
+ * @param {(run: Run) => unknown} send
  */
 export async function handedOver(count, send) {
-  let next = 0;
-  const work = (/** @type {number} */ until) =>
-    Promise.all(
+  const before = Math.ceil(count / 4);
+  const runs = Array.from({ length: before + count }, (_, i) => new Run('mail', i, ['ada@example.com', i]));
+  const work = (/** @type {readonly Run[]} */ some) => {
+    const each = some.values();
+    return Promise.all(
       Array.from({ length: CONCURRENCY }, async () => {
-        while (next < until) await send(next++);
+        for (const run of each) await send(run);
       }),
     );
-  const before = Math.ceil(count / 4);
-  await work(before);
+  };
+  await work(runs.slice(0, before));
   globalThis.gc?.();
   const start = performance.now();
-  await work(before + count);
+  await work(runs.slice(before));
   const ms = performance.now() - start;
   return { perSecond: (count / ms) * 1000, ms };
 }
@@ -36,42 +40,32 @@ export async function handedOverBy(count, executor) {
   const { SystemClock } = await loadPunctual();
   executor.open?.({ clock: new SystemClock(), logger: console, roomMade: () => undefined });
   await executor.ready();
-  // Made before: what a scheduler would have made anyway.
-  const runs = Array.from({ length: 2 * count }, (_, i) => runOf(i));
-  const sample = await handedOver(count, async (i) => executor.execute(runs[i] ?? runOf(i)));
+  const sample = await handedOver(count, (run) => executor.execute(run));
   await executor.close?.();
   return sample;
 }
 
-const policy = { timeoutMs: null, retry: null, onCrash: /** @type {const} */ ('retry'), maxCrashes: 3, priority: 0 };
-
-/** @param {number} i */
-function runOf(i) {
-  const controller = new AbortController();
-  const at = new Date(1_750_000_000_000 + i);
-  const context = {
-    jobId: 'mail-to-customers',
-    jobName: null,
-    runId: `mail-to-customers@${at.getTime()}`,
-    task: 'mail',
-    scheduledFor: at,
-    startedAt: at,
-    attempt: 1,
-    isCatchUp: false,
-    isManual: false,
-    follows: [],
-    signal: controller.signal,
-    nextRunTime: at,
-    logger: console,
-    tags: [],
-    metadata: {},
-  };
-  const { jobId, runId, task, signal } = context;
-  return { jobId, runId, task, fn: () => undefined, module: null, args: ['ada@example.com', i], signal, context, policy };
-}
-
-/** As long as the body of such a run, and with headers like its own. */
-export const BODY = Buffer.alloc(470, 'x');
+/** What such a run says, with headers like its own. */
+export const MESSAGE = {
+  v: 1,
+  id: 'mail-to-customers@1750000000000:1',
+  runId: 'mail-to-customers@1750000000000',
+  jobId: 'mail-to-customers',
+  jobName: null,
+  task: 'mail',
+  scheduledFor: 1_750_000_000_000,
+  startedAt: 1_750_000_000_000,
+  attempt: 1,
+  isCatchUp: false,
+  isManual: false,
+  follows: [],
+  nextRunTime: 1_750_000_000_000,
+  tags: [],
+  metadata: null,
+  args: { by: 'devalue', data: '[[1,2],"ada@example.com",10000]' },
+  policy: { timeoutMs: null, retry: null, onCrash: 'retry', maxCrashes: 3, priority: 0 },
+  replyTo: null,
+};
 export const HEADERS = {
   'punctual-run-id': 'mail-to-customers@1750000000000',
   'punctual-job-id': 'mail-to-customers',

@@ -1,4 +1,4 @@
-import { BODY, CONCURRENCY, handedOver, handedOverBy, HEADERS } from '../lib/handed-over.mjs';
+import { CONCURRENCY, handedOver, handedOverBy, HEADERS, MESSAGE } from '../lib/handed-over.mjs';
 import { loadAmqp, loadAmqpDriver, loadBullMq, loadBullMqExecutor, loadJetStream, loadNatsDriver, loadNatsExecutor } from '../lib/load.mjs';
 import { column } from '../lib/measurement.mjs';
 import { withNats } from '../lib/nats-servers.mjs';
@@ -8,6 +8,8 @@ import { sized } from '../lib/size.mjs';
 import { median, ratio, show } from '../lib/stats.mjs';
 
 const RUNS = sized(50_000);
+/** As text, made once. */
+const BODY = Buffer.from(JSON.stringify(MESSAGE));
 
 async function amqp() {
   const { AmqpExecutor } = await loadAmqp();
@@ -20,9 +22,9 @@ async function amqpBare() {
     const connection = await amqplib.connect(url, { noDelay: true });
     const channel = await connection.createConfirmChannel();
     await channel.assertQueue('runs', { durable: true });
-    const publish = (/** @type {number} */ i) =>
+    const publish = (/** @type {import('../lib/run.mjs').Run} */ { runId }) =>
       new Promise((resolve, reject) => {
-        const options = { persistent: true, mandatory: true, messageId: `mail-to-customers@${i}`, contentType: 'application/json', headers: HEADERS };
+        const options = { persistent: true, mandatory: true, messageId: runId, contentType: 'application/json', headers: HEADERS };
         channel.publish('', 'runs', BODY, options, (error) => (error == null ? resolve(undefined) : reject(new Error('not confirmed', { cause: error }))));
       });
     const measured = await handedOver(RUNS, publish);
@@ -45,10 +47,10 @@ async function natsBare() {
     const manager = await jetstreamManager(connection);
     await manager.streams.add({ name: 'runs', subjects: ['runs.run.>'], retention: 'workqueue', storage: 'file' });
     const client = jetstream(connection);
-    const publish = (/** @type {number} */ i) => {
+    const publish = (/** @type {import('../lib/run.mjs').Run} */ { runId }) => {
       const made = headers();
       for (const [name, value] of Object.entries(HEADERS)) made.set(name, value);
-      return client.publish('runs.run.mail', BODY, { msgID: `mail-to-customers@${i}`, headers: made });
+      return client.publish('runs.run.mail', BODY, { msgID: runId, headers: made });
     };
     const measured = await handedOver(RUNS, publish);
     await connection.close();
@@ -70,9 +72,8 @@ async function bullmqBare() {
     const { Queue } = await loadBullMq();
     const queue = new Queue('runs', { connection: connectionTo(url) });
     await queue.waitUntilReady();
-    const data = { headers: HEADERS, body: BODY.toString() };
     const options = { attempts: 1, removeOnComplete: { age: 3_600, count: 10_000 } };
-    const measured = await handedOver(RUNS, (i) => queue.add('mail', data, { ...options, jobId: `run-mail-to-customers@${i}` }));
+    const measured = await handedOver(RUNS, ({ runId }) => queue.add('mail', MESSAGE, { ...options, jobId: `run-${runId}` }));
     await queue.close();
     return measured;
   });
@@ -84,10 +85,10 @@ export const measurement = {
   id: 'broker-publish',
   title: `Brokers: ${show(RUNS)} runs handed over`,
   method: [
-    `A server of its own for each sample, on this machine. Each message is confirmed, ${CONCURRENCY} are on their way at a time, and a quarter as many go before that are not measured. punctual: the executor alone, \`awaitResult: false\`. By hand: the client, with the same number of headers and about the same length of a body that is made once.`,
+    `A server of its own for each sample, on this machine. Each message is confirmed, ${CONCURRENCY} are on their way at a time, and a quarter as many go before that are not measured. punctual: the executor alone, \`awaitResult: false\`. By hand: the client, with the same headers, and what a run says as a body that is made once.`,
     'RabbitMQ: a durable classic queue, persistent messages, publisher confirms, mandatory routing.',
     'NATS: a stream in files that is a work queue, message ids. The client is `@nats-io/jetstream`.',
-    'BullMQ: `queue.add` of a job with an id, one call for each, on a Redis with `appendfsync always`.',
+    'BullMQ: `queue.add` of a job with an id, one call for each, whose data is what a run says, on a Redis with `appendfsync always`.',
   ],
   rounds: 3,
   contenders: {

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { loadPunctual, loadTinypool, loadWorkers } from '../lib/load.mjs';
 import { column } from '../lib/measurement.mjs';
+import { Run } from '../lib/run.mjs';
 import { median, quantile, ratio, show } from '../lib/stats.mjs';
 
 const RUNS = 3_000;
@@ -35,29 +36,8 @@ async function executor(kind) {
   const { SystemClock } = await loadPunctual();
   const workers = new (await loadWorkers())[kind]({ maxWorkers: 1 });
   workers.open({ clock: new SystemClock(), logger: console, roomMade: () => undefined });
-  return oneByOne((i) => {
-    const controller = new AbortController();
-    const context = {
-      jobId: 'job',
-      jobName: null,
-      runId: `job@${i}`,
-      task: 'add',
-      scheduledFor: new Date(),
-      startedAt: new Date(),
-      attempt: 1,
-      isCatchUp: false,
-      isManual: false, follows: [],
-      signal: controller.signal,
-      nextRunTime: new Date(),
-      logger: console,
-      tags: [],
-      metadata: {},
-    };
-    const { jobId, runId, task, signal } = context;
-    const policy = { timeoutMs: null, retry: null, onCrash: /** @type {const} */ ('retry'), maxCrashes: 3, priority: 0 };
-    const found = { url: module.href, export: 'add' };
-    return workers.execute({ jobId, runId, task, fn: () => undefined, module: found, args: [i, 1], signal, context, policy });
-  });
+  const found = { url: module.href, export: 'add' };
+  return oneByOne((i) => workers.execute(new Run('add', i, [i, 1], found)));
 }
 
 /** @param {boolean} busy whether a thread computes meanwhile */

@@ -43,8 +43,8 @@ export interface Executor {
 
   /**
    * Executes one run. Answers or resolves with the task's value, throws or rejects with the task's error.
-   * Must honour `run.signal` as far as it can: one that can end a task which does not listen gives it some time for that,
-   * ends it, and rejects. Is never called while `free` is 0.
+   * Must honour `run.signal`, or `run.onAbort`, as far as it can: one that can end a task which does not listen gives it some
+   * time for that, ends it, and rejects. Is never called while `free` is 0.
    */
   execute(run: RunRequest): unknown;
 
@@ -64,7 +64,12 @@ export interface RunRequest {
   /** Where the task is found, if it was given as a module. */
   readonly module: TaskModule | null;
   readonly args: readonly unknown[];
+  /** Made when it is first asked for: what only needs to know that a run is to stop has `abortReason` and `onAbort` for less. */
   readonly signal: AbortSignal;
+  /** Why the run is to stop, as `signal.reason` has it; `undefined` as long as it is not. */
+  readonly abortReason: Error | undefined;
+  /** Called once, when the run is to stop. For the executor that has the run to set, and to set to `null` again; `null` at first. */
+  onAbort: (() => void) | null;
   /** What `currentRun()` answers inside the task. */
   readonly context: RunContext;
   /** What holds for the run, for an executor that leaves it to others to keep to it. */

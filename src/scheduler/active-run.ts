@@ -42,6 +42,7 @@ export class ActiveRun implements RunRequest, RunContext {
   prepared: readonly unknown[] | null = null;
   /** Called once, when it is asked to stop, or given back, before its function was called. */
   onEarlyAbort: (() => void) | null = null;
+  onAbort: (() => void) | null = null;
   /** Monotonic. Past it another node may have the run, even if the store cannot be asked. */
   trustedUntil: number;
   readonly #logger: Logger;
@@ -150,6 +151,7 @@ export class ActiveRun implements RunRequest, RunContext {
     if (this.#abortReason !== undefined) return;
     this.#abortReason = reason;
     this.#fire?.(reason);
+    this.onAbort?.();
     this.onEarlyAbort?.();
   }
 }

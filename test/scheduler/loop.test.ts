@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AsyncExecutor, AsyncScheduler, DateTrigger, IntervalTrigger, isPunctualError, MemoryJobStore, type ClaimRequest, type JobPolicy, type SchedulerEvent, type SchedulerOptions, type StoredJob, type Trigger } from 'punctual';
+import { AsyncExecutor, AsyncScheduler, DateTrigger, IntervalTrigger, isPunctualError, MemoryJobStore, type ClaimRequest, type Executor, type JobPolicy, type SchedulerEvent, type SchedulerOptions, type StoredJob, type Trigger } from 'punctual';
 import { VirtualClock } from 'punctual/testing';
 import { FaultyStore, PlainClock } from './support/stores.js';
 import { DAY, failure, gate, HOUR, makeWorld, MemoryLogger, Recorder, SECOND, START, START_MS, whileTimePasses } from './support/world.js';
@@ -437,6 +437,30 @@ describe('executors', () => {
     expect(isPunctualError(await failure(scheduler.removeExecutor('extra')), 'UNKNOWN_EXECUTOR')).toBe(true);
     expect((await failure(() => { scheduler.addExecutor('default', new AsyncExecutor()); })).message).toMatch(/`alias`.*"default"/);
     expect((await failure(() => { scheduler.addExecutor('bad', {} as never); })).message).toMatch(/`executor`.*execute/);
+  });
+
+  it('hears that a run is to stop, once and with the reason, whether it asked for its signal or not', async () => {
+    const heard: unknown[] = [];
+    const executor: Executor = {
+      free: 5,
+      execute: (run) => new Promise((_resolve, reject) => {
+        heard.push(run.abortReason, run.onAbort);
+        const signal = run.jobId === 'signal' ? run.signal : undefined;
+        run.onAbort = () => {
+          heard.push(run.abortReason, signal?.reason);
+          reject(run.abortReason!);
+        };
+      }),
+    };
+    const { clock, scheduler, recorder } = makeWorld({ executors: { own: executor } });
+    await scheduler.addJob(noop, new DateTrigger(ms(1)), { id: 'plain', executor: 'own', timeout: 2_000 });
+    await scheduler.addJob(noop, new DateTrigger(ms(10)), { id: 'signal', executor: 'own', timeout: 2_000 });
+    await scheduler.start();
+    await clock.advance({ seconds: 20 });
+    const timedOut = expect.objectContaining({ code: 'JOB_TIMEOUT' }) as unknown;
+    expect(heard).toEqual([undefined, null, timedOut, undefined, undefined, null, timedOut, timedOut]);
+    expect(heard[6]).toBe(heard[7]);
+    expect(recorder.of('jobError').map(({ jobId }) => jobId)).toEqual(['plain', 'signal']);
   });
 
   it('whose execute throws fails the run', async () => {

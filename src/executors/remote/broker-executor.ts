@@ -20,7 +20,6 @@ interface Work {
   readonly message: RunMessage;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
-  readonly onAbort: () => void;
   /** Once it was told to stop: how long an answer is waited for. */
   timer: TimerHandle | undefined;
   isOver: boolean;
@@ -96,22 +95,21 @@ export abstract class BrokerExecutor implements Executor {
     if (this.#context === undefined) throw notOpened();
     const message = this.#wire.run(run, this.#transport.replyTo);
     return new Promise((resolve, reject) => {
-      const onAbort = (): void => { this.#abort(work); };
-      const work: Work = { run, message, resolve, reject, onAbort, timer: undefined, isOver: false, problem: undefined };
+      const work: Work = { run, message, resolve, reject, timer: undefined, isOver: false, problem: undefined };
       this.#works.set(message.id, work);
-      if (run.signal.aborted) {
-        this.#settle(work, undefined, run.signal.reason);
+      if (run.abortReason !== undefined) {
+        this.#settle(work, undefined, run.abortReason);
         return;
       }
       this.#unconfirmed?.add(work);
-      run.signal.addEventListener('abort', onAbort, { once: true });
+      run.onAbort = () => { this.#abort(work); };
       void this.#handOver(work);
     });
   }
 
   /** Waits for runs that nobody told to stop, then closes what `open` opened. */
   async close(): Promise<void> {
-    for (const work of [...this.#works.values()]) if (work.run.signal.aborted) this.#settle(work, undefined, work.run.signal.reason);
+    for (const work of [...this.#works.values()]) if (work.run.abortReason !== undefined) this.#settle(work, undefined, work.run.abortReason);
     if (this.#works.size > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
     this.#context = undefined;
     const closed = new BrokerError('closed', `The executor of ${this.#transport.broker} was closed.`);
@@ -150,7 +148,7 @@ export abstract class BrokerExecutor implements Executor {
   }
 
   #abort(work: Work): void {
-    const reason: unknown = work.run.signal.reason;
+    const reason = work.run.abortReason;
     if (!this.#limits.awaitResult) {
       this.#settle(work, undefined, reason);
       return;
@@ -176,7 +174,7 @@ export abstract class BrokerExecutor implements Executor {
     work.isOver = true;
     work.timer?.cancel();
     this.#unconfirmed?.delete(work);
-    work.run.signal.removeEventListener('abort', work.onAbort);
+    work.run.onAbort = null;
     this.#works.delete(work.message.id);
     if (failure.length > 0) work.reject(failure[0]);
     else work.resolve(value);
@@ -192,7 +190,7 @@ export abstract class BrokerExecutor implements Executor {
     for (const { resolve } of this.#waiting.splice(0)) resolve();
     for (const resolve of this.#back.splice(0)) resolve();
     // Those that were told to stop while nobody could be told.
-    for (const { message, run } of this.#works.values()) if (run.signal.aborted) this.#cancel(message.id, run.signal.reason);
+    for (const { message, run } of this.#works.values()) if (run.abortReason !== undefined) this.#cancel(message.id, run.abortReason);
     roomMade();
   }
 
@@ -222,7 +220,7 @@ export abstract class BrokerExecutor implements Executor {
     this.#unconfirmed?.delete(work);
     switch (answer.type) {
       case 'started':
-        if (work.run.signal.aborted) this.#cancel(answer.id, work.run.signal.reason);
+        if (work.run.abortReason !== undefined) this.#cancel(answer.id, work.run.abortReason);
         return;
       case 'log': {
         const fields = answer.fields === undefined ? undefined : (fromPlain(answer.fields) as LogFields);

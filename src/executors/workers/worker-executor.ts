@@ -21,7 +21,6 @@ interface Work {
   readonly run: RunRequest;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
-  readonly onAbort: () => void;
   member: Member;
   /** Its worker was made for it. */
   isFirst: boolean;
@@ -92,17 +91,16 @@ export abstract class WorkerExecutor implements Executor {
   }
 
   execute(run: RunRequest): Promise<unknown> {
-    const { module, signal } = run;
+    const { module } = run;
     if (this.#context === undefined) throw notOpened();
     if (module === null) throw new UnsuitableTaskError(run.task, this.constructor.name);
     const { member, isFirst } = this.#give(run, module);
     this.#busy += 1;
     return new Promise((resolve, reject) => {
-      const onAbort = (): void => { this.#abort(work.member, work); };
-      const work: Work = { run, resolve, reject, onAbort, member, isFirst, timer: undefined, killed: undefined };
+      const work: Work = { run, resolve, reject, member, isFirst, timer: undefined, killed: undefined };
       member.work = work;
-      if (signal.aborted) onAbort();
-      else signal.addEventListener('abort', onAbort);
+      if (run.abortReason !== undefined) this.#abort(member, work);
+      else run.onAbort = () => { this.#abort(work.member, work); };
     });
   }
 
@@ -123,7 +121,7 @@ export abstract class WorkerExecutor implements Executor {
   /** Its worker, which had nothing to do before, ended before it had the run: it goes to another. Answers whether it does. */
   #passOn(work: Work): boolean {
     const { run, member } = work;
-    if (work.isFirst || member.worker.begun >= member.runs || run.signal.aborted || run.module === null) return false;
+    if (work.isFirst || member.worker.begun >= member.runs || run.abortReason !== undefined || run.module === null) return false;
     try {
       Object.assign(work, this.#give(run, run.module));
     } catch (error) {
@@ -137,8 +135,8 @@ export abstract class WorkerExecutor implements Executor {
   /** Waits for runs that nobody told to stop, ends the others, and ends the workers. */
   async close(): Promise<void> {
     for (const { work, worker } of this.#members) {
-      if (work?.run.signal.aborted !== true) continue;
-      work.killed ??= closeError(this.#kind.name, work.run.signal.reason);
+      if (work?.run.abortReason === undefined) continue;
+      work.killed ??= closeError(this.#kind.name, work.run.abortReason);
       worker.terminate();
     }
     if (this.#busy > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
@@ -167,7 +165,7 @@ export abstract class WorkerExecutor implements Executor {
 
   #abort(member: Member, work: Work): void {
     const { killMs } = this.#limits;
-    const reason: unknown = work.run.signal.reason;
+    const reason = work.run.abortReason;
     const isShutdown = isPunctualError(reason, 'JOB_ABORTED') && reason.reason === 'shutdown';
     const graceMs = isShutdown ? Math.min(killMs, SHUTDOWN_KILL_MS) : killMs;
     const { runId, context } = work.run;
@@ -232,7 +230,7 @@ export abstract class WorkerExecutor implements Executor {
     const { work } = member;
     if (work === undefined) return;
     work.timer?.cancel();
-    work.run.signal.removeEventListener('abort', work.onAbort);
+    work.run.onAbort = null;
     member.work = undefined;
     this.#busy -= 1;
     if (this.#busy === 0) for (const resolve of this.#drained.splice(0)) resolve();
