@@ -127,21 +127,45 @@ export interface StateNames {
   readonly alarm_at: string;
 }
 
+/** Of jobs that go, the same. */
+export type GoneNames = Pick<StateNames, 'rows' | 'id' | 'expected'>;
+
+export interface DirectParts {
+  /** New states, and how many there are. */
+  readonly states: StateNames | undefined;
+  readonly stateCount: number;
+  /** Deletes; they are counted on from the states. */
+  readonly gone: GoneNames | undefined;
+  readonly goneCount: number;
+  readonly pruneAbove: number;
+  readonly ledger: string;
+}
+
 /**
- * The same for new states alone, as long as nobody has locked any of them, which is the rule: rows are not looked up and
- * locked before they are written. All of a batch get one revision, and the answer is one row: those that won, where it is
- * not all of them, and those whose history may be too long.
+ * The same for new states and deletes as long as nobody has locked any of them, which is the rule: rows are not looked up
+ * and locked before they are written. All new states of a batch get one revision, and all that goes another. For each the
+ * answer has one row: those that won, where it is not all of the batch, and those whose history may be too long.
  */
-export function directSql(names: StateNames, count: number, pruneAbove: number, ledger: string): string {
-  return `
-  WITH won AS (
+export function directSql({ states, stateCount, gone, goneCount, pruneAbove, ledger }: DirectParts): string {
+  const updated = states && `updated AS (
     UPDATE {jobs} j SET
-      revision = (SELECT nextval('{revisions}')), claimed_until = NULL, lines = j.lines + ${names.lines},
-      state = ${names.state}, wake_at = ${names.wake_at}, status = ${names.status}, running = ${names.running}, alarm_at = ${names.alarm_at}
-    FROM ${names.rows}
-    WHERE j.id = ${names.id} AND j.revision = ${names.expected} AND j.definition = ${names.known}
+      revision = (SELECT nextval('{revisions}')), claimed_until = NULL, lines = j.lines + ${states.lines},
+      state = ${states.state}, wake_at = ${states.wake_at}, status = ${states.status}, running = ${states.running}, alarm_at = ${states.alarm_at}
+    FROM ${states.rows}
+    WHERE j.id = ${states.id} AND j.revision = ${states.expected} AND j.definition = ${states.known}
     RETURNING c.n::int - 1 AS i, j.id, j.revision, j.lines
-  )${ledger}
-  SELECT revision, CASE WHEN count(*) < ${count} THEN string_agg(i::text, ',') END, string_agg(CASE WHEN lines > ${pruneAbove} THEN i || ' ' || lines END, ',')
+  )`;
+  const deleted = gone && `deleted AS (
+    DELETE FROM {jobs} j USING ${gone.rows}
+    WHERE j.id = ${gone.id} AND j.revision = ${gone.expected}
+    RETURNING g.n::int - 1 + ${stateCount} AS i, j.id, (SELECT nextval('{revisions}')) AS revision, NULL::bigint AS lines
+  ), forgotten AS (
+    DELETE FROM {definitions} d USING deleted g WHERE d.id = g.id
+  )`;
+  const parts = [updated, deleted].filter((part) => part !== undefined);
+  const won = [states && 'updated', gone && 'deleted'].flatMap((name) => (name === undefined ? [] : [`SELECT i, id, revision, lines FROM ${name}`]));
+  return `
+  WITH ${parts.join(', ')}, won AS (${won.join(' UNION ALL ')})${ledger}
+  SELECT revision, CASE WHEN count(*) < ${stateCount + goneCount} THEN string_agg(i::text, ',') END, string_agg(CASE WHEN lines > ${pruneAbove} THEN i || ' ' || lines END, ',')
   FROM won GROUP BY revision`;
 }

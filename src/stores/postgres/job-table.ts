@@ -7,7 +7,7 @@ import { DefinitionCache } from '../shared/definition-cache.js';
 import { SharedDefinitions, type ReadDefinition } from '../shared/shared-definitions.js';
 import { readState, writeState } from '../shared/state-text.js';
 import { Columns } from './columns.js';
-import { directSql, INSERT, STATES_PARAMETERS, WHOLE_PARAMETERS, statesSql, wholeSql, type Locking } from './commit-sql.js';
+import { directSql, INSERT, STATES_PARAMETERS, WHOLE_PARAMETERS, statesSql, wholeSql, type GoneNames, type Locking, type StateNames } from './commit-sql.js';
 import type { Database, Row, Run } from './database.js';
 import { PostgresStoreError, fieldsOf } from './errors.js';
 import type { PostgresLedger } from './postgres-ledger.js';
@@ -222,34 +222,36 @@ export class JobTable {
     return answers;
   }
 
-  /** What nearly all batches are: new states, of jobs that nobody else has locked. Answers whether it was one. */
+  /** What nearly all batches are: new states and deletes, of jobs that nobody else has locked. Answers whether it was one. */
   async #writeDirectly(changes: readonly JobChange[], answers: (Revision | undefined)[]): Promise<boolean> {
     const known: number[] = [];
     const states: StateColumns[] = [];
-    for (const { id, next } of changes) {
-      const definition = next === null ? undefined : this.#known.get(id);
-      if (next === null || definition?.definition !== next.definition) return false;
+    /** Places of the changes. */
+    const kept: number[] = [];
+    const gone: number[] = [];
+    for (let i = 0; i < changes.length; i++) {
+      const { id, next } = changes[i]!;
+      if (next === null) {
+        gone.push(i);
+        continue;
+      }
+      const definition = this.#known.get(id);
+      if (definition?.definition !== next.definition) return false;
       known.push(definition.revision);
       states.push(this.#stateColumns(next));
+      kept.push(i);
     }
     if (changes.length === 0) return true;
-    const columns = new Columns('c');
-    const names = {
-      id: columns.add('id', 'text', changes.map(({ id }) => storable(id)), true),
-      expected: columns.add('expected', 'bigint', changes.map(({ expected }) => Number(expected))),
-      known: columns.add('known', 'bigint', known),
-      lines: columns.add('lines', 'int', changes.map(({ ledger }) => ledger.length)),
-      state: columns.add('state', 'text', states.map(({ state }) => state)),
-      wake_at: columns.add('wake_at', 'float8', states.map(({ wake_at: at }) => at)),
-      status: columns.add('status', 'text', states.map(({ status }) => status)),
-      running: columns.add('running', 'int', states.map(({ running }) => running)),
-      alarm_at: columns.add('alarm_at', 'float8', states.map(({ alarm_at: at }) => at)),
-    };
-    const ledger = this.#ledger.append(changes.map(({ ledger: entries }, i) => ({ i, entries })), columns.values.length);
-    const sql = directSql({ ...names, rows: columns.rows }, changes.length, this.#ledger.pruneAbove, ledger.sql);
+    // As the statement counts them.
+    const order = gone.length === 0 ? kept : [...kept, ...gone];
+    const { columns, names } = statesOf(kept.map((i) => changes[i]!), known, states);
+    const { columns: columnsGone, names: namesGone } = goneOf(gone.map((i) => changes[i]!), columns.values.length);
+    const values = [...columns.values, ...columnsGone.values];
+    const ledger = this.#ledger.append(order.map((place, i) => ({ i, entries: changes[place]!.ledger })), values.length);
+    const sql = directSql({ states: names, stateCount: kept.length, gone: namesGone, goneCount: gone.length, pruneAbove: this.#ledger.pruneAbove, ledger: ledger.sql });
     let rows: Row[];
     try {
-      rows = await this.#database.query(sql, [...columns.values, ...ledger.values], BY_INDEX + PASS_BY_LOCKED);
+      rows = await this.#database.query(sql, [...values, ...ledger.values], BY_INDEX + PASS_BY_LOCKED);
     } catch (error) {
       if (isAboutLocks(error)) return false;
       throw error;
@@ -257,13 +259,20 @@ export class JobTable {
     for (const [text, won, grown] of rows) {
       const revision = Number(text);
       if (won === null) answers.fill(revision);
-      else for (const i of won!.split(',')) answers[Number(i)] = revision;
+      else for (const i of won!.split(',')) answers[order[Number(i)]!] = revision;
       for (const line of grown?.split(',') ?? []) {
         const [i, lines] = line.split(' ');
-        this.#ledger.grown(changes[Number(i)]!.id, Number(lines));
+        this.#ledger.grown(changes[order[Number(i)]!]!.id, Number(lines));
       }
     }
+    for (const i of gone) if (answers[i] !== undefined) this.#forget(changes[i]!);
     return true;
+  }
+
+  /** What was written is no more. How long its history is nobody counts any longer. */
+  #forget({ id, ledger }: JobChange): void {
+    this.#known.delete(id);
+    if (ledger.length > 0) this.#ledger.grown(id, Number.POSITIVE_INFINITY);
   }
 
   /** Waits for what others have locked. */
@@ -326,8 +335,8 @@ export class JobTable {
       }
       const { id, ledger, next } = changes[index]!;
       answers[index] = Number(revision);
-      if (next === null) this.#known.delete(id);
-      if (ledger.length > 0) this.#ledger.grown(id, count === null ? Number.POSITIVE_INFINITY : Number(count));
+      if (next === null) this.#forget(changes[index]!);
+      else if (ledger.length > 0) this.#ledger.grown(id, Number(count));
     }
     return locked;
   }
@@ -362,6 +371,35 @@ export class JobTable {
       name: name === null ? null : storable(name),
     };
   }
+}
+
+/** New states as columns, and what the statement calls them. */
+function statesOf(changes: readonly JobChange[], known: readonly number[], states: readonly StateColumns[]): { columns: Columns; names: StateNames | undefined } {
+  const columns = new Columns('c');
+  if (changes.length === 0) return { columns, names: undefined };
+  const names = {
+    id: columns.add('id', 'text', changes.map(({ id }) => storable(id)), true),
+    expected: columns.add('expected', 'bigint', changes.map(({ expected }) => Number(expected))),
+    known: columns.add('known', 'bigint', known),
+    lines: columns.add('lines', 'int', changes.map(({ ledger }) => ledger.length)),
+    state: columns.add('state', 'text', states.map(({ state }) => state)),
+    wake_at: columns.add('wake_at', 'float8', states.map(({ wake_at: at }) => at)),
+    status: columns.add('status', 'text', states.map(({ status }) => status)),
+    running: columns.add('running', 'int', states.map(({ running }) => running)),
+    alarm_at: columns.add('alarm_at', 'float8', states.map(({ alarm_at: at }) => at)),
+  };
+  return { columns, names: { ...names, rows: columns.rows } };
+}
+
+/** Deletes, the same, after so many parameters. */
+function goneOf(changes: readonly JobChange[], parameters: number): { columns: Columns; names: GoneNames | undefined } {
+  const columns = new Columns('g', parameters);
+  if (changes.length === 0) return { columns, names: undefined };
+  const names = {
+    id: columns.add('id', 'text', changes.map(({ id }) => storable(id)), true),
+    expected: columns.add('expected', 'bigint', changes.map(({ expected }) => Number(expected))),
+  };
+  return { columns, names: { ...names, rows: columns.rows } };
 }
 
 /** The same for jobs that the same nodes can serve, and that are equally urgent. */

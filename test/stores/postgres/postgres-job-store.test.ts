@@ -1,4 +1,4 @@
-import { SystemClock, type JobRecord, type JobStore, type Revision } from 'punctual';
+import { SystemClock, type JobChange, type JobRecord, type JobStore, type Revision } from 'punctual';
 import { storeContext, VirtualClock } from 'punctual/testing';
 import pg from 'pg';
 import { expect, it, onTestFinished, vi } from 'vitest';
@@ -121,6 +121,46 @@ describePostgres('several stores on one schema', (server) => {
     expect(idsIn((await b.list({ task: 'other', tags: ['t'], limit: 9 })).jobs)).toEqual(['whole']);
     // What is gone left nothing behind that stands in the way of another of the same id.
     expect((await b.insert([jobRecord('gone', T0)]))[0]).toBeDefined();
+  });
+
+  it('one batch of new states and deletes is one statement, and says of each whether it was written', async () => {
+    const schema = freshSchema();
+    const pool = openPool(server());
+    const store = await openStore({ schema, pool, listen: false });
+    const ids = ['gone', 'state', 'lost', 'gone2', 'state2', 'lostGone'];
+    await store.insert(ids.map((id) => jobRecord(id, T0)));
+    // Known there, so that they are not written again.
+    const stored = await Promise.all(ids.map(async (id) => (await store.get(id))!));
+    const change = (i: number, next: JobRecord | null, old = 0): JobChange => ({
+      id: ids[i]!,
+      expected: Number(stored[i]!.revision) - old,
+      next,
+      ledger: [ledgerEntry(ids[i]!, T0)],
+    });
+    const statements = vi.spyOn(pool, 'query');
+    const answers = await store.commit([
+      change(0, null),
+      change(1, dueAt(stored[1]!.record, T0 + 1)),
+      change(2, dueAt(stored[2]!.record, T0 + 2), 1),
+      change(3, null),
+      change(4, dueAt(stored[4]!.record, T0 + 4)),
+      change(5, null, 1),
+    ]);
+    expect(statements).toHaveBeenCalledTimes(1);
+    statements.mockRestore();
+    expect(answers.map((revision) => revision !== undefined)).toEqual([true, true, false, true, true, false]);
+    const { jobs } = await store.list({ limit: 9 });
+    expect(jobs.map(({ record, revision }) => [record.id, record.state.nextFireTime, revision])).toEqual([
+      ['lost', T0, stored[2]!.revision],
+      ['lostGone', T0, stored[5]!.revision],
+      ['state', T0 + 1, answers[1]],
+      ['state2', T0 + 4, answers[4]],
+    ]);
+    expect((await store.ledger.list({ limit: 9 })).entries.map(({ jobId }) => jobId).sort()).toEqual(['gone', 'gone2', 'state', 'state2']);
+    // The same of deletes alone, of all of which nothing is left.
+    expect((await store.commit(jobs.map(({ record, revision }) => ({ id: record.id, expected: revision, next: null, ledger: [] })))).every((revision) => revision !== undefined)).toBe(true);
+    const left = `SELECT (SELECT count(*) FROM ${schema}.jobs)::int AS jobs, (SELECT count(*) FROM ${schema}.definitions)::int AS definitions`;
+    expect(await server().query(left)).toEqual([{ jobs: 0, definitions: 0 }]);
   });
 
   it('a job that was deleted and added again elsewhere is not the one that is remembered', async () => {
