@@ -5,14 +5,17 @@ const LONGEST_MS = 30_000;
 
 /**
  * Exponential back-off with jitter: the delay after the n-th failure in a row is drawn from the upper half of
- * 100 ms · 2^n, at most 30 s. Nodes that fail together do not come back together.
+ * 100 ms · 2^n, or of the longest delay where that is less. Nodes that fail together do not come back together.
  */
 export class BackOff {
   readonly #seed: string;
+  readonly #longestMs: number;
   #failures = 0;
 
-  constructor(seed: string) {
+  /** @param seed - has the name of the node in it: with the same one, two nodes would wait alike. */
+  constructor(seed: string, longestMs = LONGEST_MS) {
     this.#seed = seed;
+    this.#longestMs = longestMs;
   }
 
   get failures(): number {
@@ -20,7 +23,7 @@ export class BackOff {
   }
 
   next(): number {
-    const full = Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(this.#failures, 20));
+    const full = Math.min(this.#longestMs, FIRST_MS * 2 ** Math.min(this.#failures, 20));
     this.#failures += 1;
     return Math.round(full * (0.5 + 0.5 * hashFraction(this.#seed, this.#failures)));
   }

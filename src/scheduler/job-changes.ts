@@ -55,7 +55,7 @@ export async function changeRecord(
   check?: (record: JobRecord) => MaybePromise<void>,
 ): Promise<JobChangeResult | undefined> {
   const { access } = loop;
-  const backOff = new BackOff(id);
+  let backOff: BackOff | undefined;
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     const read = access.get(id);
     const stored = isThenable(read) ? await read : read;
@@ -76,6 +76,7 @@ export async function changeRecord(
       loop.expect(wakeAt(next));
       return { stored: { record: next, revision }, record: next, decision };
     }
+    backOff ??= new BackOff(`${loop.planContext().node}/${id}`);
     const delay = backOff.next();
     if (attempt >= ATTEMPTS_WITHOUT_WAIT) await new Promise<void>((resolve) => { clock.setTimer(delay / 10, resolve); });
   }

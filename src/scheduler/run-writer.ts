@@ -26,6 +26,7 @@ export class RunWriter {
   readonly #clock: Clock;
   readonly #health: StoreHealth;
   readonly #context: () => ActContext;
+  readonly #seed: string;
   /** Of a store that answers at once: what comes up together may be thousands, and the event loop waits for all of them. */
   readonly #batch: BatchSize;
   #queue: PendingWrite[] = [];
@@ -37,8 +38,9 @@ export class RunWriter {
   #isWaitedFor = false;
 
   /** @param most - writes at a time, of a store that answers at once. */
-  constructor(access: StoreAccess, clock: Clock, health: StoreHealth, context: () => ActContext, most: number) {
+  constructor(access: StoreAccess, clock: Clock, health: StoreHealth, context: () => ActContext, node: string, most: number) {
     this.#context = context;
+    this.#seed = `${node}/${access.alias}`;
     this.#batch = new BatchSize(access.store.batchSize ?? most, most);
     this.#access = access;
     this.#clock = clock;
@@ -73,7 +75,7 @@ export class RunWriter {
   }
 
   async #flush(): Promise<void> {
-    const conflicts = new BackOff(this.#access.alias);
+    const conflicts = new BackOff(this.#seed, Math.min(LONGEST_CONFLICT_WAIT_MS, this.#access.timeoutMs / CONFLICT_WAITS_PER_TIMEOUT));
     while (this.#queue.length > 0 && !this.#stopped) {
       const batch = this.#take();
       const goesOn = this.#queue.length > 0;
@@ -98,7 +100,7 @@ export class RunWriter {
       }
       this.#queue = [...again, ...this.#queue];
       const delay = conflicts.next();
-      if (conflicts.failures > CONFLICTS_BEFORE_WAIT) await this.#wait(Math.min(delay, LONGEST_CONFLICT_WAIT_MS, this.#access.timeoutMs / CONFLICT_WAITS_PER_TIMEOUT));
+      if (conflicts.failures > CONFLICTS_BEFORE_WAIT) await this.#wait(delay);
     }
     this.#flushing = false;
   }

@@ -44,7 +44,7 @@ export class Runner implements FinishWriteHost {
     this.#alias = loop.access.alias;
     this.#leased = loop.access.leased;
     this.#callbacks = new ErrorCallbacks(deps.logger, deps.node, loop.access.alias);
-    this.#writer = new RunWriter(loop.access, deps.clock, loop.health, () => loop.planContext(), deps.batchSize);
+    this.#writer = new RunWriter(loop.access, deps.clock, loop.health, () => loop.planContext(), deps.node, deps.batchSize);
     this.#heartbeat = new Heartbeat({
       clock: deps.clock,
       keepAlive: deps.keepAlive,

@@ -284,7 +284,7 @@ export class Scheduler<T extends TaskShapes = AnyTasks> extends BulkFace impleme
     return count;
   }
 
-  /** Puts a job from quarantine back to work; one that each node runs (`exclusive: false`), on this node. @throws JobNotFoundError, InvalidStateError, and what its trigger throws. */
+  /** Puts a job from quarantine back to work; one that each node runs (`exclusive: false`), on this node. @throws JobNotFoundError, InvalidStateError, DependencyCycleError, and what its trigger throws. */
   async retryQuarantined(id: string, options: JobSelector = {}): Promise<Job> {
     checkSelector(id, options, ['jobStore']);
     const { loop, result } = await this.change(id, options, (record, context) => {
@@ -297,6 +297,8 @@ export class Scheduler<T extends TaskShapes = AnyTasks> extends BulkFace impleme
       throw new InvalidStateError(`Job "${id}" is not in quarantine on this node.`);
     }
     this.modified(loop, result, ['status']);
+    // Of several in a circle, each may have seen the others stopped.
+    await this.adder.confirm(loop, [{ fresh: result.record }]);
     return this.handle(loop, result);
   }
 

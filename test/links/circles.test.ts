@@ -99,6 +99,45 @@ test('of two jobs that come to follow each other at the same moment, the last on
   expect(a.ran.filter((line) => line.startsWith('one'))).toHaveLength(2);
 });
 
+test('jobs of a circle that are let go at the same moment do not close it again', async () => {
+  const store = new MemoryJobStore({ shared: true });
+  const { a, b, clock, holdA, letGo } = twoNodes(store);
+  for (const id of ['one', 'two']) await a.scheduler.addJob('work', '@yearly', { id, args: [id] });
+  // Both are stopped, as when two callers see what they have closed.
+  for (const [id, other] of [['one', 'two'], ['two', 'one']] as const) {
+    const { record, revision } = store.get(id)!;
+    const next = { ...record, definition: { ...record.definition, trigger: after(other, 'any') }, state: { ...record.state, status: 'quarantined' as const, nextFireTime: null, nextDueAt: null } };
+    expect(store.commit([{ id, expected: revision, next, ledger: [] }])).not.toEqual([undefined]);
+  }
+  const holding = holdA();
+  const first = outcome(a.scheduler.retryQuarantined('one'));
+  await holding;
+  expect(await outcome(b.scheduler.retryQuarantined('two'))).toBe('active');
+  letGo();
+  expect(await first).toBe('DEPENDENCY_CYCLE, one in quarantine');
+  expect(await statusesOf(b.scheduler)).toEqual(['quarantined', 'active']);
+  await b.scheduler.start();
+  await b.scheduler.runJob('two');
+  await clock.advance({ minutes: 10 });
+  expect(b.ran).toEqual(['two']);
+});
+
+test.each(['addJobs', 'sync'] as const)('a call that closes several circles stops a job of each (%s)', async (how) => {
+  const { a, b, holdA, letGo } = twoNodes();
+  for (const id of ['w', 'x', 'y', 'z']) await a.scheduler.addJob('work', '@yearly', { id, args: [id] });
+  const specs = [['w', 'x'], ['y', 'z']].map(([id, other]) => ({ id: id!, task: 'work', trigger: after(other!, 'any'), args: [id!] }));
+  const holding = holdA();
+  const call: Promise<unknown> = how === 'sync' ? a.scheduler.sync(specs, { owner: 'me', adopt: true }) : a.scheduler.addJobs(specs.map((spec) => ({ ...spec, replaceExisting: true })));
+  const error = call.then(() => undefined, (reason: unknown) => reason);
+  await holding;
+  expect(await outcome(follow(b.scheduler, 'x', 'w'))).toBe('active');
+  expect(await outcome(follow(b.scheduler, 'z', 'y'))).toBe('active');
+  letGo();
+  expect(await error).toMatchObject({ code: 'DEPENDENCY_CYCLE', quarantined: 'w' });
+  const statuses = await Promise.all(['w', 'x', 'y', 'z'].map(async (id) => (await b.scheduler.getJob(id))?.status));
+  expect(statuses).toEqual(['quarantined', 'active', 'quarantined', 'active']);
+});
+
 test('a circle whose last caller died before it looked is found when the jobs are looked after', async () => {
   const nodes = twoNodes();
   const { b, clock, die } = nodes;

@@ -125,16 +125,19 @@ async function breakCycle(
 
 /**
  * The last step of a call that ties jobs to others: the last of several to write sees what all have written, and takes its own
- * job back out. If two see it, both do. In a transaction of the user's nothing is there yet; see {@link breakOldCycle}.
+ * jobs back out. If two see it, both do. In a transaction of the user's nothing is there yet; see {@link breakOldCycle}.
  *
- * @throws DependencyCycleError when one of the jobs was put into quarantine.
+ * @throws DependencyCycleError when one of the jobs was put into quarantine: for the first of them.
  */
 export async function confirmLinks(host: CycleHost & { readonly writer: JobWriter }, ids: readonly string[]): Promise<void> {
   if (host.writer !== host.loop.access) return;
+  let first: DependencyCycleError | undefined;
+  // All of them, and then the error: what the call has written fires, whatever the caller makes of that.
   for (const id of ids) {
     const broken = await breakCycle(host, id, (members) => members.find((member) => member.id === id), MOST_RECORDS);
-    if (broken?.quarantined === id) throw new DependencyCycleError(broken.cycle, id);
+    if (broken?.quarantined === id) first ??= new DependencyCycleError(broken.cycle, id);
   }
+  if (first !== undefined) throw first;
 }
 
 /** For what came to be of transactions, imports, and calls whose process died before it looked: stops the one that came last. */
