@@ -120,14 +120,14 @@ export class SQLiteLedger implements Ledger {
     this.#waiting += 1;
     if (this.#waiting < AT_ONCE) return;
     this.#waiting = 0;
-    this.#insertSuccesses.run(values);
+    this.#insertSuccesses.run(...values);
   }
 
   /** Writes what waits, in the order in which it was appended. */
   flush(): void {
     const count = this.#waiting;
     this.#waiting = 0;
-    for (let i = 0; i < count; i++) this.#insertSuccess.run(this.#successes.slice(i * SUCCESS_VALUES, (i + 1) * SUCCESS_VALUES));
+    for (let i = 0; i < count; i++) this.#insertSuccess.run(...this.#successes.slice(i * SUCCESS_VALUES, (i + 1) * SUCCESS_VALUES));
   }
 
   /** The transaction was undone: what waits belongs to nothing. */
