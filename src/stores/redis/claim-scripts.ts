@@ -2,10 +2,12 @@ import { COMMON } from './job-scripts.js';
 import { script } from './link.js';
 
 /**
- * now, end of the hiding, latest end that can be right, limit, whether definitions are wanted, the lanes as they were
- * known, whether to hide what is claimed (`1`, `0`, or empty to decide that here), node, number of executors, how many runs each takes, then of each lane,
- * the most urgent first: lane, executor, priority. Answers 0 and the lanes when they have changed, else 1, whether it is
- * hidden, until when other nodes are known to be there ('' for none), ids, heads, states, definitions.
+ * now, end of the hiding, latest end that can be right, limit, whether definitions are wanted (`1`), or the answer as one text
+ * (`0`), the lanes as they were known, whether to hide what is claimed (`1`, `0`, or empty to decide that here), node, number of
+ * executors, how many runs each takes, then of each lane, the most urgent first: lane, executor, priority. Answers 0 and the
+ * lanes when they have changed, else 1, whether it is hidden, until when other nodes are known to be there ('' for none), ids,
+ * heads, states, definitions. In place of the last four, where it is wanted, and comes to putting texts together: a list in JSON
+ * of id, head and state after one another.
  *
  * What is claimed is hidden by waking later: it reappears by itself. A clock that was wrong, and set back, would hide for
  * long: what is hidden beyond anything that can be right is put back. A node that is the only one, and known to be there,
@@ -95,7 +97,19 @@ for i, id in ipairs(ids) do
 end
 for lane, list in pairs(due) do many('ZADD', B .. 'due:' .. lane, list) end
 many('ZADD', B .. 'hidden', hidden)
-return { 1, hides and 1 or 0, others, found, heads, fetch(B .. 'state', found), ARGV[5] == '1' and fetch(B .. 'def', found) or {} }
+local states = fetch(B .. 'state', found)
+-- States are JSON already, and of the others only what has such characters would have to be written in another way.
+if ARGV[5] == '0' and not string.find(table.concat(found), '["\\\\%c]') and not string.find(table.concat(heads), '["\\\\%c]') then
+  local parts, k = {}, 0
+  for i = 1, #found do
+    parts[k + 1], parts[k + 2], parts[k + 3], parts[k + 4], parts[k + 5], parts[k + 6] = ',"', found[i], '","', heads[i], '",', states[i] or 'null'
+    k = k + 6
+  end
+  parts[1] = '["'
+  parts[k + 1] = ']'
+  if k > 0 then return { 1, hides and 1 or 0, others, table.concat(parts) } end
+end
+return { 1, hides and 1 or 0, others, found, heads, states, ARGV[5] == '1' and fetch(B .. 'def', found) or {} }
 `);
 
 /**

@@ -1,5 +1,6 @@
 import type { ClaimRequest, ClaimScope, JobChange, JobDemand, Revision, StoredJob } from '../../ports/job-store.js';
 import type { EpochMs } from '../../ports/trigger.js';
+import { parseJson } from '../../serializers/parse-object.js';
 import { CLAIM, DEMANDS, NEXT } from './claim-scripts.js';
 import type { Reply } from './driver.js';
 import { partsOf } from './head.js';
@@ -33,6 +34,8 @@ export class Claims {
   readonly #lanes = new Lanes();
   /** Whether the last claim met jobs of which the definition is not known here: then the next one asks for all of them. */
   #wantsBodies = true;
+  /** Whether claims are answered as one text. */
+  #asText = true;
   /** What was claimed without being hidden, by id. */
   readonly #claimed = new Map<string, Claimed>();
   /** Of these, what was committed: a claim that was on its way meanwhile may still bring it as it was. */
@@ -131,13 +134,16 @@ export class Claims {
         }
         lanes.push(name, String(place), String(priority));
       }
-      const bodies = this.#wantsBodies ? '1' : '0';
+      const bodies = this.#wantsBodies ? '1' : this.#asText ? '0' : '';
       const times = [String(now), String(now + reserveMs), String(now + 2 * reserveMs)];
       const answer = (await this.#link.run(CLAIM, [...times, String(most), bodies, this.#lanes.epoch, hides, this.#node, String(free.length), ...free, ...lanes])) as Reply[];
       if (this.#lanes.take(answer)) continue;
       const [, isHidden, others] = answer;
       if (others !== '') this.#hidesUntil = Math.min(Number(others), now + HIDES_UNASKED_MS);
-      return { rows: rowsOf(answer.slice(3)), isHidden: Number(isHidden) === 1 };
+      const rows = typeof answer[3] === 'string' ? rowsIn(answer[3]) : rowsOf(answer.slice(3));
+      if (rows !== undefined) return { rows, isHidden: Number(isHidden) === 1 };
+      // Somebody has broken a state: it is the only one to be put into quarantine. What was hidden comes again when that ends.
+      this.#asText = false;
     }
   }
 
@@ -173,18 +179,44 @@ export class Claims {
   }
 
   async #read(rows: readonly Row[]): Promise<StoredJob[]> {
-    const known = rows.map((row) => this.#jobs.readKnown(row));
-    const strange = rows.filter((_, i) => known[i] === undefined);
-    if (rows.length > 0) this.#wantsBodies = strange.length * 2 > rows.length;
-    const missing = strange.filter(({ body }) => body === undefined).map(({ id }) => id);
-    // As they are now: one that has changed since is as good, and one that is gone is nobody's.
-    const whole = new Map(missing.length === 0 ? [] : (await this.#jobs.rows(missing)).map((row) => [row.id, row]));
-    const isMissing = new Set(missing);
-    return rows.flatMap((row, i) => {
-      const found = isMissing.has(row.id) ? whole.get(row.id) : row;
-      return known[i] ?? (found === undefined ? [] : this.#jobs.read(found));
-    });
+    const found: (StoredJob | null | undefined)[] = rows.map((row) => (row.body === undefined ? this.#jobs.readKnown(row) : this.#jobs.read(row)));
+    // What was added together has one definition: whoever has read that of one knows all.
+    let missing = places(found, (i) => partsOf(rows[i]!.head).definition);
+    if (rows.length > 0) this.#wantsBodies = missing.length * 2 > rows.length;
+    while (missing.length > 0) {
+      // As they are now: one that has changed since is as good, and one that is gone is nobody's.
+      const whole = new Map((await this.#jobs.rows(missing.map((i) => rows[i]!.id))).map((row) => [row.id, row]));
+      for (const i of missing) {
+        const row = whole.get(rows[i]!.id);
+        found[i] = row === undefined ? null : this.#jobs.read(row);
+      }
+      rows.forEach((row, i) => { if (found[i] === undefined) found[i] = this.#jobs.readKnown(row); });
+      missing = places(found, (i) => i);
+    }
+    return found.filter((job) => job != null);
   }
+}
+
+/** Where nothing is yet: the first place of those that are alike. */
+function places(found: readonly (StoredJob | null | undefined)[], alike: (place: number) => unknown): number[] {
+  const first = new Map<unknown, number>();
+  found.forEach((job, i) => {
+    if (job === undefined && !first.has(alike(i))) first.set(alike(i), i);
+  });
+  return [...first.values()];
+}
+
+/** `undefined` where the text is not what it should be. */
+function rowsIn(text: string): Row[] | undefined {
+  const values = parseJson(text) as readonly unknown[] | undefined;
+  if (values === undefined || values.length % 3 !== 0) return undefined;
+  const rows: Row[] = [];
+  for (let i = 0; i < values.length; i += 3) {
+    const [id, head, state] = [values[i], values[i + 1], values[i + 2]];
+    if (typeof id !== 'string' || typeof head !== 'string') return undefined;
+    rows.push({ id, head, state, body: undefined });
+  }
+  return rows;
 }
 
 /** The first of them, and of each executor no more than it takes. */

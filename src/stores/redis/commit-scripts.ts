@@ -20,7 +20,7 @@ end
  *   kind `d` (delete): nothing
  *   kind `s`: wake-up, flags, alarm, state, the revision the definition must have
  *   kind `b`: wake-up, flags, alarm, state, definition, lane, number of look-ups, look-ups
- * and of each ledger entry: run, verdict, from, to, manual, at, the rest, when the result runs out, result.
+ * and of each ledger entry: line, verdict, last fire time, manual, when the result runs out, result.
  *
  * An alarm is an instant, `-` for none, and empty for none where nothing is expected of the job: then there was none before,
  * unless the definition is another one.
@@ -32,7 +32,7 @@ export const COMMIT = script(`${COMMON}${NUMBERS}
 local ARGV = cjson.decode(ARGV[1])
 local nonce, keeps, n, p = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3]), 4
 local ids, at = {}, {}
-local WIDTH = 9
+local WIDTH = 6
 for i = 1, n do
   ids[i], at[i] = ARGV[p], p
   local kind, lines = ARGV[p + 2], tonumber(ARGV[p + 3])
@@ -120,7 +120,7 @@ if total == 0 then return answers end
 if not keeps then
   for k = 1, total do
     local q = entries[2 * k]
-    if ARGV[q + 4] == '0' then prune(ids[entries[2 * k - 1]], ARGV[q + 3]) end
+    if ARGV[q + 3] == '0' then prune(ids[entries[2 * k - 1]], ARGV[q + 2]) end
   end
   return answers
 end
@@ -130,12 +130,12 @@ for k = 1, total do
   local i, q = entries[2 * k - 1], entries[2 * k]
   seq = seq + 1
   local number = string.format('%.0f', seq)
-  call('XADD', B .. 'log', number .. '-0', 'j', ids[i], 'r', ARGV[q], 'v', ARGV[q + 1], 'f', ARGV[q + 2], 't', ARGV[q + 3], 'm', ARGV[q + 4], 'a', ARGV[q + 5], 'e', ARGV[q + 6])
+  call('XADD', B .. 'log', number .. '-0', ids[i], ARGV[q])
   answers[i] = 1 + call('RPUSH', B .. 'of:' .. ids[i], number)
   if ARGV[q + 1] ~= 'succeeded' then add(trouble, number); add(trouble, number) end
-  if ARGV[q + 8] ~= '' then
-    add(results, number); add(results, ARGV[q + 8])
-    add(expiries, ARGV[q + 7]); add(expiries, number)
+  if ARGV[q + 5] ~= '' then
+    add(results, number); add(results, ARGV[q + 5])
+    add(expiries, ARGV[q + 4]); add(expiries, number)
   end
 end
 many('ZADD', B .. 'trouble', trouble)
@@ -149,54 +149,52 @@ return answers
  * none has. What each of them was like before is known to the caller, who has the head as it was: nothing is worked out here
  * for single jobs, and no head is taken apart.
  *
- * Columns, as JSON; heads they must have; states; the rest of the ledger entries. The last three are texts with a line for
- * each change, which costs less than to read each from JSON: no such text has a line break. The columns: ids, heads, and then
- * such as are lists, or one text where it is that of all: wake-ups, lanes, marks (\`+\` begins to run, \`-\` no longer does); for
- * ledger entries: number of a job's entries above which it is told, runs, verdicts, from, to, manual, at. Answers the places
- * of those that somebody else was first with, and of those whose entries are too many.
+ * How many, number of a job's entries above which it is told (`-` where there are no ledger entries), kinds of columns; heads
+ * they must have, with zeros between them; columns, with a zero after each text: ids, heads, states, lines of the ledger where
+ * there are any, and then such as are lists (kind `n`), or one text where it is that of all (`1`): wake-ups, lanes, marks (`+`
+ * begins to run, `-` no longer does), whether the ledger has it among what did not succeed. Answers the places of those that
+ * somebody else was first with, and of those whose entries are too many.
+ *
+ * Lua hashes each text from beginning to end, so that bytes are what counts; to find the zero after one costs next to nothing.
  */
 export const COMMIT_PLAIN = script(`${COMMON}${NUMBERS}
-local find, sub = string.find, string.sub
-local function split(text)
-  local list, from, n = {}, 1, 0
-  while true do
-    local at = find(text, '\\n', from, true)
-    n = n + 1
-    if not at then
-      list[n] = sub(text, from)
-      return list
-    end
-    list[n] = sub(text, from, at - 1)
-    from = at + 1
+local count, above, kinds = string.match(ARGV[1], '^(%d+) (%S+) (%S+)$')
+local texts, at, n = ARGV[3], 1, tonumber(count)
+local function split(text, from)
+  local list = { struct.unpack(string.rep('s', n), text, from) }
+  at = list[n + 1]
+  list[n + 1] = nil
+  return list
+end
+local D, logs = { split(texts, at), split(texts, at), split(texts, at) }, above ~= '-'
+if logs then D[4] = split(texts, at) end
+for k = 1, #kinds do
+  if string.sub(kinds, k, k) == 'n' then D[#D + 1] = split(texts, at)
+  else
+    local all, list = nil, {}
+    all, at = struct.unpack('s', texts, at)
+    for i = 1, n do list[i] = all end
+    D[#D + 1] = list
   end
 end
-local D = cjson.decode(ARGV[1])
-local ids, states, rests = D[1], split(ARGV[3]), ARGV[4] and split(ARGV[4])
-local n, known, lost, places = #ids, fetch(B .. 'head', ids), {}, nil
+local known, lost, places = fetch(B .. 'head', D[1]), {}, nil
 -- One comparison for all of them. What is missing cannot be put together.
-local isWhole, found = pcall(table.concat, known, '\\n')
+local isWhole, found = pcall(table.concat, known, '\\0')
 if not isWhole or found ~= ARGV[2] then
-  local expected = split(ARGV[2])
+  local expected = split(ARGV[2] .. '\\0', 1)
   places = {}
   for i = 1, n do add(known[i] == expected[i] and places or lost, i) end
   if #places == 0 then return { lost, {} } end
-  local function left(list)
-    if type(list) ~= 'table' then return list end
+  for k = 1, #D do
     local some = {}
-    for i, place in ipairs(places) do some[i] = list[place] end
-    return some
+    for i, place in ipairs(places) do some[i] = D[k][place] end
+    D[k] = some
   end
-  for k = 1, #D do D[k] = left(D[k]) end
-  ids, states, rests, n = D[1], left(states), left(rests), #places
+  n = #places
 end
-local function column(k)
-  local all = D[k]
-  if type(all) == 'table' then return all end
-  local list = {}
-  for i = 1, n do list[i] = all end
-  return list
-end
-local heads, wakes, lanes, marks = D[2], column(3), column(4), column(5)
+local ids, heads, states, lines = D[1], D[2], D[3], logs and D[4]
+local p = logs and 5 or 4
+local wakes, lanes, marks, troubles = D[p], D[p + 1], D[p + 2], D[p + 3]
 local flat, k = {}, 0
 for i = 1, n do
   flat[k + 1], flat[k + 2] = ids[i], heads[i]
@@ -207,33 +205,36 @@ for i = 1, n do flat[2 * i] = states[i] end
 many('HSET', B .. 'state', flat)
 if call('EXISTS', B .. 'hidden') == 1 then many('ZREM', B .. 'hidden', ids) end
 local idx, unlisted, due, asleep = {}, {}, {}, {}
-local lane, list
+local lane, list, last, begun = nil, nil, 0, 0
 for i = 1, n do
-  local id, mark = ids[i], marks[i]
-  if mark == '+' then add(idx, '0'); add(idx, 'r:' .. id)
-  elseif mark == '-' then add(unlisted, 'r:' .. id) end
-  if wakes[i] == '-' then push(asleep, lanes[i], id)
+  local id, mark, own = ids[i], marks[i], lanes[i]
+  if mark == '+' then
+    idx[begun + 1], idx[begun + 2] = '0', 'r:' .. id
+    begun = begun + 2
+  elseif mark == '-' then unlisted[#unlisted + 1] = 'r:' .. id end
+  if wakes[i] == '-' then push(asleep, own, id)
   else
-    if lanes[i] ~= lane then
-      lane = lanes[i]
+    if own ~= lane then
+      lane = own
       list = due[lane] or {}
-      due[lane] = list
+      due[lane], last = list, #list
     end
-    add(list, wakes[i]); add(list, id)
+    list[last + 1], list[last + 2] = wakes[i], id
+    last = last + 2
   end
 end
 many('ZREM', B .. 'idx', unlisted)
 many('ZADD', B .. 'idx', idx)
 for name, sleepers in pairs(asleep) do many('ZREM', B .. 'due:' .. name, sleepers) end
 wake(due, string.match(heads[1], '^%S+'))
-if not rests then return { lost, {} } end
-local above, runs, verdicts, froms, tos, manuals, ats = tonumber(D[6]), column(7), column(8), column(9), column(10), column(11), column(12)
+if not logs then return { lost, {} } end
 local seq, log, of, trouble, grown = reserve(n), B .. 'log', B .. 'of:', {}, {}
+local most, format = tonumber(above), string.format
 for i = 1, n do
-  local id, number = ids[i], string.format('%.0f', seq + i)
-  call('XADD', log, number, 'j', id, 'r', runs[i], 'v', verdicts[i], 'f', froms[i], 't', tos[i], 'm', manuals[i], 'a', ats[i], 'e', rests[i])
-  if call('RPUSH', of .. id, number) > above then add(grown, places and places[i] or i) end
-  if verdicts[i] ~= 'succeeded' then add(trouble, number); add(trouble, number) end
+  local id, number = ids[i], format('%.0f', seq + i)
+  call('XADD', log, number, id, lines[i])
+  if call('RPUSH', of .. id, number) > most then add(grown, places and places[i] or i) end
+  if troubles[i] == '1' then add(trouble, number); add(trouble, number) end
 end
 many('ZADD', B .. 'trouble', trouble)
 return { lost, grown }

@@ -1,3 +1,4 @@
+import type { Buffer } from 'node:buffer';
 import { errorFromLoading, translate } from './errors.js';
 import { overIoredis, type IoredisClient } from './ioredis-driver.js';
 import { overNodeRedis, type NodeRedisClient, type NodeRedisCluster } from './node-redis-driver.js';
@@ -5,6 +6,9 @@ import type { Place } from './options.js';
 
 /** A client or a cluster of the package ioredis (5 or 6) or redis (node-redis 5 or 6). */
 export type RedisClient = IoredisClient | NodeRedisClient | NodeRedisCluster;
+
+/** Of a command. */
+export type Argument = string | Buffer;
 
 /** What a server answers: lists of texts, numbers and nothing. */
 export type Reply = string | number | null | readonly Reply[];
@@ -15,7 +19,7 @@ export type Reply = string | number | null | readonly Reply[];
  */
 export interface RedisConnection {
   /** A command with one key, or none (`''`), by which a cluster finds the node. */
-  send(key: string, command: readonly string[]): Promise<Reply>;
+  send(key: string, command: readonly Argument[]): Promise<Reply>;
   subscribe(channel: string, onMessage: (message: string) => void): Promise<void>;
   ping(): Promise<unknown>;
   /** At once; what waits for an answer fails. */

@@ -1,4 +1,4 @@
-import type { Connect, RedisConnection, Reply } from './driver.js';
+import type { Argument, Connect, RedisConnection, Reply } from './driver.js';
 
 /** What is needed of a `Redis` or a `Cluster` of the package ioredis, version 5 or 6. */
 export interface IoredisClient {
@@ -18,7 +18,7 @@ interface Ioredis {
   disconnect(): void;
   readonly stream?: { unref?: () => unknown } | undefined;
   nodes?(): readonly Ioredis[];
-  call(command: string, ...args: string[]): Promise<Reply>;
+  call(command: Argument, ...args: Argument[]): Promise<Reply>;
   subscribe(channel: string): Promise<unknown>;
   ping(): Promise<unknown>;
   on(event: string, listener: (...args: never[]) => void): unknown;

@@ -13,7 +13,7 @@ import { script } from './link.js';
  *   due:<lane> zset: the jobs of a lane by when they wake, or when what hides them ends
  *   hidden     zset: claimed jobs by when that ends
  *   alarms     zset: jobs of which something is expected, by when they are overdue; before all time once that was said
- *   log        stream: the ledger;  of:<job> list: the numbers of its entries there;  trouble zset: those that did not succeed
+ *   log        stream: the ledger, of each entry its job and a line;  of:<job> list: the numbers of its entries there;  trouble zset: those that did not succeed
  *   result     hash: return values by number;  results zset: by when they run out
  *   pruned     hash, by job: how far its history is no longer complete
  *   leases, members  hash

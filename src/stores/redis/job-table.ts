@@ -7,10 +7,10 @@ import type { JobChange, Revision, StoredJob } from '../../ports/job-store.js';
 import { parseObject } from '../../serializers/parse-object.js';
 import { DefinitionCache } from '../shared/definition-cache.js';
 import { SharedDefinitions, type ReadDefinition } from '../shared/shared-definitions.js';
-import { readState, writeState } from '../shared/state-text.js';
+import { readState, stateOf, writeState } from '../shared/state-text.js';
 import type { Reply } from './driver.js';
 import { COMMIT, COMMIT_PLAIN } from './commit-scripts.js';
-import { partsOf } from './head.js';
+import { partsOf, type Head } from './head.js';
 import { INSERT, READ } from './job-scripts.js';
 import { laneOf } from './lanes.js';
 import type { Link } from './link.js';
@@ -25,7 +25,8 @@ const PIECE = 1_000;
 export interface Row {
   readonly id: string;
   readonly head: string;
-  readonly state: string;
+  /** Its text, or what that is JSON for. */
+  readonly state: unknown;
   /** `undefined` where it was not asked for. */
   readonly body: string | undefined;
 }
@@ -88,30 +89,35 @@ export class JobTable {
   }
 
   /** A record that can be read without its definition, or by the text of it that is known; `undefined` where it takes the definition. */
-  readKnown({ id, head, state: stateText, body = '' }: Row): StoredJob | undefined {
-    const { revision, definition: definitionRevision } = partsOf(head);
+  readKnown({ id, head, state, body = '' }: Row): StoredJob | undefined {
+    const parts = partsOf(head);
+    const { revision, definition: definitionRevision } = parts;
     const known = this.#known.get(id);
     const isKnown = known?.revision === definitionRevision;
     const found = isKnown ? known : (this.#shared.at(definitionRevision) ?? this.#shared.get(body));
-    const record = found && this.#combine(id, readState(id, stateText), found);
+    const record = found && this.#combine(id, readRow(id, state), found);
     if (record === undefined) return undefined;
-    if (isKnown) known.head = head;
-    else this.#remember(id, head, definitionRevision, body, found!);
+    if (isKnown) {
+      known.head = head;
+      known.status = parts.status;
+      known.running = parts.running;
+      known.lane = parts.lane;
+    } else this.#remember(id, head, parts, body, found!);
     return { record, revision };
   }
 
-  #readWhole({ id, head, state: stateText, body = '' }: Row): StoredJob {
-    const { revision, definition: definitionRevision } = partsOf(head);
+  #readWhole({ id, head, state, body = '' }: Row): StoredJob {
+    const parts = partsOf(head);
     const definition = parseObject(body);
-    const record = this.#codec.decode({ id, definition, state: readState(id, stateText) });
+    const record = this.#codec.decode({ id, definition, state: readRow(id, state) });
     // The codec knows a record it could not read by its definition, which must then not be combined with another state.
     if (this.#codec.isUnreadable(record.definition)) this.#unreadable.set(this.#codec.encodeDefinition(record), body);
-    else this.#remember(id, head, definitionRevision, body, { version: definition['v'], definition: record.definition });
-    return { record, revision };
+    else this.#remember(id, head, parts, body, { version: definition['v'], definition: record.definition });
+    return { record, revision: parts.revision };
   }
 
-  #remember(id: string, head: string, revision: string, body: string, read: ReadDefinition): void {
-    this.#known.set(id, { head, revision, version: read.version, definition: read.definition });
+  #remember(id: string, head: string, { definition: revision, status, running, lane }: Head, body: string, read: ReadDefinition): void {
+    this.#known.set(id, { head, revision, status, running, lane, version: read.version, definition: read.definition });
     if (body !== '') this.#shared.add(body, read, revision);
   }
 
@@ -141,6 +147,7 @@ export class JobTable {
     const calls: (() => Promise<void>)[] = [];
     /** That are being filled: of changes without a line for the ledger, and of those with one. */
     const plain: (PlainBatch | undefined)[] = [];
+    const batches: PlainBatch[] = [];
     let others: { places: number[]; drafts: string[][] } | undefined;
     changes.forEach((change, place) => {
       const lines = change.ledger.length;
@@ -149,10 +156,10 @@ export class JobTable {
         let batch = plain[lines];
         if (batch === undefined || batch.changes.length === PIECE) {
           plain[lines] = batch = new PlainBatch(this.#nonce());
-          calls.push(this.#plainCall(batch, answers));
+          batches.push(batch);
         }
-        const [wake, flags, , state] = this.#stateArgs(change.next);
-        if (batch.add({ place, id: change.id, known, wake, flags, state }, lines === 0 ? undefined : this.#ledger.line(change.ledger[0]!))) return;
+        const [wake, flags] = indexed(change.next);
+        if (batch.add({ place, known, next: change.next, wake, flags, entry: change.ledger[0] })) return;
       }
       if (others === undefined || others.places.length === PIECE) {
         others = { places: [], drafts: [] };
@@ -161,21 +168,21 @@ export class JobTable {
       others.places.push(place);
       others.drafts.push(this.#draft(change));
     });
+    for (const batch of batches) if (batch.changes.length > 0) calls.push(this.#plainCall(batch, answers));
     return calls;
   }
 
   #plainCall(batch: PlainBatch, answers: (Revision | undefined)[]): () => Promise<void> {
+    const args = batch.args((record) => this.#codec.encodeState(record), this.#ledger.pruneAbove);
     return async () => {
-      if (batch.changes.length === 0) return;
-      const [json = '', ...texts] = batch.args(this.#ledger.pruneAbove);
-      const [lost, grown] = (await this.#link.run(COMMIT_PLAIN, [wellFormed(json), ...texts])) as Reply[][];
+      const [lost, grown] = (await this.#link.run(COMMIT_PLAIN, args)) as Reply[][];
       const isLost = new Set(lost!.map(Number));
-      batch.changes.forEach(({ place, known }, i) => {
+      batch.changes.forEach((change, i) => {
         if (isLost.has(i + 1)) return;
-        answers[place] = batch.revision(i);
-        known.head = batch.heads[i]!;
+        answers[change.place] = batch.revision;
+        batch.written(change);
       });
-      for (const at of grown!) this.#ledger.grown(batch.changes[Number(at) - 1]!.id);
+      for (const at of grown!) this.#ledger.grown(batch.changes[Number(at) - 1]!.next.id);
     };
   }
 
@@ -214,11 +221,8 @@ export class JobTable {
 
   /** Wake-up, flags, alarm, state. */
   #stateArgs(record: JobRecord): [wake: string, flags: string, alarm: string, state: string] {
-    const { status, runs } = record.state;
-    const at = wakeAt(record);
-    const flags = `${status[0]!}${runs.length > 0 && runningCount(runs) > 0 ? 1 : 0}`;
     const alarm = record.definition.policy.expect == null ? '' : String(alarmAt(record) ?? '-');
-    return [at === null ? '-' : String(at), flags, alarm, writeState(record.id, this.#codec.encodeState(record))];
+    return [...indexed(record), alarm, writeState(record.id, this.#codec.encodeState(record))];
   }
 
   /** Definition, lane, number of look-ups, look-ups. */
@@ -240,6 +244,13 @@ export class JobTable {
   }
 }
 
+/** What the head has of a state. */
+function indexed(record: JobRecord): [wake: string, flags: string] {
+  const { status, runs } = record.state;
+  const at = wakeAt(record);
+  return [at === null ? '-' : String(at), `${status[0]!}${runs.length > 0 && runningCount(runs) > 0 ? 1 : 0}`];
+}
+
 /** What the entries of an index begin with: the length keeps one value from being the beginning of another. */
 export function lookUp(kind: 't' | 'g' | 'o' | 'k', value: string): string {
   return `${kind}${Buffer.byteLength(value)}:${value}`;
@@ -258,6 +269,10 @@ export function rowsOf([ids, heads, states, bodies]: readonly (Reply | readonly 
     rows.push({ id, head, state: (states as (string | null)[])[i] ?? '', body: (bodies as (string | null)[])[i] ?? undefined });
   });
   return rows;
+}
+
+function readRow(id: string, state: unknown): JsonObject {
+  return typeof state === 'string' ? readState(id, state) : stateOf(id, state);
 }
 
 /** Whether nothing but its state, its wake-up and its history is to be written, of what this process knows as it is to be found. */

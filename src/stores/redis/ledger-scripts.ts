@@ -1,15 +1,28 @@
 import { COMMON } from './job-scripts.js';
 import { script } from './link.js';
 
+/**
+ * The job of an entry and its line, which begins with verdict, first and last fire time, whether somebody asked for it, and when
+ * it fell. Releases that knew version 1 of the schema had a field for each.
+ */
+const LINE = `
+local function line(entry)
+  local fields = entry[2]
+  if #fields == 2 then return fields[1], fields[2] end
+  return fields[2], table.concat({ fields[6], fields[8], fields[10], fields[12], fields[14], '[' .. cjson.encode(fields[4]) .. ',' .. string.sub(fields[16], 2) }, ' ')
+end
+`;
+
 /** Takes lines out of the ledger, and notes that they were there. `lines` are the numbers. */
-const DROP = `${COMMON}
+const DROP = `${COMMON}${LINE}
 local function drop(lines)
   local through = {}
-  for _, line in ipairs(lines) do
-    local entry = call('XRANGE', B .. 'log', line .. '-0', line .. '-0')[1]
-    if entry and entry[2][12] == '0' then
-      local job, to = entry[2][2], entry[2][10]
-      if not through[job] or tonumber(through[job]) < tonumber(to) then through[job] = to end
+  for _, number in ipairs(lines) do
+    local entry = call('XRANGE', B .. 'log', number .. '-0', number .. '-0')[1]
+    if entry then
+      local job, text = line(entry)
+      local to = string.match(text, '^%S+ %S+ (%S+) 0 ')
+      if to and (not through[job] or tonumber(through[job]) < tonumber(to)) then through[job] = to end
     end
   end
   for job, to in pairs(through) do prune(job, to) end
@@ -22,10 +35,11 @@ end
 
 /**
  * Where to look (`log`, `trouble`, or `of:` and a job), whether the newest come first, the number to begin after (''),
- * most to look at, most to answer, run ('' for all), verdicts between commas ('' for all), from, to. Answers the number
- * last looked at, whether it was the end, and of each entry its number, fields and result.
+ * most to look at, most to answer, run ('' for all), verdicts between commas ('' for all), from, to, what the JSON of a
+ * line begins with that names the run. Answers the number last looked at, whether it was the end, and of each entry its number,
+ * job, line and result.
  */
-export const LINES = script(`${COMMON}
+export const LINES = script(`${COMMON}${LINE}
 local source, newest, after, most, limit = ARGV[1], ARGV[2] == '1', ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local run, verdicts, from, to = ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
 local entries, looked, ended = {}, after, false
@@ -71,11 +85,19 @@ local answer = { looked, 1 }
 local found = 0
 for i, entry in ipairs(entries) do
   looked = string.match(entry[1], '^%d+')
-  local fields = entry[2]
-  if fields and (run == '' or fields[4] == run) and (verdicts == '' or string.find(verdicts, ',' .. fields[6] .. ',', 1, true))
-    and (not from or tonumber(fields[10]) >= from) and (not to or tonumber(fields[8]) <= to) then
-    add(answer, looked)
-    for k = 2, 16, 2 do add(answer, fields[k]) end
+  local job, text, verdict, first, last, rest
+  if entry[2] then
+    job, text = line(entry)
+    verdict, first, last, rest = string.match(text, '^(%S+) (%S+) (%S+) %S+ %S+ (.*)$')
+  end
+  local function isOfRun()
+    if run == '' or string.sub(rest, 1, #ARGV[10]) == ARGV[10] then return true end
+    if string.sub(rest, 1, 3) == '[0,' then return job .. '@' .. first == run end
+    return #entry[2] > 2 and entry[2][4] == run
+  end
+  if verdict and isOfRun() and (verdicts == '' or string.find(verdicts, ',' .. verdict .. ',', 1, true))
+    and (not from or tonumber(last) >= from) and (not to or tonumber(first) <= to) then
+    add(answer, looked); add(answer, job); add(answer, text)
     add(answer, call('HGET', B .. 'result', looked) or '')
     found = found + 1
     if found == limit then ended = ended and i == #entries; break end
@@ -103,10 +125,11 @@ return over
 export const DROP_OLD = script(`${DROP}
 local before, lines = tonumber(ARGV[1]), {}
 for _, entry in ipairs(call('XRANGE', B .. 'log', '-', '+', 'COUNT', ARGV[2])) do
-  if tonumber(entry[2][14]) < before then
+  local job, text = line(entry)
+  if tonumber(string.match(text, '^%S+ %S+ %S+ %S+ (%S+)')) < before then
     local number = string.match(entry[1], '^%d+')
     add(lines, number)
-    call('LREM', B .. 'of:' .. entry[2][2], 1, number)
+    call('LREM', B .. 'of:' .. job, 1, number)
   end
 end
 if #lines > 0 then drop(lines) end

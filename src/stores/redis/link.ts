@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../ports/clock.js';
-import type { Connect, RedisConnection, Reply } from './driver.js';
+import type { Argument, Connect, RedisConnection, Reply } from './driver.js';
 import { isNoScript, isWrongServer, RedisStoreError, translate } from './errors.js';
 
 /** A script, and the name the server gives it. */
@@ -38,7 +38,7 @@ export class Link {
   }
 
   /** Runs a script in one round trip; its only key is the base of all others. @throws RedisStoreError */
-  async run({ sha, text }: Script, args: readonly string[]): Promise<Reply> {
+  async run({ sha, text }: Script, args: readonly Argument[]): Promise<Reply> {
     return this.#call(async (connection) => {
       try {
         return await connection.send(this.base, ['EVALSHA', sha, '1', this.base, ...args]);

@@ -1,26 +1,32 @@
-import type { JobDefinition } from '../../model/job.js';
+import type { Buffer } from 'node:buffer';
+import type { JobDefinition, JobRecord } from '../../model/job.js';
+import type { LedgerEntry } from '../../model/ledger.js';
+import type { JsonObject } from '../../ports/job-codec.js';
 import type { KnownDefinition } from '../shared/definition-cache.js';
-import { partsOf } from './head.js';
+import { putState } from '../shared/state-text.js';
+import { beginText, endBytes, putCode, putText } from '../shared/text-buffer.js';
+import { putLine } from './ledger-line.js';
 
 /** What this process last read, or wrote, of a job. */
 export interface KnownJob extends KnownDefinition<string> {
   readonly definition: JobDefinition;
   /** The whole of it, of which revision and definition are the first: who has it knows the indexes of the job, too. */
   head: string;
+  /** Of the head. */
+  status: string;
+  running: string;
+  lane: string;
 }
 
-/** A line of the ledger, in the order in which {@link PlainBatch} has its columns. */
-export type Line = readonly [run: string, verdict: string, from: string, to: string, manual: string, at: string, rest: string];
-
-/** What of a change goes into columns. */
+/** What of a change is written. */
 export interface PlainChange {
   /** Among the changes of the call. */
   readonly place: number;
-  readonly id: string;
   readonly known: KnownJob;
+  readonly next: JobRecord;
   readonly wake: string;
   readonly flags: string;
-  readonly state: string;
+  readonly entry: LedgerEntry | undefined;
 }
 
 /** A text for each change, or one where it is that of all, which mostly is so with what belongs to one moment. */
@@ -33,59 +39,96 @@ class Column {
     this.#texts.push(text);
   }
 
-  toJSON(): string | readonly string[] {
-    return this.#isOne ? this.#texts[0]! : this.#texts;
+  /** As the script is told of it. */
+  get kind(): string {
+    return this.#isOne ? '1' : 'n';
+  }
+
+  put(): void {
+    if (this.#isOne) putPiece(this.#texts[0]!);
+    else for (const text of this.#texts) putPiece(text);
   }
 }
 
 /** Changes that take one call of `COMMIT_PLAIN`. */
 export class PlainBatch {
   readonly changes: PlainChange[] = [];
-  /** What the heads are replaced by. */
-  readonly heads: string[] = [];
-  readonly #nonce: string;
-  readonly #expected: string[] = [];
+  /** That of all of them: what they were before was another one. */
+  readonly revision: string;
   readonly #wakes = new Column();
   readonly #lanes = new Column();
   readonly #marks = new Column();
-  readonly #lines = Array.from({ length: 6 }, () => new Column());
-  readonly #rests: string[] = [];
+  readonly #troubles = new Column();
 
-  /** @param nonce - what the revisions begin with. */
-  constructor(nonce: string) {
-    this.#nonce = nonce;
+  constructor(revision: string) {
+    this.revision = revision;
   }
 
   /** Answers whether the change is a plain one, and was taken. All of a batch have a line for the ledger, or none has. */
-  add(change: PlainChange, line: Line | undefined): boolean {
-    const { id, known, wake, flags } = change;
-    const { head } = known;
-    // What has a line of its own in a text.
-    if (head.includes('\n') || id.includes('\n')) return false;
-    const { status, running, lane } = partsOf(head);
-    if (!flags.startsWith(status)) return false;
+  add(change: PlainChange): boolean {
+    const { known, next, wake, flags, entry } = change;
+    // What ends a text.
+    if (next.id.includes('\0') || known.lane.includes('\0')) return false;
+    if (!flags.startsWith(known.status)) return false;
     this.changes.push(change);
-    this.heads.push(`${this.#nonce}.${this.changes.length} ${known.revision} ${flags} ${wake} ${lane}`);
-    this.#expected.push(head);
     this.#wakes.add(wake);
-    this.#lanes.add(lane);
-    this.#marks.add(flags[1] === running ? '=' : running === '0' ? '+' : '-');
-    if (line === undefined) return true;
-    this.#lines.forEach((column, i) => { column.add(line[i]!); });
-    this.#rests.push(line[6]);
+    this.#lanes.add(known.lane);
+    this.#marks.add(flags[1] === known.running ? '=' : known.running === '0' ? '+' : '-');
+    if (entry !== undefined) this.#troubles.add(entry.verdict === 'succeeded' ? '0' : '1');
     return true;
   }
 
-  /** The revision that is written for a change. */
-  revision(index: number): string {
-    return `${this.#nonce}.${index + 1}`;
+  /** It was written. */
+  written({ known, wake, flags }: PlainChange): void {
+    known.head = `${this.revision} ${known.revision} ${flags} ${wake} ${known.lane}`;
+    known.running = flags[1]!;
   }
 
-  /** @param above - entries of a job above which it is told that they are many. */
-  args(above: number): string[] {
-    const columns = [this.changes.map(({ id }) => id), this.heads, this.#wakes, this.#lanes, this.#marks];
-    const texts = [this.#expected.join('\n'), this.changes.map(({ state }) => state).join('\n')];
-    if (this.#rests.length === 0) return [JSON.stringify(columns), ...texts];
-    return [JSON.stringify([...columns, String(above), ...this.#lines]), ...texts, this.#rests.join('\n')];
+  /**
+   * Bytes, since drivers take what is long by itself and in one piece, and texts would have to be put together before.
+   *
+   * @param above - entries of a job above which it is told that they are many.
+   */
+  args(encodeState: (record: JobRecord) => JsonObject, above: number): [shape: string, expected: Buffer, texts: Buffer] {
+    const { changes } = this;
+    beginText();
+    for (let i = 0; i < changes.length; i++) {
+      if (i > 0) putCode(0);
+      putText(changes[i]!.known.head);
+    }
+    const expected = endBytes();
+    const isLogged = changes[0]!.entry !== undefined;
+    beginText();
+    for (const { next } of changes) putPiece(next.id);
+    for (const { known, wake, flags } of changes) {
+      putText(this.revision);
+      putText(' ');
+      putText(known.revision);
+      putText(' ');
+      putText(flags);
+      putText(' ');
+      putText(wake);
+      putText(' ');
+      putPiece(known.lane);
+    }
+    for (const { next } of changes) {
+      putState(next.id, encodeState(next));
+      putCode(0);
+    }
+    const columns = [this.#wakes, this.#lanes, this.#marks];
+    if (isLogged) {
+      columns.push(this.#troubles);
+      for (const { entry } of changes) {
+        putLine(entry!);
+        putCode(0);
+      }
+    }
+    for (const column of columns) column.put();
+    return [`${changes.length} ${isLogged ? above : '-'} ${columns.map(({ kind }) => kind).join('')}`, expected, endBytes()];
   }
+}
+
+function putPiece(text: string): void {
+  putText(text);
+  putCode(0);
 }

@@ -4,8 +4,11 @@ import { RedisStoreError, translate } from './errors.js';
 import { COMMON } from './job-scripts.js';
 import { script, type Link } from './link.js';
 
-/** Of what is stored. Raised with each change to it that an earlier release would not understand. */
-const VERSION = 1;
+/**
+ * Of what is stored. Raised with each change to it that an earlier release would not understand. With 2 an entry of the ledger is one
+ * line; those of 1 stay as they are, and are read.
+ */
+const VERSION = 2;
 
 const OLDEST_SERVER = [6, 2] as const;
 
@@ -43,7 +46,7 @@ for _, command in ipairs(commands) do
 end
 redis.pcall('DEL', probe .. 'h', probe .. 'z', probe .. 's', probe .. 'l', probe .. 'x')
 if refused then return refused end
-if not version then call('HSET', B .. 'meta', 'schema', ARGV[1]) end
+if version ~= ARGV[1] then call('HSET', B .. 'meta', 'schema', ARGV[1]) end
 return { 'ok', version or '' }
 `);
 

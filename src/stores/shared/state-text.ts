@@ -3,7 +3,7 @@ import { NO_STATS, type JobStats } from '../../model/stats.js';
 import type { JobOverdue, JobWatch } from '../../model/watch.js';
 import type { JsonObject } from '../../ports/job-codec.js';
 import { parseJson, parseObject } from '../../serializers/parse-object.js';
-import { beginText, endText, putBlanks, putCode, putNumber, putText, textLength } from './text-buffer.js';
+import { beginText, cutText, endText, putBlanks, putCode, putNumber, putText, textLength } from './text-buffer.js';
 
 /** Fields of a state as the codec writes it, by their place in the text. Never changed: a new one goes to the end. */
 type StateList = [
@@ -70,13 +70,31 @@ const END = 93;
  *   the state needs. 0: not at all.
  */
 export function writeState(jobId: string, json: JsonObject, room = 0): string {
+  beginText();
+  if (putState(jobId, json) && room > 0) {
+    const length = textLength();
+    const filled = length <= room ? room : Math.ceil(length / STEP) * STEP;
+    if (filled <= LONGEST_ROOM) putBlanks(filled - length);
+  }
+  return endText();
+}
+
+/** The same, as part of the text that is being written. Answers whether it was without names. */
+export function putState(jobId: string, json: JsonObject): boolean {
+  const from = textLength();
+  if (putList(jobId, json)) return true;
+  cutText(from);
+  putText(JSON.stringify(json));
+  return false;
+}
+
+function putList(jobId: string, json: JsonObject): boolean {
   const { v, status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats, watch, links } = json;
   const isWhole =
     v !== undefined && status !== undefined && reason !== undefined && nextFireTime !== undefined && nextDueAt !== undefined &&
     lastFireTime !== undefined && runCount !== undefined && fence !== undefined && generation !== undefined && firstFireTime !== undefined;
-  if (!isWhole || fieldsOf(json) !== STATE_FIELDS + (watch === undefined ? 0 : 1) + (links === undefined ? 0 : 1) || !isList(runs) || !runs.every(isObject) || !isObject(stats)) return JSON.stringify(json);
-  if (nextDueAt === 0 && nextFireTime !== 0) return JSON.stringify(json);
-  beginText();
+  if (!isWhole || fieldsOf(json) !== STATE_FIELDS + (watch === undefined ? 0 : 1) + (links === undefined ? 0 : 1) || !isList(runs) || !runs.every(isObject) || !isObject(stats)) return false;
+  if (nextDueAt === 0 && nextFireTime !== 0) return false;
   putCode(BEGIN);
   putValue(v);
   putNext(status);
@@ -92,20 +110,15 @@ export function writeState(jobId: string, json: JsonObject, room = 0): string {
   if (runs.length === 0) putZero();
   else putRuns(jobId, runs, lastFireTime, fence);
   if (stats === NO_STATS) putZero();
-  else if (!putStats(jobId, lastFireTime, stats)) return JSON.stringify(json);
-  if (watch !== undefined && !putWatch(watch)) return JSON.stringify(json);
+  else if (!putStats(jobId, lastFireTime, stats)) return false;
+  if (watch !== undefined && !putWatch(watch)) return false;
   if (links !== undefined) {
     if (watch === undefined) putZero();
     putCode(COMMA);
     putText(JSON.stringify(links));
   }
   putCode(END);
-  if (room > 0) {
-    const length = textLength();
-    const filled = length <= room ? room : Math.ceil(length / STEP) * STEP;
-    if (filled <= LONGEST_ROOM) putBlanks(filled - length);
-  }
-  return endText();
+  return true;
 }
 
 /** Of numbers and null the same as JSON's, in a fraction of the time. */
@@ -171,7 +184,7 @@ function putRun(jobId: string, run: Partial<RunningRun>, lastFire: unknown, fenc
   putNext(manual ? (catchUp ? MANUAL + CATCH_UP : MANUAL) : catchUp ? CATCH_UP : 0);
   putNext(crashes);
   putCode(COMMA);
-  putText(nameText(owner));
+  putName(owner);
   if (token === fence) putZero();
   else putNext(token);
   putNext(leaseUntil);
@@ -234,12 +247,12 @@ function putStats(jobId: string, lastFire: unknown, stats: Partial<JobStats>): b
 }
 
 /** The id of the run for a fire time, as the planner makes it. */
-function runIdOf(jobId: string, fire: unknown): string {
+export function runIdOf(jobId: string, fire: unknown): string {
   return `${jobId}@${String(fire)}`;
 }
 
 /** The same as a comparison with `runIdOf`, for most without making one. */
-function isRunIdOf(id: string, jobId: string, fire: unknown): boolean {
+export function isRunIdOf(id: string, jobId: string, fire: unknown): boolean {
   const at = jobId.length;
   if (id.charCodeAt(at) !== 64 || !id.startsWith(jobId)) return false;
   if (typeof fire !== 'number' || !Number.isSafeInteger(fire) || fire < 0) return id === runIdOf(jobId, fire);
@@ -257,17 +270,22 @@ let latestName: unknown;
 let latestText = '';
 
 /** A process writes its own name again and again. */
-function nameText(name: unknown): string {
+export function putName(name: unknown): void {
   if (name !== latestName) {
     latestText = JSON.stringify(name);
     latestName = name;
   }
-  return latestText;
+  putText(latestText);
 }
 
 export function readState(jobId: string, text: string): JsonObject {
   const value = parseJson(text);
-  if (!Array.isArray(value)) return parseObject(text);
+  return typeof value === 'object' && value !== null ? stateOf(jobId, value) : parseObject(text);
+}
+
+/** The same of what the text is JSON for. */
+export function stateOf(jobId: string, value: unknown): JsonObject {
+  if (!Array.isArray(value)) return isObject(value) ? (value as JsonObject) : { unreadable: JSON.stringify(value) };
   const [v, status, reason, nextFireTime, nextDueAt, lastFireTime, runCount, fence, generation, firstFireTime, runs, stats, watch, links] = value as StateList;
   const state = {
     v,

@@ -110,6 +110,19 @@ export function endText(): string {
   return bytes.toString(isNarrow ? 'latin1' : 'utf8', 0, length);
 }
 
+/** The bytes of it, which are no longer this module's. */
+export function endBytes(): Buffer {
+  const taken = bytes.subarray(0, length);
+  bytes = Buffer.allocUnsafe(KEPT);
+  length = 0;
+  return taken;
+}
+
+/** Takes back what was written beyond so many bytes. */
+export function cutText(to: number): void {
+  length = to;
+}
+
 function grow(more: number): void {
   const larger = Buffer.allocUnsafe((length + more) * 2);
   bytes.copy(larger, 0, 0, length);

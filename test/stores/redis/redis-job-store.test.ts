@@ -1,4 +1,4 @@
-import { SystemClock, type JobRecord, type JobStore, type Revision } from 'punctual';
+import { SystemClock, type JobRecord, type JobStore, type LedgerEntry, type LedgerQuery, type Revision } from 'punctual';
 import { RedisJobStore } from 'punctual/redis';
 import { storeContext } from 'punctual/testing';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -203,6 +203,29 @@ describeRedis('what is stored', (server) => {
     expect(idsIn((await store.list({ tags: ['t'], statuses: ['quarantined'], limit: 9 })).jobs)).toEqual(['a', 'b', 'c']);
   });
 
+  it.each(['{"v":1,', '', '7,8', '7,8,9', '7', 'null', undefined])('a state that somebody has made %j of holds up no job that is claimed with it', async (broken) => {
+    const [store, other, prefix] = await twoStores(server());
+    const ids = ['a', 'b', 'c'];
+    await store.insert(ids.map((id) => jobRecord(id, T0)));
+    // From the second claim on the definitions are known, and come no longer along.
+    await other.claimDue(claim(T0, { reserveMs: 1 }));
+    if (broken === undefined) await server().command('HDEL', `{${prefix}}:state`, 'b');
+    else await server().command('HSET', `{${prefix}}:state`, 'b', broken);
+    const found = new Map<string, string>();
+    for (let turn = 1; found.size < ids.length; turn++) {
+      expect(turn).toBeLessThan(4);
+      for (const { record } of await other.claimDue(claim(T0 + turn * 1_000, { reserveMs: 1 }))) found.set(record.id, record.definition.trigger.unreadable === undefined ? 'whole' : 'unreadable');
+    }
+    expect(Object.fromEntries(found)).toEqual({ a: 'whole', b: 'unreadable', c: 'whole' });
+  });
+
+  it('ids with quotes, backslashes and line breaks are claimed as they are', async () => {
+    const [store, other] = await twoStores(server());
+    const ids = ['"', '\\', 'a\nb', '\0', 'é"', ' ', '\x7f'];
+    await store.insert(ids.map((id) => jobRecord(id, T0)));
+    for (const turn of [0, 1_000]) expect(idsIn(await other.claimDue(claim(T0 + turn, { reserveMs: 1 }))).sort()).toEqual([...ids].sort());
+  });
+
   it('pages of many jobs, filtered in every way, in batches larger than one call', async () => {
     const [store] = await twoStores(server());
     const records = Array.from({ length: 2_500 }, (_, i) =>
@@ -276,6 +299,46 @@ describeRedis('retention', (server) => {
     expect(await store.ledger.prunedThrough('anybody')).toBe(T0 + 600);
     const keys = (await server().command('KEYS', `{${prefix}}:*`)) as string[];
     expect(keys.map((key) => key.slice(prefix.length + 3)).sort()).toEqual(['log', 'meta', 'pruned']);
+  });
+});
+
+describeRedis('a history that a release wrote that had a field for each part of an entry', (server) => {
+  it('is read, found in every way, and dropped beside entries of one line; the store is of the present version from then on', async () => {
+    const prefix = freshPrefix();
+    const base = `{${prefix}}:`;
+    const first = await openStore({ url: server().url(), prefix });
+    await first.insert([jobRecord('a/b'), jobRecord('job')]);
+    await first.close();
+    await server().command('HSET', `${base}meta`, 'schema', '1', 'seq', '3');
+    const error = { name: 'Error', message: 'no "luck"', code: null, stack: null };
+    const entries = [
+      ledgerEntry('a/b', T0, { runId: `a/b@${T0}` }),
+      ledgerEntry('job', T0 + 1, { verdict: 'failed', reason: 'a\nreason', error, runId: 'job#"7"/é', manual: true }),
+      ledgerEntry('job', T0 + 2, { verdict: 'missed', runId: null, count: 3, scheduledTo: T0 + 4, exact: false }),
+    ];
+    for (const [i, entry] of entries.entries()) {
+      const number = String(i + 1);
+      const rest = [entry.reason, entry.count, entry.exact ? 1 : 0, entry.generation, entry.attempt, entry.startedAt, entry.node, entry.error];
+      const fields = { j: entry.jobId, r: entry.runId ?? '', v: entry.verdict, f: entry.scheduledFor, t: entry.scheduledTo, m: entry.manual ? 1 : 0, a: entry.at, e: JSON.stringify(rest) };
+      await server().command('XADD', `${base}log`, `${number}-0`, ...Object.entries(fields).flat().map(String));
+      await server().command('RPUSH', `${base}of:${entry.jobId}`, number);
+      if (entry.verdict !== 'succeeded') await server().command('ZADD', `${base}trouble`, number, number);
+    }
+    const store = await openStore({ url: server().url(), prefix, ledger: { maxAge: { days: 10 } } });
+    expect(await server().command('HGET', `${base}meta`, 'schema')).toBe('2');
+    const added = ledgerEntry('job', T0 + 5, { runId: `job@${T0 + 5}` });
+    await store.commit([{ id: 'job', expected: (await store.get('job'))!.revision, next: jobRecord('job', T0 + 6), ledger: [added] }]);
+    const found = async (query: LedgerQuery): Promise<readonly LedgerEntry[]> => (await store.ledger.list({ ...query, limit: 10 })).entries;
+    expect(await found({})).toEqual([...entries, added]);
+    for (const entry of [...entries, added]) {
+      if (entry.runId !== null) expect(await found({ runId: entry.runId })).toEqual([entry]);
+      expect(await found({ jobId: entry.jobId, verdicts: [entry.verdict], from: entry.scheduledFor, to: entry.scheduledTo })).toEqual([entry]);
+    }
+    expect(await found({ verdicts: ['failed', 'missed'] })).toEqual(entries.slice(1));
+    await maintainAll(store, T0 + 11 * DAY);
+    expect(await found({})).toEqual([]);
+    expect(await store.ledger.prunedThrough('job')).toBe(T0 + 5);
+    expect(await store.ledger.prunedThrough('a/b')).toBe(T0);
   });
 });
 
