@@ -15,7 +15,7 @@ export interface ExecutorContext {
 export interface ExecutorHealth {
   /** Whether it can work now: it is connected, and what it needs is there. One that is busy is well. */
   readonly ok: boolean;
-  /** Why it cannot, as far as it is known: the error it met last. None until a first attempt is over. */
+  /** Why it cannot, as far as it is known: the error it met last. */
   readonly error?: unknown;
 }
 

@@ -41,17 +41,19 @@ export class AmqpTransport implements Transport {
   open(context: ExecutorContext, events: TransportEvents): void {
     const { limits, queue } = this.#settings;
     this.#context = context;
+    // Where the server says that it takes messages again there may be no channel yet, and the other way round.
+    const ready = (): void => { if (this.isReady) events.ready(); };
     this.#replyTo = limits.awaitResult ? `${queue}.replies.${randomUUID()}` : null;
     const link: Link = new Link(this.#settings, context.clock, {
       setUp: (channel) => this.#setUp(channel, link, context, events),
-      ready: () => { events.ready(); },
+      ready,
       away: (error) => {
         this.#publisher?.abandon();
         this.#publisher = undefined;
         events.away(error);
       },
       blocked: (reason) => { events.away(new BrokerError('blocked', `RabbitMQ takes no messages for now: ${reason}. Check its alarms (rabbitmq-diagnostics alarms).`)); },
-      unblocked: () => { events.ready(); },
+      unblocked: ready,
     });
     this.#link = link;
     link.open();

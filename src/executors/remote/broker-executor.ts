@@ -62,10 +62,10 @@ export abstract class BrokerExecutor implements Executor {
     return this.#transport.isReady ? this.#limits.concurrency - this.#works.size : 0;
   }
 
-  /** Whether runs can be handed over now, and if not, the error it met last; none while it connects for the first time. */
+  /** Whether runs can be handed over now, and if not, the error it met last, or that it is connecting. */
   health(): ExecutorHealth {
     if (this.#context === undefined || this.#transport.isReady) return { ok: true };
-    return this.#problem === undefined ? { ok: false } : { ok: false, error: this.#problem };
+    return { ok: false, error: this.#problem ?? new BrokerError('unreachable', `The executor is still connecting to ${this.#transport.broker}.`) };
   }
 
   /**
