@@ -68,28 +68,36 @@ export interface PlayOptions {
   /** `first`: stop at the first breach. `all`: go on. `trace`: go on, with every step on stderr. */
   readonly mode: 'first' | 'all' | 'trace';
   readonly step?: number;
-  /** Give up after this many ms. */
-  readonly timeoutMs?: number;
+  /** Give up when one world takes longer than this many ms. */
+  readonly hungMs?: number;
 }
 
-/** Plays seeds in a process of their own. Answers whether it came to its end. */
+/** How a process that plays worlds came to its end. */
+export type PlayEnd = 'ended' | 'hung' | 'broke down';
+
+/** Plays seeds in a process of their own. */
 export function play(
   bundle: string,
-  { from, to, mode, step = 1, timeoutMs }: PlayOptions,
+  { from, to, mode, step = 1, hungMs }: PlayOptions,
   onResult: (result: SimulationResult) => void,
-): Promise<boolean> {
+): Promise<PlayEnd> {
   return new Promise((done) => {
     const child = spawn(process.execPath, [bundle, String(from), String(to), mode, String(step)], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const timer = timeoutMs === undefined ? undefined : setTimeout(() => { child.kill('SIGKILL'); }, timeoutMs);
+    let isHung = false;
+    const timer = hungMs === undefined ? undefined : setTimeout(() => {
+      isHung = true;
+      child.kill('SIGKILL');
+    }, hungMs);
     let rest = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       const lines = (rest + text).split('\n');
       rest = lines.pop() ?? '';
+      if (lines.length > 0) timer?.refresh();
       for (const line of lines) onResult(JSON.parse(line) as SimulationResult);
     });
     child.on('close', (code) => {
       clearTimeout(timer);
-      done(code === 0);
+      done(isHung ? 'hung' : code === 0 ? 'ended' : 'broke down');
     });
   });
 }
