@@ -1,7 +1,9 @@
 import type { CancelRequest, JobDefinition, JobRecord } from '../model/job.js';
+import type { EpochMs } from '../ports/trigger.js';
 import type { ActContext, Decision } from './draft.js';
+import { nextFire } from './fires.js';
 
-/** How long a request stays for nodes that are late. */
+/** How long a request stays, and for how long after its fire time, for nodes that are late. */
 const ASKED_FOR_MS = 3_600_000;
 /** Requests that a record keeps; the oldest goes first. */
 const MOST_REQUESTS = 100;
@@ -14,13 +16,24 @@ export function nodeDefinition(definition: JobDefinition): JobDefinition | undef
 
 /**
  * The record of a job that each node runs, with the request to call off the run of a fire time. `undefined` for any other
- * job, for a run that somebody asked for (each node numbers its own), and when the nodes have been asked already.
+ * job, for a run that somebody asked for (each node numbers its own), for a fire time that others come before (no node would
+ * take notice of that), and when the nodes have been asked already. @throws what the trigger throws.
  */
 export function askNodesToCancel(record: JobRecord, runId: string, reason: string, { now }: ActContext): Decision | undefined {
   const { id, definition, state } = record;
   if (definition.trigger.onEachNode === undefined || state.status === 'removed' || !runId.startsWith(`${id}@`)) return undefined;
-  const asked = (state.cancels ?? []).filter(({ at }) => at > now - ASKED_FOR_MS);
-  if (asked.some((request) => request.runId === runId)) return undefined;
+  const fireTime = ({ length }: string, run: string): EpochMs => Number(run.slice(length + 1));
+  const asked = (state.cancels ?? []).filter((request) => Math.max(request.at, fireTime(id, request.runId)) > now - ASKED_FOR_MS);
+  const isAsked = (run: string): boolean => asked.some((request) => request.runId === run);
+  if (isAsked(runId)) return undefined;
+  const at = fireTime(id, runId);
+  const own = nodeDefinition(definition) ?? definition;
+  // What is measured from the end of a run comes at another time on each node.
+  if (at > now && own.trigger.nextAfterCompletion === undefined) {
+    let next = nextFire(own, now);
+    while (next !== null && isAsked(`${id}@${next}`)) next = nextFire(own, next);
+    if (next !== null && at > next) return undefined;
+  }
   const cancels: readonly CancelRequest[] = [...asked, { runId, reason, at: now }].slice(-MOST_REQUESTS);
   return { next: { ...record, state: { ...state, cancels } }, start: [], ledger: [], notices: [] };
 }

@@ -263,6 +263,30 @@ describe('a job that is not exclusive', () => {
     expect(ends).toHaveLength(2);
   });
 
+  it('calls off the next run only, so that the one after it can be called off when its turn has come', async () => {
+    const { clock, a, b, taken } = await two();
+    await a.scheduler.addJob('refresh', EVERY_10_S, { id: 'refresh', exclusive: false });
+    const runAt = (seconds: number): string => `refresh@${START_MS + seconds * SECOND}`;
+    expect(await a.scheduler.cancelRun(runAt(20))).toBe(false);
+    await clock.advance(11 * SECOND);
+    expect(await a.scheduler.cancelRun(runAt(20))).toBe(true);
+    expect(await b.scheduler.cancelRun(runAt(30))).toBe(true);
+    await clock.advance(30 * SECOND);
+    expect(taken()).toEqual(['a@10', 'a@40', 'b@10', 'b@40']);
+  });
+
+  it('keeps to what was called off long before, also on a node that starts later', async () => {
+    const { clock, a, node, taken } = await two();
+    await a.scheduler.addJob('refresh', new IntervalTrigger({ minutes: 70 }), { id: 'refresh', exclusive: false });
+    expect(await a.scheduler.cancelRun(`refresh@${START_MS + 70 * MINUTE}`)).toBe(true);
+    await clock.advance(65 * MINUTE);
+    expect(await a.scheduler.cancelRun(`refresh@${START_MS + 140 * MINUTE}`)).toBe(true);
+    const c = node('c');
+    await c.scheduler.start();
+    await clock.advance(146 * MINUTE);
+    expect(taken()).toEqual(['a@12600', 'b@12600', 'c@12600']);
+  });
+
   it('shows what every node runs, and its history with that of the store', async () => {
     const { clock, a, b } = await longRuns();
     await a.scheduler.addJob('refresh', EVERY_10_S, { id: 'once-each' });
