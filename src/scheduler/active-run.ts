@@ -151,7 +151,12 @@ export class ActiveRun implements RunRequest, RunContext {
     if (this.#abortReason !== undefined) return;
     this.#abortReason = reason;
     this.#fire?.(reason);
-    this.onAbort?.();
+    try {
+      this.onAbort?.();
+    } catch (error) {
+      // Others are to be told after this one.
+      this.logger.error('an executor failed to stop a run', { error });
+    }
     this.onEarlyAbort?.();
   }
 }

@@ -463,6 +463,30 @@ describe('executors', () => {
     expect(recorder.of('jobError').map(({ jobId }) => jobId)).toEqual(['plain', 'signal']);
   });
 
+  it('which throws when it is told to stop a run keeps nobody from telling it of others, and shuts down', async () => {
+    const told: string[] = [];
+    const executor: Executor = {
+      free: 5,
+      execute: (run) => new Promise((_resolve, reject) => {
+        run.onAbort = () => {
+          told.push(run.jobId);
+          reject(run.abortReason!);
+          throw new Error('no such thread');
+        };
+      }),
+    };
+    const { clock, scheduler, recorder, logger } = makeWorld({ executors: { own: executor } });
+    for (const id of ['first', 'second']) await scheduler.addJob(noop, new DateTrigger(ms(1)), { id, executor: 'own' });
+    await scheduler.start();
+    await clock.advance({ seconds: 2 });
+    const stopping = scheduler.shutdown({ wait: false });
+    await clock.advance({ seconds: 20 });
+    await stopping;
+    expect(told).toEqual(['first', 'second']);
+    expect(recorder.of('jobCancelled').map(({ jobId, reason }) => `${jobId} ${reason}`)).toEqual(['first shutdown', 'second shutdown']);
+    expect(logger.messages('error')).toEqual(Array(2).fill('an executor failed to stop a run'));
+  });
+
   it('whose execute throws fails the run', async () => {
     const executor = { free: 1, execute: () => { throw new Error('no threads'); } };
     const { clock, scheduler, recorder } = makeWorld({ executors: { broken: executor } });
