@@ -13,7 +13,7 @@ const limits = {
   'punctual/rrule': 20,
   'punctual/sqlite': 22,
   'punctual/postgres': 24,
-  'punctual/redis': 28,
+  'punctual/redis': 29,
   'punctual/nats': 25,
   'punctual/workers': 8,
   'punctual/amqp': 20,
