@@ -230,8 +230,8 @@ async function settle(scheduler: AsyncScheduler, store: JobStore, log: Log, plan
       const awaited = new Set(jobs.flatMap(({ waitsFor }) => waitsFor.map(({ jobId }) => jobId)));
       let atRest = true;
       for (const job of jobs) atRest = (await bringToRest(job, awaited.has(job.id))) && atRest;
-      // Whoever wrote it may have died before it told it.
-      for (const id of atRest ? sources : []) if ((await store.get(id))?.record.state.links?.outbox !== undefined) atRest = false;
+      // Whoever wrote it may have died before it told it. Jobs that nobody came to add are told nothing, but not at once.
+      for (const id of atRest ? sources : []) if ((await store.get(id))?.record.state.links?.outbox?.some(({ to }) => byId.has(to)) === true) atRest = false;
       rests = atRest ? rests + 1 : 0;
     } catch (error) {
       // The machine may be so busy that the store does not answer in time.

@@ -77,9 +77,7 @@ export async function enqueue(host: EnqueueHost, task: TaskInput, options: AnyEn
   };
   if (given.id !== undefined) {
     const over = await past();
-    const existing = over && (await writer.get(id))?.record;
-    // Of a job that is over something may be left for those who follow it.
-    if (over !== undefined && (existing === undefined || (isGone(existing) && existing.state.runs.length === 0))) return over;
+    if (over !== undefined && isOver((await writer.get(id))?.record)) return over;
   }
   // Before the write, because the run may be over by the time it returns.
   const handle = awaited(`${id}@${fireTime}`, fireTime);
@@ -96,11 +94,17 @@ export async function enqueue(host: EnqueueHost, task: TaskInput, options: AnyEn
   } catch (error) {
     handles.discard(handle.runId);
     if (!(error instanceof ConflictingJobIdError) || given.id === undefined) throw error;
-    const existing = await writer.get(id);
-    const runId = existing === undefined ? undefined : soleRun(existing.record, addition.fresh);
-    if (existing === undefined || runId === undefined) throw error;
+    const existing = (await writer.get(id))?.record;
+    if (existing === undefined || isOver(existing)) {
+      // Its run has ended since it was in the way.
+      const over = await past();
+      if (over !== undefined) return over;
+      throw error;
+    }
+    const runId = soleRun(existing, addition.fresh);
+    if (runId === undefined) throw error;
     // One that has not begun is taken back by whoever added it, if the history has a run already.
-    return (existing.record.state.runs.length === 0 ? await past() : undefined) ?? awaited(runId);
+    return (existing.state.runs.length === 0 ? await past() : undefined) ?? awaited(runId);
   }
 }
 
@@ -147,6 +151,11 @@ function dueTime(now: number, delay: DurationInput | undefined, at: InstantInput
   if (at === undefined) return now + toMs(delay ?? 0, 'delay');
   if (delay !== undefined) throw new InvalidOptionError('at', at, 'nothing beside `delay`: one of the two says when');
   return toInstant(at, 'at');
+}
+
+/** Of a job that is over something may be left for those who follow it. */
+function isOver(record: JobRecord | undefined): boolean {
+  return record === undefined || (isGone(record) && record.state.runs.length === 0);
 }
 
 /** The id of the one run of a job that was enqueued for the same task; `undefined` when it is something else. */

@@ -115,6 +115,43 @@ describe('enqueue', () => {
     expect((await a.scheduler.verifyLedger()).ok).toBe(true);
   });
 
+  it('answers the run that was in the way of another call and has ended, and its job with it, before that could look at it', async () => {
+    const clock = new VirtualClock(START);
+    const store = new JsonJobStore({ shared: true });
+    let looks = 0;
+    const slow = new Proxy(store, {
+      get(target, key) {
+        const value: unknown = Reflect.get(target, key, target);
+        if (typeof value !== 'function') return value;
+        return async (...args: unknown[]): Promise<unknown> => {
+          // The first look finds that the id is taken; the next one is for the run.
+          if (key === 'get' && ++looks === 2) await clock.sleep(5 * SECOND);
+          return (value as (...args: unknown[]) => unknown).apply(target, args);
+        };
+      },
+    });
+    const a = makeWorld({ clock, node: 'node-a', jobStores: { default: store } });
+    const b = makeWorld({ clock, node: 'node-b', jobStores: { default: slow } });
+    const ran: string[] = [];
+    for (const { scheduler } of [a, b]) {
+      scheduler.defineTask('charge', async (by: string) => {
+        ran.push(by);
+        await clock.sleep(SECOND);
+        return by;
+      });
+    }
+    await a.scheduler.start();
+    const early = await a.scheduler.enqueue('charge', { id: 'order-1', args: ['a'] });
+    await clock.advance(100);
+    const late = b.scheduler.enqueue('charge', { id: 'order-1', args: ['b'] });
+    await clock.advance(20 * SECOND);
+    const again = await late;
+    expect(looks).toBeGreaterThan(1);
+    expect(again.runId).toBe(early.runId);
+    expect(await again.result()).toBe('a');
+    expect(ran).toEqual(['a']);
+  });
+
   it('runs what it has added although the history cannot be asked once more, and begins no later for that question', async () => {
     const clock = new VirtualClock(START);
     let asked = 0;
