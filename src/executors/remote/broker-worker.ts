@@ -41,6 +41,8 @@ export class BrokerWorker {
   #isAway = false;
   #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
   #closing: Promise<void> | undefined;
+  /** Nothing runs any more, and the broker knows what became of it, or nobody waits for that. */
+  #isDone = false;
   #timeUp: TimerHandle | undefined;
   #enough: () => void = () => undefined;
   readonly #noMore = new Promise<void>((resolve) => { this.#enough = resolve; });
@@ -90,7 +92,8 @@ export class BrokerWorker {
   async close(options: CloseWorkerOptions = {}): Promise<void> {
     refuseUnknownKeys(options, '', ['timeout']);
     const { timeout } = options;
-    if (timeout !== undefined) this.#limitTo(toMs(timeout, 'timeout'));
+    const ms = timeout === undefined ? undefined : toMs(timeout, 'timeout');
+    if (ms !== undefined && !this.#isDone) this.#limitTo(ms);
     this.#closing ??= this.#close();
     await this.#closing;
   }
@@ -116,6 +119,7 @@ export class BrokerWorker {
     this.#desk.close();
     await this.#source.pause();
     await Promise.race([this.#desk.drained(), this.#noMore]);
+    this.#isDone = true;
     this.#timeUp?.cancel();
     await this.#source.close();
   }
