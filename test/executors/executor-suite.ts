@@ -11,7 +11,7 @@ export interface ExecutorSubject {
   readonly isNamed?: boolean;
 }
 
-const PATIENT = { timeout: 15_000, interval: 5 };
+const PATIENT = { timeout: 45_000, interval: 5 };
 
 /** Waits, in real time, for what happens outside of this thread. */
 export const eventually = (check: () => void | Promise<void>): Promise<void> => vi.waitFor(check, PATIENT);
