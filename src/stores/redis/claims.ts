@@ -182,8 +182,9 @@ export class Claims {
     const found: (StoredJob | null | undefined)[] = rows.map((row) => (row.body === undefined ? this.#jobs.readKnown(row) : this.#jobs.read(row)));
     // What was added together has one definition: whoever has read that of one knows all.
     let missing = places(found, (i) => partsOf(rows[i]!.head).definition);
-    if (rows.length > 0) this.#wantsBodies = missing.length * 2 > rows.length;
+    let fetched = 0;
     while (missing.length > 0) {
+      fetched += missing.length;
       // As they are now: one that has changed since is as good, and one that is gone is nobody's.
       const whole = new Map((await this.#jobs.rows(missing.map((i) => rows[i]!.id))).map((row) => [row.id, row]));
       for (const i of missing) {
@@ -193,6 +194,7 @@ export class Claims {
       rows.forEach((row, i) => { if (found[i] === undefined) found[i] = this.#jobs.readKnown(row); });
       missing = places(found, (i) => i);
     }
+    if (rows.length > 0) this.#wantsBodies = fetched * 2 > rows.length;
     return found.filter((job) => job != null);
   }
 }

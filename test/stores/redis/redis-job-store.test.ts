@@ -111,6 +111,20 @@ describeRedis('several stores on one prefix', (server) => {
     expect(due.find(({ record }) => record.id === 'new')?.record.definition.args).toEqual(['fresh']);
   });
 
+  it('claims bring the definitions of jobs that were added together, too, where no two jobs may have one', async () => {
+    const [a, b] = await twoStores(server());
+    const calls = async (): Promise<number> => Number(/cmdstat_evalsha:calls=(\d+)/.exec(String(await server().command('INFO', 'commandstats')))?.[1]);
+    const asked: number[] = [];
+    for (let turn = 0; turn < 6; turn++) {
+      await a.insert(Array.from({ length: 10 }, (_, i) => jobRecord(`${turn} ${i}`, T0, { definition: { metadata: { team: 'mail' } } })));
+      const before = await calls();
+      expect(await b.claimDue(claim(T0, { reserveMs: DAY }))).toHaveLength(10);
+      asked.push((await calls()) - before);
+    }
+    // Whoever had to ask for them has them come along the next time, in the same round trip.
+    expect(asked.slice(2)).toEqual([1, 3, 1, 3]);
+  });
+
   it('are told of what others write in less than a second, in few notices, and of nothing they write themselves', async () => {
     const [a, b] = await twoStores(server());
     const heard = vi.fn();
