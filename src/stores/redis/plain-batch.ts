@@ -91,6 +91,8 @@ export class PlainBatch {
    */
   args(encodeState: (record: JobRecord) => JsonObject, above: number): [shape: string, expected: Buffer, texts: Buffer] {
     const { changes } = this;
+    // Before a text is begun, of which there is one: a serializer is the user's code, and may call a store.
+    const states = changes.map(({ next }) => encodeState(next));
     beginText();
     for (let i = 0; i < changes.length; i++) {
       if (i > 0) putCode(0);
@@ -111,8 +113,8 @@ export class PlainBatch {
       putText(' ');
       putPiece(known.lane);
     }
-    for (const { next } of changes) {
-      putState(next.id, encodeState(next));
+    for (let i = 0; i < changes.length; i++) {
+      putState(changes[i]!.next.id, states[i]!);
       putCode(0);
     }
     const columns = [this.#wakes, this.#lanes, this.#marks];

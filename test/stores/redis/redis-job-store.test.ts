@@ -188,6 +188,24 @@ describeRedis('what is stored', (server) => {
     }
   });
 
+  it('a serializer that adds a job while a batch is put together changes nothing of it', async () => {
+    const context = storeContext(new SystemClock());
+    const { codec } = context;
+    const store = await openStore({ url: server().url(), prefix: freshPrefix() }, context);
+    await store.insert(['a', 'b'].map((id) => jobRecord(id, T0)));
+    const changes = [...(await store.claimDue(claim(T0)))].map(({ record, revision }) => ({ id: record.id, expected: revision, next: dueAt(record, T0 + 1), ledger: [] }));
+    const encode = codec.encodeState.bind(codec);
+    const added: unknown[] = [];
+    const serializing = vi.spyOn(codec, 'encodeState').mockImplementation((record) => {
+      serializing.mockRestore();
+      added.push(store.insert([jobRecord('aside', T0 + 2)]));
+      return encode(record);
+    });
+    expect(await store.commit(changes)).not.toContain(undefined);
+    await Promise.all(added);
+    expect((await store.list({ limit: 9 })).jobs.map(({ record: { id, state } }) => [id, state.nextFireTime])).toEqual([['a', T0 + 1], ['aside', T0 + 2], ['b', T0 + 1]]);
+  });
+
   it('what cannot be looked up again is refused, and nothing of its batch is kept', async () => {
     const [store] = await twoStores(server());
     const bad = [
