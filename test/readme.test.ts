@@ -63,6 +63,12 @@ describe('the code in the documents', () => {
     expect(typeErrors(snippets)).toEqual([]);
   });
 
+  it('compiles with the tsconfig.json that the README shows', { timeout: 120_000 }, () => {
+    const [, block] = /```json\n([^]*?)\n```/.exec(read('README.md'))!;
+    const { compilerOptions } = JSON.parse(block!) as { compilerOptions: Record<string, unknown> };
+    expect(typeErrors(snippets.filter(({ title }) => title.startsWith('README.md')), compilerOptions)).toEqual([]);
+  });
+
   describe.concurrent('does what it says', () => {
     it.each(snippets.map((snippet) => [snippet.title, snippet] as const))(
       '%s',
@@ -143,6 +149,36 @@ describe('the tables of the documents', () => {
       const known = (BUILT_IN_POLICY as unknown as Record<string, unknown>)[inMs[name] ?? name];
       expect(fallback, name).toBe(`\`${typeof known === 'string' ? `'${known}'` : String(known)}\``);
     }
+  });
+
+  it('have every option of the scheduler, with its default', async () => {
+    const [body] = /export interface SchedulerOptions<[^]*?^}/m.exec(read('src/scheduler/options.ts'))!;
+    const rows = table('docs/jobs.md', 'scheduler option');
+    expect(rows.map(([option]) => names(option!)[0])).toEqual([...body.matchAll(/^ {2}readonly (\w+)\?/gm)].map(([, name]) => name!));
+
+    class Defaults extends punctual.AsyncScheduler {
+      get known(): Record<string, unknown> {
+        const { maxResultSize, leaseMs, heartbeatMs, blockedAfterMs, batchSize, maxSleepMs, storeTimeoutMs, keepAlive, onError, ha, signals } = this.options;
+        const inMs = { leaseDuration: leaseMs, heartbeatInterval: heartbeatMs, blockedAfter: blockedAfterMs, maxSleep: maxSleepMs, storeTimeout: storeTimeoutMs };
+        return { maxResultSize, batchSize, keepAlive, onError, ha: `{ mode: '${ha.mode}' }`, signals: signals.length > 0, ...inMs };
+      }
+    }
+    await using scheduler = new Defaults();
+    const inTable = Object.fromEntries(rows.map(([option, , fallback]) => [names(option!)[0], fallback]));
+    expect(inTable).toMatchObject(Object.fromEntries(Object.entries(scheduler.known).map(([name, known]) => [name, `\`${String(known)}\``])));
+  });
+
+  it('have all that a task knows of its run', () => {
+    const [body] = /export interface RunContext [^]*?^}/m.exec(read('src/ports/executor.ts'))!;
+    const listed = table('docs/jobs.md', 'of the run').flatMap(([fields]) => names(fields!));
+    expect(listed.sort()).toEqual([...body.matchAll(/^ {2}readonly (\w+)/gm)].map(([, name]) => name!).sort());
+  });
+
+  it('have every field of a job', () => {
+    const [body] = /export class Job<[^]*?^}/m.exec(read('src/scheduler/job.ts'))!;
+    const fields = [...body.matchAll(/^ {2}(?:readonly|get) (\w+)/gm)].map(([, name]) => name!);
+    const listed = table('docs/jobs.md', 'of the job').flatMap(([cell]) => names(cell!));
+    expect(listed.sort()).toEqual(fields.sort());
   });
 
   it('have every option of the SQLite store, with its default', () => {

@@ -48,14 +48,24 @@ export function readSnippets(name: string, markdown: string): Snippet[] {
   return snippets;
 }
 
-/** What the compiler has to say against the snippets, under the options of this repository. */
-export function typeErrors(snippets: readonly Snippet[]): string[] {
+/**
+ * What the compiler has to say against the snippets, under the options of this repository.
+ *
+ * @param given - options in their place, as in a tsconfig.json. Where `punctual` is found stays as it is.
+ */
+export function typeErrors(snippets: readonly Snippet[], given?: Readonly<Record<string, unknown>>): string[] {
   const config = ts.getParsedCommandLineOfConfigFile(
     join(root, 'tsconfig.json'),
     { noUnusedLocals: false, noUnusedParameters: false },
     { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => undefined },
   );
   if (config === undefined) throw new Error('tsconfig.json cannot be read');
+  if (given !== undefined) {
+    const { options, errors } = ts.convertCompilerOptionsFromJson(given, root);
+    if (errors.length > 0) return errors.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
+    const { paths = {}, pathsBasePath } = config.options;
+    config.options = { ...options, paths, pathsBasePath, noEmit: true };
+  }
   const files = new Map(snippets.map(({ code }, i) => [join(root, 'test', `snippet-${i}.ts`), code]));
   const host = ts.createCompilerHost(config.options);
   const { fileExists, readFile, getSourceFile } = host;
