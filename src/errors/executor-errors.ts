@@ -33,8 +33,8 @@ export class TaskLoadError extends PunctualError {
   readonly module: string;
   readonly export: string;
 
-  constructor(module: string, exportName: string, problem: string, options?: ErrorOptions) {
-    super('TASK_NOT_LOADED', `Could not load the task ${inspectValue(exportName)} from ${module}: ${problem}`, options);
+  constructor(task: string, module: string, exportName: string, problem: string, options?: ErrorOptions) {
+    super('TASK_NOT_LOADED', `Could not load ${inspectValue(exportName)}, the task ${inspectValue(task)}, from ${module}: ${problem}`, options);
     this.module = module;
     this.export = exportName;
   }

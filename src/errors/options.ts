@@ -29,8 +29,17 @@ export function refuseUnknownKeys(options: unknown, path: string, allowed: reado
   }
 }
 
-/** What names are called elsewhere. */
+/** What names are called elsewhere: where several may be meant, the first that there is. */
 const ALIASES: Readonly<Record<string, string>> = {
+  url: 'connectionString servers connection',
+  uri: 'connectionString servers connection url',
+  connectionstring: 'url servers connection',
+  maxretries: 'retry maxAttempts',
+  retries: 'retry maxAttempts',
+  attempts: 'retry maxAttempts',
+  jobfailed: 'jobError',
+  failed: 'jobError',
+  error: 'jobError',
   dow: 'dayOfWeek',
   weekday: 'dayOfWeek',
   dom: 'day',
@@ -41,14 +50,15 @@ const ALIASES: Readonly<Record<string, string>> = {
   min: 'minutes',
 };
 
-/** The name nearest to `key`, if it is near: by letters to add, drop or replace (Levenshtein), whatever the case. */
+/** The name nearest to `key`, if a third of the letters or fewer are to add, drop, replace or swap (Damerau), whatever the case. */
 export function closest(key: string, names: readonly string[]): string | undefined {
-  const alias = ALIASES[key.toLowerCase()];
-  if (alias !== undefined && names.includes(alias)) return alias;
+  const lower = key.toLowerCase();
+  const alias = Object.hasOwn(ALIASES, lower) ? ALIASES[lower]?.split(' ').find((name) => names.includes(name)) : undefined;
+  if (alias !== undefined) return alias;
   let best: string | undefined;
-  let least = Math.floor(Math.max(key.length, 4) / 2) + 1;
+  let least = Math.floor(Math.max(key.length, 3) / 3) + 1;
   for (const name of names) {
-    const distance = editDistance(key.toLowerCase(), name.toLowerCase(), least);
+    const distance = editDistance(lower, name.toLowerCase(), least);
     if (distance < least) {
       least = distance;
       best = name;
@@ -59,13 +69,16 @@ export function closest(key: string, names: readonly string[]): string | undefin
 
 function editDistance(a: string, b: string, limit: number): number {
   if (a.length > 40 || Math.abs(a.length - b.length) >= limit) return limit;
+  let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
       const replace = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replace, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+      const swap = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? (before[j - 2] ?? 0) + 1 : replace;
+      next.push(Math.min(replace, swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
     }
+    before = row;
     row = next;
   }
   return row[b.length] ?? limit;

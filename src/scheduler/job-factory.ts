@@ -32,6 +32,7 @@ interface Resolved {
   readonly policy: JobPolicy;
 }
 
+const TASK_INPUT = 'a function, the name of a task, or what defineTask() answered';
 const JOB_KEYS = ['id', 'args', 'name', 'tags', 'metadata', 'jobStore', 'paused', 'replaceExisting', ...DEPENDENCY_OPTIONS];
 /** Options of `addJob`. */
 export const ADD_KEYS: readonly string[] = [...JOB_KEYS, ...POLICY_OPTIONS];
@@ -65,6 +66,8 @@ export class JobFactory {
     const { durable, shared } = store;
     checkKeys(options, ADD_KEYS);
     const id = options.id === undefined ? this.#newId(durable) : nonEmpty(options.id, 'id');
+    const swapped = !this.#isTask(task) && this.#isTask(trigger);
+    if (swapped) throw new InvalidOptionError('task', task, TASK_INPUT, 'The task comes first, then the trigger.');
     const { name, fn, kind, version, policy: taskPolicy } = this.#resolveTask(task, durable);
     const made = this.#trigger(trigger, now, id);
     if (durable) refuseRetryIf(id, name, options);
@@ -165,6 +168,11 @@ export class JobFactory {
     );
   }
 
+  #isTask(value: unknown): boolean {
+    const name = typeof value === 'string' ? value : (value as Partial<TaskRef> | null | undefined)?.name;
+    return typeof value === 'function' || (name !== undefined && this.#tasks.get(name) !== undefined);
+  }
+
   #resolveTask(task: TaskInput, durable: boolean): Resolved {
     if (typeof task === 'function') {
       if (durable) {
@@ -178,7 +186,7 @@ export class JobFactory {
     }
     const name = typeof task === 'string' ? task : (task as Partial<TaskRef> | null)?.name;
     if (typeof name !== 'string') {
-      throw new InvalidOptionError('task', task, 'a function, the name of a task, or what defineTask() answered');
+      throw new InvalidOptionError('task', task, TASK_INPUT);
     }
     const { kind, version, policy } = this.#tasks.require(name);
     return { name, fn: null, kind, version, policy };

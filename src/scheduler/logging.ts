@@ -71,6 +71,13 @@ const UNHEARD: Partial<Record<SchedulerEvent['type'], 'info' | 'warn' | 'error'>
   nodeNameConflict: 'error',
 };
 
+/** What to do where an event alone does not tell. */
+const ADVICE: Partial<Record<SchedulerEvent['type'], string>> = {
+  tasksUnknown: 'Call defineTask for them, or leave their jobs to a process that does. For tasks that were renamed, keep the old names too.',
+  jobsUnserved: 'Start a process that has what is demanded, or remove the jobs.',
+  nodeNameConflict: 'Give each scheduler a `node` name of its own.',
+};
+
 /** Whether an event is worth a line in the log when nobody listens for it. */
 export function isLoggedUnheard(type: SchedulerEvent['type']): boolean {
   return UNHEARD[type] !== undefined || type === 'jobPaused';
@@ -89,7 +96,8 @@ export function logUnheard(logger: Logger, event: SchedulerEvent): void {
   if (level === undefined) return;
   try {
     const { type, ...fields } = event;
-    logger[level](`punctual: ${type}`, fields);
+    const advice = ADVICE[type];
+    logger[level](`punctual: ${type}`, advice === undefined ? fields : { ...fields, advice });
   } catch {
     // nobody left to tell
   }

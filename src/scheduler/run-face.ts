@@ -19,6 +19,8 @@ export interface CancelOptions extends JobSelector {
   readonly reason?: string | undefined;
 }
 
+const EXPECTED = 'a run handle, or the id of a run, such as "report@1767225600000"';
+
 /** What a scheduler does with single runs. */
 export abstract class RunFace extends JobFace {
   /**
@@ -86,7 +88,7 @@ export abstract class RunFace extends JobFace {
     refuseUnknownKeys(options, '', ['jobStore', 'reason']);
     const runId: unknown = typeof run === 'object' && run !== null && 'runId' in run ? run.runId : run;
     const jobId = jobIdOf(runId);
-    if (typeof runId !== 'string' || jobId === undefined) throw new InvalidOptionError('runId', run, 'a run handle, or the id of a run, such as "report@1767225600000"');
+    if (typeof runId !== 'string' || jobId === undefined) throw new InvalidOptionError('runId', run, EXPECTED, 'The handle is what enqueue() and runJob() answer; an id given to enqueue() is that of its job.');
     const reason = options.reason === undefined ? 'cancelled' : nonEmpty(options.reason, 'reason');
     for (const loop of options.jobStore === undefined ? this.directory.loops : [this.directory.require(options.jobStore)]) {
       await loop.open(this.context());

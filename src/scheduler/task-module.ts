@@ -13,8 +13,8 @@ export interface TaskModuleInput {
   readonly export?: string | undefined;
 }
 
-/** Loads the task that a module exports. @throws TaskLoadError */
-export type LoadTask = (module: TaskModule) => Promise<TaskFunction>;
+/** Loads the task called `name` that a module exports. @throws TaskLoadError */
+export type LoadTask = (module: TaskModule, name: string) => Promise<TaskFunction>;
 
 const ALLOWED = 'a `file:` URL or an absolute path';
 const HINT = "Write `new URL('./my-task.js', import.meta.url)`, or in CommonJS `require.resolve('./my-task.js')`.";
@@ -34,10 +34,10 @@ function fileUrl(module: unknown): string {
 }
 
 /** The task as a function of this thread, which loads its module when it is called first. */
-export function moduleFunction(module: TaskModule, load: LoadTask): TaskFunction {
+export function moduleFunction(name: string, module: TaskModule, load: LoadTask): TaskFunction {
   let loaded: TaskFunction | undefined;
   const loadAndRun = async (args: unknown[]): Promise<unknown> => {
-    loaded = await load(module);
+    loaded = await load(module, name);
     return loaded(...args);
   };
   return (...args: unknown[]) => (loaded === undefined ? loadAndRun(args) : loaded(...args));

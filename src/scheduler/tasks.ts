@@ -97,7 +97,7 @@ export class TaskRegistry {
     }
     const module = readTaskModule(given);
     if (known?.module?.url === module.url && known.module.export === module.export) return known;
-    return { fn: moduleFunction(module, this.#load), kind: 'module', module };
+    return { fn: moduleFunction(name, module, this.#load), kind: 'module', module };
   }
 
   /** @throws UnknownTaskError */

@@ -244,6 +244,7 @@ export function executorSuite(name: string, subject: ExecutorSubject): void {
       };
       const noExport = await fail(tasks, 'subtract');
       expect(noExport).toMatchObject({ name: 'TaskLoadError', code: 'TASK_NOT_LOADED', export: 'subtract', module: tasks.href });
+      expect(noExport.message).toContain(`Could not load "subtract", the task "${tasks.href.slice(0, 20)}`);
       expect(noExport.message).toContain('it exports HttpError, add, count,');
       expect((await fail(tasks, 'notATask')).message).toContain('that export is no function but number');
       const noFile = await fail(new URL('./nowhere.mjs', tasks), 'add');

@@ -12,6 +12,9 @@ import {
   OrTrigger,
   type Logger,
 } from 'punctual';
+import { NatsJobStore } from 'punctual/nats';
+import { PostgresJobStore } from 'punctual/postgres';
+import { RedisJobStore } from 'punctual/redis';
 import { JsonJobStore, VirtualClock } from 'punctual/testing';
 import { expect, it, onTestFinished, vi } from 'vitest';
 
@@ -19,9 +22,12 @@ it.each([
   ['a cron trigger', () => new CronTrigger('0 9 * * *', { timeZone: 'Asia/Tokyo' } as never), /`timeZone`.*did you mean `timezone`/],
   ['an interval', () => new IntervalTrigger({ hours: 1 }, { start: 'x' } as never), /`start`/],
   ['a combination', () => new OrTrigger([new IntervalTrigger(5)], { jiter: 5 } as never), /did you mean `jitter`/],
-  ['an executor', () => new AsyncExecutor({ limit: 1 } as never), /`limit`/],
+  ['an executor', () => new AsyncExecutor({ limit: 1 } as never), /no option `limit`\. Expected/],
   ['a memory store', () => new MemoryJobStore({ foo: 1 } as never), /`foo`/],
   ['its ledger', () => new MemoryJobStore({ ledger: { perjob: 1 } as never }), /`ledger.perjob`.*did you mean `perJob`/],
+  ['a PostgreSQL store', () => new PostgresJobStore({ url: 'postgres://h/db' } as never), /did you mean `connectionString`/],
+  ['a Redis store', () => new RedisJobStore({ connectionString: 'redis://h' } as never), /did you mean `url`/],
+  ['a NATS store', () => new NatsJobStore({ url: 'nats://h' } as never), /did you mean `servers`/],
   ['a scheduler', () => new AsyncScheduler({ timeZone: 'UTC' } as never), /did you mean `timezone`/],
   ['the executors of a scheduler', () => new AsyncScheduler({ executors: { a: { execute: () => undefined } as never } }), /`executors.a.free`/],
   ['an executor without an alias', () => new AsyncScheduler({ executors: new AsyncExecutor({ concurrency: 1 }) as never }), /`executors`: expected executors by alias, such as \{ default: executor \}/],
@@ -33,6 +39,10 @@ it('says where the arguments of a task go, and which option was meant', async ()
   const scheduler = new AsyncScheduler();
   await expect(scheduler.addJob(() => undefined, '@daily', ['pdf'] as never)).rejects.toThrow(/\{ args: \[\.\.\.\] \}/);
   await expect(scheduler.addJob(() => undefined, '@daily', { retry_: 3 } as never)).rejects.toThrow(/did you mean `retry`/);
+  await expect(scheduler.addJob(() => undefined, '@daily', { maxRetries: 3 } as never)).rejects.toThrow(/did you mean `retry`/);
+  await expect(scheduler.addJob(() => undefined, '@daily', { retry: { attempts: 3 } as never })).rejects.toThrow(/did you mean `maxAttempts`/);
+  await expect(scheduler.addJob(() => undefined, '@daily', { tgas: [] } as never)).rejects.toThrow(/did you mean `tags`/);
+  await expect(scheduler.addJob(() => undefined, '@daily', { constructor: 1 } as never)).rejects.toThrow(/no option `constructor`\. Expected/);
 });
 
 it.each([{ concurrency: 2 }, { rateLimit: { max: 1, per: 1_000 } }, { onError: () => undefined }])('says that %j is given to the task', async (option) => {
@@ -116,8 +126,21 @@ it('names the task and the event that were probably meant', async () => {
   await expect(scheduler.addJob('reprot' as never, '@daily')).rejects.toThrow(/^Unknown task "reprot"; did you mean "report"\? Defined are: report\. /);
   await expect(scheduler.addJob('thumbnails' as never, '@daily')).rejects.toThrow(/^Unknown task "thumbnails"\. Defined are: report\. /);
   expect(() => scheduler.on('jobExecutd' as never, () => undefined)).toThrow(/Did you mean 'jobExecuted'\?$/);
+  expect(() => scheduler.on('jobFailed' as never, () => undefined)).toThrow(/Did you mean 'jobError'\?$/);
+  expect(() => scheduler.on('jobFinal' as never, () => undefined)).toThrow(/got "jobFinal"\.$/);
   expect(() => scheduler.on('completelyElse' as never, () => undefined)).toThrow(/got "completelyElse"\.$/);
   expect(() => scheduler.on(7 as never, () => undefined)).toThrow(/got 7\.$/);
+});
+
+it('says that the task comes before the trigger', async () => {
+  const scheduler = new AsyncScheduler();
+  const work = scheduler.defineTask('work', () => undefined);
+  for (const [trigger, task] of [['* * * * *', () => undefined], ['* * * * *', 'work'], [new IntervalTrigger(5_000), work]]) {
+    const adding = scheduler.addJob(trigger as never, task as never);
+    await expect(adding).rejects.toMatchObject({ code: 'INVALID_OPTION', option: 'task', message: expect.stringMatching(/ The task comes first, then the trigger\.$/) });
+  }
+  await expect(scheduler.addJob('* * * * *', undefined as never)).rejects.toThrow(/^Unknown task/);
+  await expect(scheduler.addJob(work, work as never)).rejects.toThrow(/^Invalid value for `trigger`/);
 });
 
 it('says that a promise was not awaited', async () => {
@@ -147,13 +170,17 @@ it('calls off a run by its handle', async () => {
   expect(await scheduler.cancelRun(run)).toBe(false);
   await expect(run.result()).rejects.toMatchObject({ code: 'RUN_NOT_SUCCEEDED' });
   await expect(scheduler.cancelRun({} as never)).rejects.toMatchObject({ code: 'INVALID_OPTION', option: 'runId' });
-  await expect(scheduler.cancelRun('no run')).rejects.toMatchObject({ code: 'INVALID_OPTION', option: 'runId' });
+  await expect(scheduler.cancelRun('sales')).rejects.toMatchObject({ code: 'INVALID_OPTION', option: 'runId' });
+  await expect(scheduler.cancelRun('sales')).rejects.toThrow(/got "sales"\. .*an id given to enqueue\(\) is that of its job\.$/);
 });
 
 it.each<[unknown, RegExp]>([
   ['@every 5m', /new IntervalTrigger\(/],
   ['every 5 minutes', /new IntervalTrigger\(/],
   ['PT5M', /new IntervalTrigger\(/],
+  ['5 minutes', /new IntervalTrigger\(/],
+  ['30s', /new IntervalTrigger\(/],
+  ['5 mon', /^(?!.*IntervalTrigger)/],
   ['2026-05-01T09:00:00Z', /a Date or a DateTrigger/],
   [{ hour: 9 }, /new CronTrigger\(\{ hour: 9 \}\)/],
 ])('says which trigger %j may mean', async (trigger, hint) => {

@@ -131,6 +131,7 @@ it('leaves jobs of unknown tasks as they are, and says so once', async () => {
   await after.scheduler.pause();
   await after.scheduler.resume();
   expect(after.recorder.of('tasksUnknown')).toEqual([{ type: 'tasksUnknown', at: START_MS, node: 'node-b', jobStore: 'default', tasks: ['old'] }]);
+  expect(after.logger.lines.filter(({ message }) => message === 'punctual: tasksUnknown')).toMatchObject([{ level: 'warn', fields: { tasks: ['old'], advice: expect.stringContaining('defineTask') } }]);
   expect((await after.scheduler.getJob('a'))?.nextRunTime).toEqual(new Date(Date.parse(START) + 10_000));
   after.scheduler.defineTask('old', () => undefined);
   await after.clock.advance({ seconds: 1 });

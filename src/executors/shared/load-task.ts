@@ -1,18 +1,18 @@
 import { TaskLoadError } from '../../errors/executor-errors.js';
 import type { TaskFunction, TaskModule } from '../../model/job.js';
 
-/** The function that a module exports as a task. Modules are loaded once a thread or process, as ever. @throws TaskLoadError */
-export async function loadTask(module: TaskModule): Promise<TaskFunction> {
+/** The function that a module exports as the task called `name`. Modules are loaded once a thread or process, as ever. @throws TaskLoadError */
+export async function loadTask(module: TaskModule, name: string): Promise<TaskFunction> {
   let found: Readonly<Record<string, unknown>>;
   try {
     found = (await import(module.url)) as Readonly<Record<string, unknown>>;
   } catch (error) {
-    throw new TaskLoadError(module.url, module.export, problemOf(error), { cause: error });
+    throw new TaskLoadError(name, module.url, module.export, problemOf(error), { cause: error });
   }
   const task = pick(found, module.export);
   if (typeof task === 'function') return task as TaskFunction;
   const problem = task === undefined ? `it exports ${names(found)}.` : `that export is no function but ${typeof task}.`;
-  throw new TaskLoadError(module.url, module.export, problem);
+  throw new TaskLoadError(name, module.url, module.export, problem);
 }
 
 /** Of a CommonJS module, `import` gives all it exports as `default`, and some of it by name as well. */

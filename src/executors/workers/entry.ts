@@ -31,8 +31,8 @@ function writeLog(...[level, message, fields]: Parameters<WriteLog>): void {
   }
 }
 
-async function taskOf(url: string, exported: string): Promise<TaskFunction> {
-  const fn = await loadTask({ url, export: exported });
+async function taskOf(url: string, exported: string, name: string): Promise<TaskFunction> {
+  const fn = await loadTask({ url, export: exported }, name);
   tasks.set(`${exported} ${url}`, fn);
   return fn;
 }
@@ -40,11 +40,12 @@ async function taskOf(url: string, exported: string): Promise<TaskFunction> {
 /** Without a promise where the task needs none. */
 function execute(message: RunMessage): void {
   const [, , url, exported, args] = message;
-  const run = new WorkerRun(factsOfMessage(message), writeLog);
+  const facts = factsOfMessage(message);
+  const run = new WorkerRun(facts, writeLog);
   current = run;
   const fn = tasks.get(`${exported} ${url}`);
   if (fn === undefined) {
-    void finish(taskOf(url, exported).then((loaded): unknown => runStorage.run(run, loaded, ...args)));
+    void finish(taskOf(url, exported, facts.task).then((loaded): unknown => runStorage.run(run, loaded, ...args)));
     return;
   }
   let answer: unknown;

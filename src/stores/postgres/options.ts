@@ -44,6 +44,8 @@ export interface PostgresJobStoreOptions {
 export interface Settings {
   /** The user's pool, or what to make one with. */
   readonly source: { readonly pool: PostgresPool } | { readonly config: Readonly<Record<string, unknown>> };
+  /** A connection string was meant to be given, and nothing says where the server is. */
+  readonly isAddressMissing: boolean;
   readonly schema: string;
   readonly timeoutMs: number;
   readonly listen: boolean;
@@ -70,6 +72,7 @@ export function readSettings(target: string | PostgresJobStoreOptions): Settings
   if (timeoutMs > MAX_TIMEOUT_MS) throw new InvalidOptionError('timeout', timeout, 'a duration of at most an hour');
   return {
     source: sourceOf(options, timeoutMs),
+    isAddressMissing: 'connectionString' in options && options.pool === undefined && PLACE.every((option) => options[option] === undefined),
     schema,
     timeoutMs,
     listen,

@@ -137,7 +137,10 @@ export class PostgresJobStore extends LockingStore implements JobStore {
         this.#parts = this.#assemble(database, connections, context);
       } catch (error) {
         await connections.close();
-        throw translate(error, this.#settings.schema);
+        const failure = translate(error, this.#settings.schema);
+        if (!this.#settings.isAddressMissing || !(failure instanceof PostgresStoreError)) throw failure;
+        const text = `${failure.message} \`connectionString\` was given as undefined, so that PGHOST and the like counted, and defaults.`;
+        throw new PostgresStoreError(failure.reason, text, { cause: failure.cause });
       }
     } finally {
       this.#isOpening = false;

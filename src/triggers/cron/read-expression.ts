@@ -124,6 +124,6 @@ function refuseCount(text: string, tokens: readonly Token[]): never {
 
 /** What to use instead, for texts that say clearly what they mean. */
 function notCron(text: string): string {
-  if (/^\s*(every\b|P[T\d])/i.test(text)) return ' For that, use an IntervalTrigger: new IntervalTrigger({ minutes: 5 }).';
+  if (/^\s*(every\b|P[T\d]|\d+\s*([smhd]\b|ms|sec|min|hour|day|week))/i.test(text)) return ' For that, use an IntervalTrigger: new IntervalTrigger({ minutes: 5 }).';
   return /^\s*\d{4}-\d\d-\d\d/.test(text) ? ' For one instant, use a Date or a DateTrigger.' : '';
 }

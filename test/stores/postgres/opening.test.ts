@@ -2,7 +2,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { InvalidOptionError, isPunctualError } from 'punctual';
 import { PostgresJobStore, PostgresStoreError, type PostgresJobStoreOptions } from 'punctual/postgres';
 import { storeContext } from 'punctual/testing';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { errorFromLoading, translate } from '../../../src/stores/postgres/errors.js';
 import { jobRecord } from '../../../src/testing/contracts/job-store/records.js';
 import { PostgresServer } from '../../support/postgres-server.js';
@@ -56,6 +56,15 @@ describe('servers that are not there', () => {
   it('a port on which nobody listens, and a host without an address', async () => {
     expect(await errorOf({ host: '127.0.0.1', port: 1 })).toMatchObject({ reason: 'unreachable', message: expect.stringContaining('Check that the server runs') });
     expect((await errorOf({ host: 'nowhere.invalid' })).reason).toBe('unreachable');
+  });
+
+  it('one whose address was to be given, and is undefined', async () => {
+    vi.stubEnv('PGHOST', '127.0.0.1');
+    vi.stubEnv('PGPORT', '1');
+    onTestFinished(() => { vi.unstubAllEnvs(); });
+    expect(await errorOf({ connectionString: undefined })).toMatchObject({ reason: 'unreachable', message: expect.stringContaining('`connectionString` was given as undefined') });
+    expect((await errorOf({})).message).not.toContain('undefined');
+    expect((await errorOf({ connectionString: undefined, host: '127.0.0.1' })).message).not.toContain('undefined');
   });
 
   it('one that takes the connection and says nothing', async () => {
