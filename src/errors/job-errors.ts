@@ -170,15 +170,17 @@ export class LeaseLostError extends PunctualError {
 /** `result()` of a run that ended with another verdict than `succeeded`, and without an error to hand on. */
 export class RunNotSucceededError extends PunctualError {
   readonly runId: string;
-  /** As in the history: `cancelled`, `abandoned`, `skipped`, … */
+  /** As in the history: `cancelled`, `abandoned`, `skipped`, …; `unknown` where the run is gone and the history has nothing of it. */
   readonly verdict: string;
-  /** Why, as in the history: what `cancelRun` was given, `removed`, `max-crashes`, …; `null` where the verdict says it all. */
+  /** Why, as in the history: what `cancelRun` was given, `removed`, `rescheduled`, `max-crashes`, …; `null` where the verdict says it all. */
   readonly reason: string | null;
 
   constructor(runId: string, verdict: string, reason: string | null) {
     super(
       'RUN_NOT_SUCCEEDED',
-      `Run ${inspectValue(runId)} ended as ${verdict}${reason === null ? '' : `: ${reason}`}.`,
+      verdict === 'unknown'
+        ? `Run ${inspectValue(runId)} is gone, and the history has nothing of it: its job was removed or rescheduled, or the store keeps no history.`
+        : `Run ${inspectValue(runId)} ended as ${verdict}${reason === null ? '' : `: ${reason}`}.`,
     );
     this.runId = runId;
     this.verdict = verdict;

@@ -61,9 +61,9 @@ export async function enqueue(host: EnqueueHost, task: TaskInput, options: AnyEn
   const addition = adder.prepare(loop, task, new Date(fireTime), { ...given, id, exclusive: true });
   await host.check(addition.fresh.definition);
 
-  const awaited = (runId: string, dueAt = loop.now()): RunHandle => {
+  const awaited = (runId: string, dueAt: number, isWritten: boolean): RunHandle => {
     const handle = handles.create(id, runId);
-    if (loop.access.store.shared) awaitElsewhere(handles, loop, clock, codec, runId, dueAt);
+    if (loop.access.store.shared) awaitElsewhere(handles, loop, clock, codec, runId, dueAt, isWritten);
     return handle;
   };
   /** The run that the history has under this id. */
@@ -80,15 +80,20 @@ export async function enqueue(host: EnqueueHost, task: TaskInput, options: AnyEn
     if (over !== undefined && isOver((await writer.get(id))?.record)) return over;
   }
   // Before the write, because the run may be over by the time it returns.
-  const handle = awaited(`${id}@${fireTime}`, fireTime);
+  const handle = awaited(`${id}@${fireTime}`, fireTime, false);
   try {
     const [linked = addition] = await adder.link(loop, [addition], writer);
     if (given.id === undefined) {
       await adder.addNew(loop, linked, writer);
+      // What is in a transaction of the user's may never be there.
+      if (client === undefined) handles.written(handle.runId);
       return handle;
     }
     const over = await addUnlessOver(host, linked, writer, past);
-    if (over === undefined) return handle;
+    if (over === undefined) {
+      if (client === undefined) handles.written(handle.runId);
+      return handle;
+    }
     handles.discard(handle.runId);
     return over;
   } catch (error) {
@@ -104,7 +109,7 @@ export async function enqueue(host: EnqueueHost, task: TaskInput, options: AnyEn
     const runId = soleRun(existing, addition.fresh);
     if (runId === undefined) throw error;
     // One that has not begun is taken back by whoever added it, if the history has a run already.
-    return (existing.state.runs.length === 0 ? await past() : undefined) ?? awaited(runId);
+    return (existing.state.runs.length === 0 ? await past() : undefined) ?? awaited(runId, loop.now(), true);
   }
 }
 

@@ -135,7 +135,7 @@ export async function takePlace(
     const [revision] = await writer.commit([{ id, expected: existing.revision, next, ledger: decision.ledger }]);
     if (revision === undefined) continue;
     // What is in a transaction of the user's may never come true.
-    if (writer === access) loop.publish(next, decision);
+    if (writer === access) loop.publish(next, decision, record);
     return { stored: { record: next, revision }, replaced: isTombstone ? null : record, left: isTombstone ? record : null };
   }
   throw new StoreFailedError('add a job', access.alias, new Error(`${MAX_ATTEMPTS} attempts to add job "${id}" met other changes of it`));

@@ -55,7 +55,7 @@ export abstract class RunFace extends JobFace {
       const own = loop.nodeJobs?.loop;
       if (result.decision === undefined && own !== undefined) {
         await changeJob(own, this.options.clock, id, undefined, (record) => request(record, { now: own.now(), node: this.node }));
-      } else if (loop.access.store.shared && handle !== undefined) awaitElsewhere(this.handles, loop, this.options.clock, this.codec, handle.runId, loop.now());
+      } else if (loop.access.store.shared && handle !== undefined) awaitElsewhere(this.handles, loop, this.options.clock, this.codec, handle.runId, loop.now(), true);
     } catch (error) {
       if (handle !== undefined) this.handles.discard(handle.runId);
       throw error;

@@ -1,11 +1,15 @@
+import type { Decision } from '../core/draft.js';
 import { RunNotSucceededError } from '../errors/job-errors.js';
 import { SchedulerShutdownError } from '../errors/scheduler-errors.js';
+import type { JobRecord } from '../model/job.js';
 import type { LedgerEntry, Verdict } from '../model/ledger.js';
 import type { ErrorInfo } from '../model/run.js';
 import type { Clock, TimerHandle } from '../ports/clock.js';
 import type { JobCodec } from '../ports/job-codec.js';
 import type { EpochMs } from '../ports/trigger.js';
+import { isGone } from './job-directory.js';
 import { readResult } from './ledger-view.js';
+import { jobIdOf } from './run-ids.js';
 import type { StoreLoop } from './store-loop.js';
 
 /**
@@ -18,8 +22,10 @@ export interface RunHandle<R = unknown> {
   readonly jobId: string;
   /**
    * Resolves with the task's value, rejects with the task's error once no attempt follows, or with
-   * `RunNotSucceededError` when the run ended without having failed (cancelled, abandoned). Of a run that another node
-   * executed, the value is the one the history keeps (`resultTtl`, `maxResultSize`); `undefined` where it keeps none.
+   * `RunNotSucceededError` when the run ended without having failed (cancelled, abandoned), or never comes because its job was
+   * removed or got another schedule. Of a run that another node executed, the value is the one the history keeps (`resultTtl`,
+   * `maxResultSize`); `undefined` where it keeps none. Where the history has nothing of the run itself (`ledger.perJob` is 0), it
+   * rejects with `RunNotSucceededError` and the verdict `unknown`.
    *
    * It waits for as long as nobody runs it: on a scheduler that is not started, whose store is its own, until `start()`.
    * That is said in the log, once.
@@ -29,7 +35,7 @@ export interface RunHandle<R = unknown> {
 
 /** How a run ended, for whoever waits for its result. */
 export interface RunEnd {
-  readonly verdict: Verdict;
+  readonly verdict: Verdict | 'unknown';
   readonly reason?: string | null;
   readonly result?: unknown;
   readonly error?: unknown;
@@ -50,6 +56,8 @@ interface Waiter {
 interface Poll {
   /** Somebody waits for the result from now on. */
   hurry(): void;
+  /** The job is in the store: when it is found gone from now on, it has been there. */
+  written(): void;
   stop(): void;
 }
 
@@ -96,6 +104,11 @@ export class RunHandles {
     if (waiter !== undefined) waiter.poll ??= begin();
   }
 
+  /** What was asked for is in the store, for all to see. */
+  written(runId: string): void {
+    this.#waiters.get(runId)?.poll?.written();
+  }
+
   settle(runId: string, end: RunEnd): void {
     if (this.#waiters.size === 0) return; // to look for an id that was just put together costs more than the rest of it
     const waiter = this.#waiters.get(runId);
@@ -114,6 +127,21 @@ export class RunHandles {
     }
     this.#waiters.clear();
   }
+}
+
+/** Settles the run of a fire time that a change has taken from a job before it came, and that has no verdict for that reason. */
+export function settleLost(settled: RunSettled, { id, state }: JobRecord, { next, start, ledger }: Decision): void {
+  if (start.length > 0 || state.nextFireTime === null || (!isGone(next) && next.state.nextFireTime === state.nextFireTime)) return;
+  const runId = `${id}@${state.nextFireTime}`;
+  if (next?.state.runs.some((run) => run.id === runId) === true || ledger.some((entry) => entry.runId === runId)) return;
+  settled(runId, { verdict: 'cancelled', reason: isGone(next) ? 'removed' : 'rescheduled' });
+}
+
+/** Whether a run is there, or may still come. */
+function isToCome(record: JobRecord | undefined, runId: string): boolean {
+  if (record === undefined) return false;
+  const { status, nextFireTime, runs } = record.state;
+  return runs.some(({ id }) => id === runId) || (status !== 'removed' && runId === `${record.id}@${nextFireTime}`);
 }
 
 function newWaiter(): Waiter {
@@ -137,14 +165,26 @@ const LONGEST_POLL_MS = 30_000;
 const LONGEST_IDLE_POLL_MS = 300_000;
 
 /**
- * Looks into the ledger from time to time: in a shared store another node may be the one that executes the run.
+ * Looks into the ledger from time to time: in a shared store another node may be the one that executes the run, or removes its job.
  *
  * @param dueAt - when the run begins at the earliest, by the store's clock.
+ * @param isWritten - whether the job is in the store by now; else `RunHandles.written` tells, or a look finds it there.
  */
-export function awaitElsewhere(handles: RunHandles, loop: StoreLoop, clock: Clock, codec: JobCodec, runId: string, dueAt: EpochMs): void {
+export function awaitElsewhere(
+  handles: RunHandles,
+  loop: StoreLoop,
+  clock: Clock,
+  codec: JobCodec,
+  runId: string,
+  dueAt: EpochMs,
+  isWritten: boolean,
+): void {
   handles.poll(runId, () => {
     let since = clock.monotonic();
     let isAwaited = false;
+    let wasThere = isWritten;
+    /** Looks in a row that found neither the run nor its verdict. One may fall between the two. */
+    let missing = 0;
     let timer: TimerHandle | undefined;
     const pauseMs = (): number => {
       const untilDue = dueAt - loop.now();
@@ -159,6 +199,8 @@ export function awaitElsewhere(handles: RunHandles, loop: StoreLoop, clock: Cloc
         const page = await loop.access.listLedger({ runId, limit: 1 });
         const [entry] = page.entries;
         if (entry !== undefined) handles.settle(runId, endOf(entry, codec, loop.now()));
+        else if (isToCome((await loop.access.get(jobIdOf(runId) ?? ''))?.record, runId)) [wasThere, missing] = [true, 0];
+        else if (wasThere && ++missing > 1) handles.settle(runId, { verdict: 'unknown' });
       } catch {
         // the store is away: the loop says so, and the next look may find it back
       }
@@ -176,6 +218,7 @@ export function awaitElsewhere(handles: RunHandles, loop: StoreLoop, clock: Cloc
         timer.cancel();
         sleep();
       },
+      written: () => { wasThere = true; },
       stop: () => { timer?.cancel(); },
     };
   });

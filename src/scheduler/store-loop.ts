@@ -20,6 +20,7 @@ import type { LoopDeps } from './loop-deps.js';
 import { Courier } from './links/courier.js';
 import { Membership } from './membership.js';
 import type { ClockSkew } from './node-card.js';
+import { settleLost } from './run-handles.js';
 import { Runner } from './runner.js';
 import { leaveStore } from './shutdown.js';
 import type { StoreAccess } from './store-access.js';
@@ -426,10 +427,7 @@ export class StoreLoop {
     }
   }
 
-  /**
-   * When to look again. What is due and was not answered is being claimed or written by somebody else: it is asked for again
-   * at once, and then less and less often, because a transaction of the user's may go on for long.
-   */
+  /** When to look again. What is due and was not answered, somebody else has (a user's transaction, maybe): at once, then less and less often. */
   #wakeTime(next: EpochMs | null, claimed: number): EpochMs {
     if (next === null) return Number.POSITIVE_INFINITY;
     const now = this.now();
@@ -442,7 +440,7 @@ export class StoreLoop {
   apply(before: JobRecord, decision: Decision, revision: StoredJob['revision'], askedAt: number, permits?: readonly Permit[]): void {
     const { next, start } = decision;
     this.courier.claimed(before, next);
-    this.publish(next ?? before, decision);
+    this.publish(next ?? before, decision, before);
     if (next === null) return;
     if (before.state.runs.length > 0) {
       this.runner.noteRecord(before, next, revision, askedAt);
@@ -451,20 +449,20 @@ export class StoreLoop {
     for (let i = 0; i < start.length; i++) this.#launch(next, start[i]!, revision, askedAt, permits?.[i]);
   }
 
-  /** Publishes what the planner had to say about a decision that has been written. */
-  publish(record: JobRecord, decision: Decision): void {
+  /** Publishes what the planner had to say about a decision that has been written; with the record `before` a change also what that lost. */
+  publish(record: JobRecord, decision: Decision, before?: JobRecord): void {
     this.courier.published(record, decision.next);
     const { reporter, settled } = this.#deps;
     // Mostly there are none, and to go through a frozen list, as an empty one is, costs an iterator.
     if (decision.notices.length > 0) for (const notice of decision.notices) {
       reporter.job(record, this.access.alias, notice);
-      if (notice.type === 'jobCompleted') {
-        reporter.job(record, this.access.alias, { type: 'jobRemoved', reason: 'completed' });
-      } else if (notice.type === 'jobOverdue' || notice.type === 'jobRecovered') this.alarms.told();
+      if (notice.type === 'jobCompleted') reporter.job(record, this.access.alias, { type: 'jobRemoved', reason: 'completed' });
+      else if (notice.type === 'jobOverdue' || notice.type === 'jobRecovered') this.alarms.told();
     }
     if (decision.ledger.length > 0) for (const { runId, verdict, reason } of decision.ledger) {
       if (runId !== null && verdict !== 'succeeded' && verdict !== 'failed') settled(runId, { verdict, reason });
     }
+    if (before !== undefined) settleLost(settled, before, decision);
   }
 
   #launch(record: JobRecord, run: RunningRun, revision: StoredJob['revision'], askedAt: number, permit: Permit | undefined): void {

@@ -186,6 +186,58 @@ describe('enqueue', () => {
     expect(ran).toEqual([10, 60]);
   });
 
+  it('rejects when the run never comes, because its job was removed or has another schedule', async () => {
+    const { clock, scheduler } = makeWorld();
+    scheduler.defineTask('work', () => 'done');
+    await scheduler.start();
+    const enqueue = (id: string) => scheduler.enqueue('work', { id, delay: { minutes: 5 } });
+    const runs = [await enqueue('removed'), await enqueue('moved'), await enqueue('replaced'), await enqueue('paused'), await enqueue('with-all')];
+    const ends = runs.map(({ result }) => result().catch((error: unknown) => error));
+    await scheduler.removeJob('removed');
+    await scheduler.rescheduleJob('moved', new Date(START_MS + 9 * SECOND));
+    await scheduler.addJob('work', new Date(START_MS + 9 * SECOND), { id: 'replaced', replaceExisting: true });
+    await scheduler.pauseJob('paused');
+    await scheduler.resumeJob('paused');
+    await clock.advance({ minutes: 6 });
+    const last = await scheduler.enqueue('work', { id: 'last', delay: { minutes: 5 }, dependsOn: [await scheduler.enqueue('work', { delay: { minutes: 9 } })] });
+    ends.push(last.result().catch((error: unknown) => error));
+    await scheduler.removeAllJobs();
+    expect(await Promise.all(ends)).toEqual([
+      expect.objectContaining({ code: 'RUN_NOT_SUCCEEDED', runId: runs[0]?.runId, verdict: 'cancelled', reason: 'removed' }),
+      expect.objectContaining({ code: 'RUN_NOT_SUCCEEDED', verdict: 'cancelled', reason: 'rescheduled' }),
+      expect.objectContaining({ code: 'RUN_NOT_SUCCEEDED', verdict: 'cancelled', reason: 'rescheduled' }),
+      'done',
+      'done',
+      expect.objectContaining({ code: 'RUN_NOT_SUCCEEDED', verdict: 'cancelled', reason: 'removed' }),
+    ]);
+    await scheduler.shutdown();
+  });
+
+  it('rejects when another node has removed the job, and goes on waiting while it is there', async () => {
+    const { clock, a, b } = twoNodes();
+    for (const { scheduler } of [a, b]) {
+      scheduler.defineTask('work', () => 'done');
+      await scheduler.start();
+    }
+    const [soon, later, kept] = [
+      await a.scheduler.enqueue('work', { id: 'soon', delay: { minutes: 5 } }),
+      await a.scheduler.enqueue('work', { id: 'later', delay: { minutes: 5 } }),
+      await b.scheduler.enqueue('work', { id: 'kept', delay: { minutes: 5 } }),
+    ];
+    const ends = [soon, later, kept].map(({ result }) => result().catch((error: unknown) => error));
+    await b.scheduler.removeJob('soon');
+    await clock.advance({ minutes: 1 });
+    await b.scheduler.removeJob('later');
+    await clock.advance({ minutes: 2 });
+    expect(await Promise.all(ends.slice(0, 2))).toEqual([
+      expect.objectContaining({ code: 'RUN_NOT_SUCCEEDED', runId: soon.runId, verdict: 'unknown', reason: null }),
+      expect.objectContaining({ code: 'RUN_NOT_SUCCEEDED', runId: later.runId, verdict: 'unknown', reason: null }),
+    ]);
+    await clock.advance({ minutes: 3 });
+    expect(await ends[2]).toBe('done');
+    await Promise.all([a.scheduler.shutdown(), b.scheduler.shutdown()]);
+  });
+
   it('answers the result of a run that another node had, as the history keeps it', async () => {
     const { clock, a, b } = twoNodes();
     b.scheduler.defineTask('abroad', () => ({ at: new Date(0), node: currentRun().runId.split('@')[0] }));
