@@ -31,7 +31,7 @@ export const mutants: readonly Mutant[] = [
   },
 
   // ── slots ──
-  mutant('each node counts its own runs as instances', 'core/draft.ts', 'this.runs.length === 0 ? 0 : runningCount(this.runs)', "this.runs.filter((run) => run.state === 'running' && run.owner === node).length"),
+  mutant('each node counts its own runs as instances', 'core/draft.ts', 'this.runs.length === 0 ? 0 : runningCount(this.runs)', "this.runs.filter((run) => run.state === 'running' && run.owner === context.node).length"),
   mutant('a waiting run holds a slot', 'model/job.ts', "for (const run of runs) if (run.state === 'running') count += 1;", 'count = runs.length;'),
   mutant('a retry starts without a slot', 'core/overlap.ts', 'if (draft.running >= limit || berth.slots <= 0) break;', 'if (berth.slots <= 0) break;'),
   mutant('a queue has no end', 'core/overlap.ts', "if (queued(draft.runs) >= policy.queueLimit) return refuse(draft, fire, 'queue-full');", ''),

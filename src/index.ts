@@ -132,7 +132,7 @@ export type * from './ports/logger.js';
 export type * from './ports/serializer.js';
 export type * from './ports/standard-schema.js';
 export type * from './ports/trigger.js';
-export type { CoalesceMode, JobDefinition, JobPolicy, JobRecord, JobState, JobStatus, OverlapMode, RetryPolicy, TaskFunction, TaskModule } from './model/job.js';
+export type { CancelRequest, CoalesceMode, JobDefinition, JobPolicy, JobRecord, JobState, JobStatus, OverlapMode, RetryPolicy, TaskFunction, TaskModule } from './model/job.js';
 export type { LedgerEntry, LedgerQuery, SerializedValue, StoredResult, Verdict } from './model/ledger.js';
 export type { EndKind, FollowedVerdict, Follower, Heard, JobLinks, LinkNotice, MetWait, PendingFire, RunCause, Wait } from './model/links.js';
 export type { BlockingRun, FireRange, JobNotice, RecoveryReason, RunRef, SkipReason } from './model/notice.js';
