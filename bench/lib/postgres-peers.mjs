@@ -1,3 +1,4 @@
+import { collectOnce } from './cold-and-warm.mjs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadPeer, loadPgDriver } from './load.mjs';
 
@@ -23,7 +24,7 @@ export async function graphileRuns(url, jobs, settings) {
     [jobs],
   );
   const { seen, all } = counter(jobs);
-  globalThis.gc?.();
+  collectOnce();
   const start = performance.now();
   const runner = await run({
     preset: { worker: { connectionString: url, concurrentJobs: 24, maxPoolSize: 25, logger, ...settings } },
@@ -61,7 +62,7 @@ export async function pgBossRuns(url, jobs, batchSize, workers = 1) {
   const database = await connect(url);
   await database.query('ANALYZE');
   const { seen, all } = counter(jobs);
-  globalThis.gc?.();
+  collectOnce();
   const start = performance.now();
   for (let i = 0; i < workers; i++) {
     const worker = await boss.work(

@@ -1,3 +1,4 @@
+import { collectOnce } from './cold-and-warm.mjs';
 import { loadBullMq } from './load.mjs';
 
 const ADDED_TOGETHER = 1_000;
@@ -33,7 +34,7 @@ export async function bullRuns(url, jobs, concurrency) {
       if (left === 0) resolve();
     });
   });
-  globalThis.gc?.();
+  collectOnce();
   const start = performance.now();
   const running = worker.run();
   await all;

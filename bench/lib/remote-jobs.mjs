@@ -1,3 +1,4 @@
+import { collectOnce } from './cold-and-warm.mjs';
 import { loadPunctual } from './load.mjs';
 import { executed } from './sqlite-jobs.mjs';
 
@@ -66,7 +67,7 @@ export async function dueRuns(makeStore, jobs) {
   await fill(makeStore(), jobs, Date.now() + HOUR_MS);
   const scheduler = await schedulerOn(ahead(makeStore(), HOUR_MS + 1));
   const all = executed(scheduler, jobs);
-  globalThis.gc?.();
+  collectOnce();
   const start = performance.now();
   await scheduler.start();
   await all;

@@ -1,5 +1,5 @@
 import { loadNats } from '../lib/load.mjs';
-import { coldAndWarm, coldColumns, METHOD } from '../lib/cold-and-warm.mjs';
+import { coldAndWarm, coldColumns, collectOnce, METHOD } from '../lib/cold-and-warm.mjs';
 import { column } from '../lib/measurement.mjs';
 import { openRaw } from '../lib/nats-raw.mjs';
 import { withNats } from '../lib/nats-servers.mjs';
@@ -28,7 +28,7 @@ async function raw(jobs, length) {
   const sample = await withNats(async (url) => {
     const bucket = await openRaw(url, length, CONCURRENCY);
     await bucket.add(jobs);
-    globalThis.gc?.();
+    collectOnce();
     const start = performance.now();
     await bucket.work(jobs);
     const ms = performance.now() - start;

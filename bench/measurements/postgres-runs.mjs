@@ -1,5 +1,5 @@
 import { loadPostgres } from '../lib/load.mjs';
-import { coldAndWarm, coldColumns, METHOD } from '../lib/cold-and-warm.mjs';
+import { coldAndWarm, coldColumns, collectOnce, METHOD } from '../lib/cold-and-warm.mjs';
 import { column } from '../lib/measurement.mjs';
 import { graphileRuns, pgBossRuns } from '../lib/postgres-peers.mjs';
 import { openRaw } from '../lib/postgres-raw.mjs';
@@ -33,7 +33,7 @@ async function raw(jobs, stateLength) {
     const database = await openRaw(url, stateLength);
     const now = Date.now();
     await database.add(jobs, now);
-    globalThis.gc?.();
+    collectOnce();
     const start = performance.now();
     const done = await database.work(now);
     const ms = performance.now() - start;

@@ -1,3 +1,4 @@
+import { collectOnce, SETTLING_ROUNDS, WARM_ROUNDS } from '../lib/cold-and-warm.mjs';
 import { column } from '../lib/measurement.mjs';
 import { withFile } from '../lib/sqlite-files.mjs';
 import { clockAhead, executed, fill, schedulerOn } from '../lib/sqlite-jobs.mjs';
@@ -6,7 +7,6 @@ import { median, quantile, show } from '../lib/stats.mjs';
 const JOBS = 10_000;
 const HOUR_MS = 3_600_000;
 const TARGET_MS = 10;
-const WARM_ROUNDS = 3;
 /** Turns without work are over at once, and would hide those with. */
 const BUSY_MS = 0.2;
 
@@ -17,7 +17,7 @@ function punctual(options) {
     await fill(path, JOBS, () => ({ at }));
     const scheduler = await schedulerOn(path, ['noop'], { clock: await clockAhead(HOUR_MS + 1), ...options });
     const all = executed(scheduler, JOBS);
-    globalThis.gc?.();
+    collectOnce();
     /** @type {number[]} */
     const turns = [];
     let last = performance.now();
@@ -48,6 +48,7 @@ function punctual(options) {
  */
 async function coldAndWarm(options) {
   const cold = Math.max(...(await punctual(options)));
+  for (let round = 1; round < SETTLING_ROUNDS; round++) await punctual(options);
   const busy = [];
   for (let round = 0; round < WARM_ROUNDS; round++) busy.push(...(await punctual(options)));
   return { p50: median(busy), p99: quantile(busy, 0.99), most: Math.max(...busy), turns: busy.length / WARM_ROUNDS, cold };
@@ -58,8 +59,8 @@ export const measurement = {
   id: 'sqlite-blocks',
   title: `SQLite: how long the event loop is held while ${show(JOBS)} due jobs are worked off`,
   method: [
-    'As in the measurement of runs. A chain of `setImmediate` notes the time between two turns of the event loop, from `start()` until the last `jobExecuted`; turns below 0.2 ms, in which nothing was done, are left out. better-sqlite3 is synchronous: a batch is claimed, committed, run and recorded in one turn or two, and the first turn opens the file. After a first round, of which the longest turn is given (“cold”: the code is not compiled yet), ' +
-      `the turns of ${WARM_ROUNDS} more rounds on new files count.`,
+    'As in the measurement of runs. A chain of `setImmediate` notes the time between two turns of the event loop, from `start()` until the last `jobExecuted`; turns below 0.2 ms, in which nothing was done, are left out. better-sqlite3 is synchronous: a batch is claimed, committed, run and recorded in one turn or two, and the first turn opens the file. Of a first round the longest turn is given (“cold”: the code is not compiled yet); ' +
+      `after ${SETTLING_ROUNDS - 1} more, the turns of ${WARM_ROUNDS} rounds on new files count.`,
   ],
   rounds: 5,
   contenders: {

@@ -1,5 +1,5 @@
 /** What is done in one turn of the event loop shall take about this long, so that nothing else waits for longer. */
-const TURN_MS = 3;
+const TURN_MS = 5;
 
 /**
  * How many jobs are claimed, or runs recorded, at a time. A store that answers at once holds up the event loop while it

@@ -10,11 +10,11 @@ it('goes to what fits into a turn, by twice or half at a time', () => {
   batch.took(32, 1);
   batch.took(64, 1);
   expect(batch.size).toBe(128);
-  batch.took(128, 3);
+  batch.took(128, 5);
   expect(batch.size).toBe(128);
-  batch.took(128, 2.4);
+  batch.took(128, 4);
   expect(batch.size).toBe(160);
-  batch.took(160, 3.84);
+  batch.took(160, 6.4);
   expect(batch.size).toBe(125);
   batch.took(125, 20);
   expect(batch.size).toBe(62);

@@ -16,6 +16,10 @@ const UNITS = Uint8Array.from({ length: 100 }, (_, number) => ZERO + (number % 1
 
 let bytes = Buffer.allocUnsafe(KEPT);
 let length = 0;
+/** The first digits of the last long number: instants of one day have the same. */
+const latest = new Uint8Array(8);
+let latestHigh = -1;
+let latestDigits = 0;
 /** Each character is one byte. */
 let isNarrow = true;
 
@@ -74,7 +78,16 @@ export function putNumber(value: number): void {
     return;
   }
   const high = Math.floor(value / HALF);
-  putDigits(high, digitsIn(high));
+  if (high === latestHigh) {
+    for (let i = 0; i < latestDigits; i++) bytes[length + i] = latest[i]!;
+    length += latestDigits;
+  } else {
+    const from = length;
+    latestHigh = high;
+    latestDigits = digitsIn(high);
+    putDigits(high, latestDigits);
+    for (let i = 0; i < latestDigits; i++) latest[i] = bytes[from + i]!;
+  }
   putDigits(value - high * HALF, 8);
 }
 

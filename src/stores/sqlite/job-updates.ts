@@ -10,7 +10,7 @@ export const ALARM = 8;
 export const ALL = WAKE | LEASE | STATUS | ALARM;
 
 /** Rows written by one statement: to call one costs about as much as what it does to a row. */
-const AT_ONCE = 16;
+const AT_ONCE = 32;
 
 /** A row as it shall be, if it still has the revision that is expected. Of the columns that stay as they are nothing is written. */
 export interface RowUpdate {

@@ -1,8 +1,8 @@
 import type { Logger } from '../../ports/logger.js';
 import type { SQLiteDatabase } from './driver.js';
 
-/** Pages of the write-ahead log (of 4 KiB) from which on it is copied into the database, and both are synced to the disk: some milliseconds. */
-const PAGES = 300;
+/** Pages of the write-ahead log (of 4 KiB) from which on it is copied into the database, and both are synced to the disk: some milliseconds. As many as SQLite has by default. */
+const PAGES = 1_000;
 /** Pages from which on SQLite copies the log by itself, within a commit: where nobody gave it a turn of its own. */
 const MOST_PAGES = 4_000;
 /** Pages that a changed row comes to, until a copy has told how many there were. Batches share the pages of indexes. */

@@ -31,7 +31,7 @@ type Row = [
 ];
 
 /** Successes written by one statement, and what each has that the others have not. */
-const AT_ONCE = 16;
+const AT_ONCE = 32;
 const SUCCESS_VALUES = 9;
 
 /** Jobs whose history may have become too long that are kept in mind. More are found again at their next entry. */
