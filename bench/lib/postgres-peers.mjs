@@ -45,10 +45,10 @@ export async function graphileRuns(url, jobs, settings) {
  *
  * @param {string} url
  * @param {number} jobs
- * @param {number} batchSize
- * @param {number} [workers] that fetch beside one another
+ * @param {{ batchSize: number, workers?: number, notifies?: boolean }} how `workers` fetch beside one another; a worker that
+ *   `notifies` tells that there is more, where it would fetch once in half a second
  */
-export async function pgBossRuns(url, jobs, batchSize, workers = 1) {
+export async function pgBossRuns(url, jobs, { batchSize, workers = 1, notifies = false }) {
   const { default: PgBoss } = await loadPeer('pg-boss');
   const boss = new PgBoss({ connectionString: url, max: 20, supervise: false, schedule: false });
   boss.on('error', console.error);
@@ -70,8 +70,7 @@ export async function pgBossRuns(url, jobs, batchSize, workers = 1) {
       { batchSize, pollingIntervalSeconds: 0.5 },
       async (/** @type {unknown[]} */ batch) => {
         seen(batch.length);
-        // It fetches once in half a second at most, unless it is told that there is more.
-        boss.notifyWorker(worker);
+        if (notifies) boss.notifyWorker(worker);
       },
     );
   }

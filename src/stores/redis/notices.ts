@@ -14,8 +14,8 @@ const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 60_000;
 /** How long the last notice is waited for at the end. */
 const MOST_END_MS = 1_000;
-/** How often a connection on which nothing comes is asked whether it is still there. */
-const HEARTBEAT_MS = 30_000;
+/** How often a connection on which nothing comes is asked whether it is still there: seldom, since polling makes up for what it does not hear. */
+const HEARTBEAT_MS = 60_000;
 
 /** What the script that released a lease says, before the key. All else is the name of a store that has written. */
 const RELEASED = 'released ';

@@ -3,7 +3,7 @@ import { NO_STATS, type JobStats } from '../../model/stats.js';
 import type { JobOverdue, JobWatch } from '../../model/watch.js';
 import type { JsonObject } from '../../ports/job-codec.js';
 import { parseJson, parseObject } from '../../serializers/parse-object.js';
-import { beginText, cutText, endText, putBlanks, putCode, putNumber, putText, textLength } from './text-buffer.js';
+import { beginText, codeAt, cutText, endText, putBlanks, putCode, putNumber, putText, textLength } from './text-buffer.js';
 
 /** Fields of a state as the codec writes it, by their place in the text. Never changed: a new one goes to the end. */
 type StateList = [
@@ -254,12 +254,12 @@ export function runIdOf(jobId: string, fire: unknown): string {
 /** The same as a comparison with `runIdOf`, for most without making one. */
 export function isRunIdOf(id: string, jobId: string, fire: unknown): boolean {
   const at = jobId.length;
-  if (id.charCodeAt(at) !== 64 || !id.startsWith(jobId)) return false;
+  if (codeAt(id, at) !== 64 || !id.startsWith(jobId)) return false;
   if (typeof fire !== 'number' || !Number.isSafeInteger(fire) || fire < 0) return id === runIdOf(jobId, fire);
   // Read as a number, and from a number of as many digits: what is not written as numbers are is made and compared.
   let value = 0;
   for (let i = at + 1; i < id.length; i++) {
-    const digit = id.charCodeAt(i) - ZERO;
+    const digit = codeAt(id, i) - ZERO;
     if (digit < 0 || digit > 9 || (digit === 0 && i === at + 1)) return id === runIdOf(jobId, fire);
     value = value * 10 + digit;
   }
