@@ -13,7 +13,7 @@ const WORK_MS = 1;
 const LEAD_MS = 6_000;
 const PATIENCE_MS = 60_000;
 const NODES = [1, 2, 3];
-const ENGINES = /** @type {const} */ (['postgres', 'redis']);
+const ENGINES = /** @type {const} */ (['postgres', 'redis', 'nats']);
 const WORKER = fileURLToPath(new URL('../lib/remote-worker.mjs', import.meta.url));
 
 /** @typedef {{ runs: number, last: number, began?: string[], claims?: { won: number, lost: number } }} Told */
