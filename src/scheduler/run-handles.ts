@@ -22,8 +22,8 @@ export interface RunHandle<R = unknown> {
   readonly jobId: string;
   /**
    * Resolves with the task's value, rejects with the task's error once no attempt follows, or with
-   * `RunNotSucceededError` when the run ended without having failed (cancelled, abandoned), or never comes because its job was
-   * removed or got another schedule. Of a run that another node executed, the value is the one the history keeps (`resultTtl`,
+   * `RunNotSucceededError` when the run ended without having failed (cancelled, abandoned), or never comes because its fire
+   * time was passed over (missed, skipped), or its job removed or given another schedule. Of a run that another node executed, the value is the one the history keeps (`resultTtl`,
    * `maxResultSize`); `undefined` where it keeps none. Where the history has nothing of the run itself (`ledger.perJob` is 0), it
    * rejects with `RunNotSucceededError` and the verdict `unknown`.
    *
@@ -200,7 +200,7 @@ export function awaitElsewhere(
         const [entry] = page.entries;
         if (entry !== undefined) handles.settle(runId, endOf(entry, codec, loop.now()));
         else if (isToCome((await loop.access.get(jobIdOf(runId) ?? ''))?.record, runId)) [wasThere, missing] = [true, 0];
-        else if (wasThere && ++missing > 1) handles.settle(runId, { verdict: 'unknown' });
+        else if (wasThere && ++missing > 1) handles.settle(runId, await endWithoutRun(loop, runId));
       } catch {
         // the store is away: the loop says so, and the next look may find it back
       }
@@ -222,6 +222,15 @@ export function awaitElsewhere(
       stop: () => { timer?.cancel(); },
     };
   });
+}
+
+/** How it ended with a fire time of which no run was made: the history has it under no run. */
+async function endWithoutRun(loop: StoreLoop, runId: string): Promise<RunEnd> {
+  const fireTime = Number(/@(-?\d+)$/.exec(runId)?.[1]);
+  if (Number.isNaN(fireTime)) return { verdict: 'unknown' };
+  const { entries } = await loop.access.listLedger({ jobId: jobIdOf(runId), verdicts: ['missed', 'coalesced', 'skipped'], from: fireTime, to: fireTime, newestFirst: true, limit: 1 });
+  const [entry] = entries;
+  return entry === undefined ? { verdict: 'unknown' } : { verdict: entry.verdict, reason: entry.reason };
 }
 
 /** How a run ended, as the history tells it. */

@@ -459,8 +459,9 @@ export class StoreLoop {
       if (notice.type === 'jobCompleted') reporter.job(record, this.access.alias, { type: 'jobRemoved', reason: 'completed' });
       else if (notice.type === 'jobOverdue' || notice.type === 'jobRecovered') this.alarms.told();
     }
-    if (decision.ledger.length > 0) for (const { runId, verdict, reason } of decision.ledger) {
-      if (runId !== null && verdict !== 'succeeded' && verdict !== 'failed') settled(runId, { verdict, reason });
+    // Of a fire time that was passed over there is no run, but somebody may wait for the one it would have had.
+    if (decision.ledger.length > 0) for (const { jobId, runId, scheduledFor, verdict, reason } of decision.ledger) {
+      if (verdict !== 'succeeded' && verdict !== 'failed') settled(runId ?? `${jobId}@${scheduledFor}`, { verdict, reason });
     }
     if (before !== undefined) settleLost(settled, before, decision);
   }

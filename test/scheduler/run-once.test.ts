@@ -238,6 +238,45 @@ describe('enqueue', () => {
     await Promise.all([a.scheduler.shutdown(), b.scheduler.shutdown()]);
   });
 
+  it('rejects with the verdict of the history when the fire time was passed over', async () => {
+    const { clock, scheduler } = makeWorld();
+    scheduler.defineTask('work', () => clock.sleep({ minutes: 2 }));
+    await scheduler.start();
+    const enqueue = (id: string, options = {}) => scheduler.enqueue('work', { id, delay: { minutes: 5 }, ...options });
+    const runs = [await enqueue('late', { misfireGraceTime: SECOND }), await enqueue('paused'), await enqueue('overdue'), await enqueue('moved'), await enqueue('busy')];
+    const ends = runs.map(({ result }) => result().catch((error: unknown) => error));
+    await scheduler.pauseJob('paused');
+    await clock.advance({ minutes: 4 });
+    await scheduler.runJob('busy');
+    await clock.advance({ seconds: 30 });
+    await scheduler.pause();
+    await clock.advance({ minutes: 1 });
+    await scheduler.removeJob('overdue');
+    await scheduler.rescheduleJob('moved', new Date(START_MS + 3_600 * SECOND));
+    await scheduler.resume();
+    await scheduler.resumeJob('paused');
+    await clock.advance({ minutes: 10 });
+    const history = (await scheduler.getRuns()).filter(({ verdict }) => verdict !== 'succeeded');
+    const told = runs.map(({ jobId }) => history.filter((line) => line.jobId === jobId).map(({ verdict, reason }) => [verdict, reason]));
+    expect(told).toEqual([[['missed', 'misfire-grace']], [['skipped', 'paused']], [['skipped', 'removed']], [['skipped', 'rescheduled']], [['skipped', 'max-instances']]]);
+    await scheduler.shutdown();
+    expect((await Promise.all(ends)).map((error) => [[(error as RunNotSucceededError).verdict, (error as RunNotSucceededError).reason]])).toEqual(told);
+  });
+
+  it('rejects with the verdict that another node gave a fire time', async () => {
+    const { clock, a, b } = twoNodes();
+    for (const { scheduler } of [a, b]) scheduler.defineTask('work', () => 'done');
+    await b.scheduler.start();
+    const run = await a.scheduler.enqueue('work', { id: 'paused', delay: { seconds: 10 } });
+    const end = failure(run.result());
+    await b.scheduler.pauseJob('paused');
+    await clock.advance({ minutes: 1 });
+    await b.scheduler.resumeJob('paused');
+    await clock.advance({ minutes: 1 });
+    await a.scheduler.shutdown();
+    expect(await end).toMatchObject({ code: 'RUN_NOT_SUCCEEDED', verdict: 'skipped', reason: 'paused' });
+  });
+
   it('answers the result of a run that another node had, as the history keeps it', async () => {
     const { clock, a, b } = twoNodes();
     b.scheduler.defineTask('abroad', () => ({ at: new Date(0), node: currentRun().runId.split('@')[0] }));
