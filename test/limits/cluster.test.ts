@@ -81,6 +81,24 @@ describe.each(stores)('limits of several schedulers, %s', (_name, makeStore) => 
     expect(executions[1]!.startedAt).toBeLessThan(11.5 * SECOND);
   });
 
+  it('put off no job for longer because another node had a slot long ago', async () => {
+    const { clock, node, store } = shop(makeStore(), { limits: { tags: { api: { concurrency: 2 } } } });
+    const [a, b] = [node('a', { here: {} }), node('b', { there: {} })];
+    for (const { scheduler } of [a, b]) await scheduler.start();
+    const enqueue = (of: typeof a, task: string, id: string, ms: number) => of.scheduler.enqueue(task, { id, args: [ms], tags: ['api'] });
+    await enqueue(b, 'there', 'long', 5 * SECOND);
+    await clock.advance(SECOND);
+    // The first has the other slot, and the second has that after it: the slot of `long` is not asked for again.
+    for (const id of ['first', 'second']) await enqueue(a, 'here', id, SECOND);
+    await clock.advance(60 * MINUTE);
+    for (const id of ['one', 'two']) await enqueue(b, 'there', id, 5 * SECOND);
+    await clock.advance(SECOND);
+    await enqueue(a, 'here', 'last', SECOND);
+    await clock.advance(SECOND);
+    const waiting = await store.get('last');
+    expect(waiting!.record.state.nextDueAt! - clock.now()).toBeLessThan(10 * SECOND);
+  });
+
   it('hold for tags over all of them, and starve no job', async () => {
     const { clock, node, executions } = shop(makeStore(), { limits: { tags: { api: { concurrency: 2 } } } });
     const nodes = ['a', 'b'].map((name) => node(name, { pull: {}, push: {} }));

@@ -17,6 +17,8 @@ export class SlotClaims {
   readonly #taken: (claimed: Claimed) => Slot;
   /** Slots whose lease was taken while the clock was ahead, as it was seen. */
   readonly #stray = new Map<number, Lease>();
+  /** Slots that other nodes have for a run, and the token of the lease that was seen last: each run has another. */
+  readonly #tokens = new Map<number, number>();
 
   /** @param taken - told of each lease that this node gets. */
   constructor(host: MeterHost, table: SlotTable, kind: LimitKind, keyOf: (index: number) => string, taken: (claimed: Claimed) => Slot) {
@@ -54,6 +56,7 @@ export class SlotClaims {
   #got(claimed: Claimed): Slot {
     this.#table.own(claimed.index);
     this.#stray.delete(claimed.index);
+    this.#tokens.delete(claimed.index);
     return this.#taken(claimed);
   }
 
@@ -74,6 +77,10 @@ export class SlotClaims {
 
   #judge(index: number, lease: Lease | undefined): MaybePromise<Slot | undefined> {
     const now = this.#table.now();
+    if (this.#kind === 'concurrency' && lease !== undefined && lease.token !== this.#tokens.get(index)) {
+      this.#tokens.set(index, lease.token);
+      this.#table.foreignAnew(index);
+    }
     if (lease !== undefined && isStray(lease, now)) {
       // Whoever lives puts that right, in the time of one lease. If it is as it was then, it is nobody's.
       const seen = this.#stray.get(index);

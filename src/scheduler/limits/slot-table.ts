@@ -198,6 +198,11 @@ export class SlotTable {
     this.setUntil(index, this.now() + Math.round(RECHECK_MS * jitter(this.#host)));
   }
 
+  /** It is for another run than the one it was seen with before: how long that went on says nothing of this. */
+  foreignAnew(index: number): void {
+    if (this.#foreign.has(index)) this.#foreign.set(index, this.#host.monotonic());
+  }
+
   /** Since when it is known that another has it for a run. Monotonic. */
   foreignSinceOf(index: number): number | undefined {
     return this.#foreign.get(index);
