@@ -14,7 +14,7 @@ import { ADD_KEYS, checkKeys, type TaskInput } from './job-factory.js';
 import { requireObject } from '../errors/options.js';
 import type { InTransaction, JobOptions } from './job-options.js';
 import { nonEmpty } from './policy.js';
-import { awaitElsewhere, endOf, type RunHandle, type RunHandles } from './run-handles.js';
+import { awaitElsewhere, endOf, isToCome, type RunHandle, type RunHandles } from './run-handles.js';
 import type { StoreLoop } from './store-loop.js';
 
 /** What can be said of a task that is run once. */
@@ -75,6 +75,35 @@ export async function enqueue(host: EnqueueHost, task: TaskInput, options: AnyEn
     handles.settle(entry.runId, endOf(entry, codec, loop.now()));
     return handle;
   };
+  /** The run of the job that has the id already. `own`: the handle there is. @throws `conflict` where that is no such job. */
+  const joined = async (conflict: ConflictingJobIdError, own: RunHandle): Promise<RunHandle> => {
+    const existing = (await writer.get(id))?.record;
+    if (existing !== undefined && !isOver(existing)) {
+      const runId = soleRun(existing, addition.fresh);
+      if (runId === undefined) throw conflict;
+      // One that has not begun is taken back by whoever added it, if the history has a run already.
+      const over = existing.state.runs.length === 0 ? await past() : undefined;
+      if (over !== undefined) return over;
+      if (runId === own.runId) {
+        handles.written(runId);
+        return own;
+      }
+      const run = awaited(runId, loop.now(), true);
+      // It may have ended after it was looked at, and before anybody waited for it.
+      if (isToCome((await writer.get(id))?.record, runId) || !handles.isPending(runId)) return run;
+      handles.discard(runId);
+    }
+    // Its run has ended since it was in the way.
+    const over = await past();
+    if (over !== undefined) return over;
+    throw conflict;
+  };
+  /** Of two handles for one run, the one that was there first: it may know the value, of which the history may keep nothing. */
+  const insteadOf = (own: RunHandle, other: RunHandle): RunHandle => {
+    if (other.runId === own.runId) return own;
+    handles.discard(own.runId);
+    return other;
+  };
   if (given.id !== undefined) {
     const over = await past();
     if (over !== undefined && isOver((await writer.get(id))?.record)) return over;
@@ -90,26 +119,17 @@ export async function enqueue(host: EnqueueHost, task: TaskInput, options: AnyEn
       return handle;
     }
     const over = await addUnlessOver(host, linked, writer, past);
-    if (over === undefined) {
-      if (client === undefined) handles.written(handle.runId);
-      return handle;
-    }
-    handles.discard(handle.runId);
-    return over;
+    if (over !== undefined) return insteadOf(handle, over);
+    if (client === undefined) handles.written(handle.runId);
+    return handle;
   } catch (error) {
-    handles.discard(handle.runId);
-    if (!(error instanceof ConflictingJobIdError) || given.id === undefined) throw error;
-    const existing = (await writer.get(id))?.record;
-    if (existing === undefined || isOver(existing)) {
-      // Its run has ended since it was in the way.
-      const over = await past();
-      if (over !== undefined) return over;
-      throw error;
+    try {
+      if (!(error instanceof ConflictingJobIdError) || given.id === undefined) throw error;
+      return insteadOf(handle, await joined(error, handle));
+    } catch (failure) {
+      handles.discard(handle.runId);
+      throw failure;
     }
-    const runId = soleRun(existing, addition.fresh);
-    if (runId === undefined) throw error;
-    // One that has not begun is taken back by whoever added it, if the history has a run already.
-    return (existing.state.runs.length === 0 ? await past() : undefined) ?? awaited(runId, loop.now(), true);
   }
 }
 

@@ -102,7 +102,8 @@ export class JobAdder {
     const [stored] = await writer.insert([addition.fresh]);
     if (stored !== undefined) return { stored, isNew: true, left: null };
     const placed = await takePlace(loop, addition, this.#node, writer);
-    return { ...placed, isNew: placed.left?.state.runs.length === 0 };
+    // What had its id may have gone between the insert and the look at it: then nothing of it is left.
+    return { ...placed, isNew: placed.replaced === null && (placed.left === null || placed.left.state.runs.length === 0) };
   }
 
   /** Adds a batch, of which `each` is told one by one. @throws as `addJob`. */

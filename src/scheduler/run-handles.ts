@@ -138,7 +138,7 @@ export function settleLost(settled: RunSettled, { id, state }: JobRecord, { next
 }
 
 /** Whether a run is there, or may still come. */
-function isToCome(record: JobRecord | undefined, runId: string): boolean {
+export function isToCome(record: JobRecord | undefined, runId: string): boolean {
   if (record === undefined) return false;
   const { status, nextFireTime, runs } = record.state;
   return runs.some(({ id }) => id === runId) || (status !== 'removed' && runId === `${record.id}@${nextFireTime}`);

@@ -1,4 +1,4 @@
-import { currentRun, InvalidOptionError, IntervalTrigger, JobAbortedError, RunNotSucceededError } from 'punctual';
+import { currentRun, InvalidOptionError, IntervalTrigger, JobAbortedError, MemoryJobStore, RunNotSucceededError } from 'punctual';
 import { JsonJobStore, VirtualClock } from 'punctual/testing';
 import { describe, expect, it } from 'vitest';
 import { failure, makeWorld, SECOND, START, START_MS } from './support/world.js';
@@ -113,6 +113,40 @@ describe('enqueue', () => {
     expect(await a.scheduler.getJobs()).toEqual([]);
     expect(a.recorder.of('jobAdded')).toEqual([]);
     expect((await a.scheduler.verifyLedger()).ok).toBe(true);
+  });
+
+  it.each([
+    ['in memory', 0, () => new MemoryJobStore()],
+    ['in memory, later', 1, () => new MemoryJobStore()],
+    ['in a durable store', 0, () => new JsonJobStore()],
+    ['in a durable store, later', 1, () => new JsonJobStore()],
+    ['in a shared store, later', 1, () => new JsonJobStore({ shared: true })],
+  ])('happens once, and is answered to both, wherever two calls in one process meet, %s', async (_, delay, makeStore) => {
+    for (let turns = 0; turns < 50; turns++) {
+      const { clock, scheduler } = makeWorld({ jobStores: { default: makeStore() } });
+      let ran = 0;
+      scheduler.defineTask('charge', () => (ran += 1), { resultTtl: { hours: 1 } });
+      await scheduler.start();
+      const first = scheduler.enqueue('charge', { id: 'order-1' });
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      const second = scheduler.enqueue('charge', { id: 'order-1', delay });
+      const results: unknown[] = [];
+      for (const call of [first, second]) void call.then(async (run) => results.push(await run.result()));
+      await clock.advance({ minutes: 1 });
+      expect([ran, results], `${turns} turns of the queue between them`).toEqual([1, [1, 1]]);
+      await scheduler.shutdown();
+    }
+  });
+
+  it('answers to both what it came to where the history keeps no results', async () => {
+    const { clock, scheduler } = makeWorld();
+    scheduler.defineTask('charge', () => 'charged');
+    await scheduler.start();
+    const runs = await Promise.all([1, 2, 3].map(() => scheduler.enqueue('charge', { id: 'order-1' })));
+    const results = Promise.all(runs.map((run) => run.result()));
+    await clock.advance({ minutes: 1 });
+    await scheduler.shutdown();
+    expect(await results).toEqual(['charged', 'charged', 'charged']);
   });
 
   it('answers the run that was in the way of another call and has ended, and its job with it, before that could look at it', async () => {
