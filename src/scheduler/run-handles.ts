@@ -188,6 +188,8 @@ export function awaitElsewhere(
     let timer: TimerHandle | undefined;
     const pauseMs = (): number => {
       const untilDue = dueAt - loop.now();
+      // Nobody waits, and it has not begun: of many that were enqueued for later, each would ask some seventy times in an hour.
+      if (untilDue > 0 && !isAwaited) return Math.min(untilDue + POLL_MS, LONGEST_IDLE_POLL_MS);
       const waited = Math.min(clock.monotonic() - since, untilDue > 0 ? Number.POSITIVE_INFINITY : -untilDue);
       const longest = isAwaited ? LONGEST_POLL_MS : LONGEST_IDLE_POLL_MS;
       const ms = Math.max(POLL_MS, Math.min(waited * PATIENCE, longest));
