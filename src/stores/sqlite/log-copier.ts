@@ -5,8 +5,12 @@ import type { SQLiteDatabase } from './driver.js';
 const PAGES = 1_000;
 /** Pages from which on SQLite copies the log by itself, within a commit: where nobody gave it a turn of its own. */
 const MOST_PAGES = 4_000;
-/** Pages that a changed row comes to, until a copy has told how many there were. Batches share the pages of indexes. */
-const PAGES_A_ROW = 0.2;
+/**
+ * Pages that a changed row comes to, until a copy has told how many there were: about six where each is a commit of its own,
+ * a fifth in large batches, which share the pages of indexes. Rather too many: a log that is longer by then than SQLite lets
+ * it become tells nothing.
+ */
+const PAGES_A_ROW = 2;
 /** What a copy tells of one batch is not said of all. */
 const SMOOTHING = 0.5;
 
