@@ -15,6 +15,8 @@ export interface LedgerState {
   readonly history: History;
   /** By job: the fire time up to which the store has dropped entries to keep the ledger small. */
   readonly pruned: ReadonlyMap<string, number>;
+  /** Jobs that have as many entries as are kept: older ones may have been dropped, of which only those of fire times leave a mark. */
+  readonly full: ReadonlySet<string>;
 }
 
 export interface LedgerFindings {
@@ -70,18 +72,18 @@ function auditSchedule(state: LedgerState, { id, schedule, pausable }: JobPlan, 
 }
 
 /** The counters in the record are what the entries add up to. */
-function auditCounters({ jobs, pruned }: LedgerState, { id }: JobPlan, reports: readonly RunReport[], breaches: Breach[]): void {
+function auditCounters({ jobs, pruned, full }: LedgerState, { id }: JobPlan, reports: readonly RunReport[], breaches: Breach[]): void {
   const job = jobs.get(id);
   if (job === undefined) return;
   for (const verdict of ['succeeded', 'failed', 'cancelled', 'abandoned', 'missed', 'coalesced', 'skipped'] as const) {
     const sum = reports.filter((report) => report.verdict === verdict).reduce((total, { count }) => total + count, 0);
-    const isRight = pruned.has(id) ? job.stats[verdict] >= sum : job.stats[verdict] === sum;
+    const isRight = pruned.has(id) || full.has(id) ? job.stats[verdict] >= sum : job.stats[verdict] === sum;
     if (!isRight) breaches.push({ check: 'counters', what: `${id}: ${job.stats[verdict]} ${verdict}, in the ledger ${sum}` });
   }
 }
 
 /** Verdicts on runs, and what their tasks wrote down. */
-function auditRuns({ reports, history, pruned }: LedgerState, breaches: Breach[]): void {
+function auditRuns({ reports, history, pruned, full }: LedgerState, breaches: Breach[]): void {
   const say = (check: string, what: string): void => void breaches.push({ check, what });
   const attempts = new Map<string, Attempt>();
   for (const attempt of history.attempts) attempts.set(`${attempt.runId}/${attempt.attempt}`, attempt);
@@ -106,14 +108,14 @@ function auditRuns({ reports, history, pruned }: LedgerState, breaches: Breach[]
     if (by !== node) say('only the holder finishes a run', `${runId}: ${verdict} in attempt ${attempt} by ${node}, but ${by ?? '?'} had it`);
     if (attempts.has(`${runId}/${attempt + 1}`)) say('a verdict is the end', `${runId}: ${verdict} in attempt ${attempt}, and another attempt was made`);
   }
-  for (const { runId, attempt, jobId, scheduledFor } of attempts.values()) {
-    if (scheduledFor <= (pruned.get(jobId) ?? Number.NEGATIVE_INFINITY)) continue;
+  for (const { runId, attempt, jobId, scheduledFor, manual } of attempts.values()) {
+    if ((manual && full.has(jobId)) || scheduledFor <= (pruned.get(jobId) ?? Number.NEGATIVE_INFINITY)) continue;
     if (!decided.has(runId)) say('a run that began has a verdict', `${runId} attempt ${attempt}`);
   }
 }
 
 /** What a call has answered holds, whatever was killed afterwards. */
-function auditCalls({ jobs, history, plans, pruned }: LedgerState, byJob: ReadonlyMap<string, readonly RunReport[]>, breaches: Breach[]): void {
+function auditCalls({ jobs, history, plans, pruned, full }: LedgerState, byJob: ReadonlyMap<string, readonly RunReport[]>, breaches: Breach[]): void {
   const say = (check: string, what: string): void => void breaches.push({ check, what });
   const marks = new Map<string, Call[]>();
   for (const call of history.calls) {
@@ -122,7 +124,7 @@ function auditCalls({ jobs, history, plans, pruned }: LedgerState, byJob: Readon
     const reports = byJob.get(line.jobId) ?? [];
     if (line.call === 'run' && isKept) {
       const count = reports.filter(({ runId }) => runId === done.runId).length;
-      if (count > 1 || (count === 0 && !pruned.has(line.jobId))) say('a run asked for has a verdict', `${done.runId ?? '?'} has ${count}`);
+      if (count > 1 || (count === 0 && !pruned.has(line.jobId) && !full.has(line.jobId))) say('a run asked for has a verdict', `${done.runId ?? '?'} has ${count}`);
     } else if (line.call === 'add') {
       const count = reports.filter(({ isManual }) => !isManual).reduce((sum, report) => sum + report.count, 0);
       if (count > 1 || (isKept && count === 0 && !pruned.has(line.jobId))) say('a job that was added fires once', `${line.jobId}: ${count} verdicts`);

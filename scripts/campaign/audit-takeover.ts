@@ -16,6 +16,8 @@ export interface TakeoverState {
   readonly wallOffset: number;
   /** By job: the fire time up to which the store has dropped entries. */
   readonly pruned: ReadonlyMap<string, number>;
+  /** Jobs that have as many entries as are kept, of which others may have been dropped. */
+  readonly full: ReadonlySet<string>;
 }
 
 export interface TakeoverFindings {
@@ -26,7 +28,7 @@ export interface TakeoverFindings {
   readonly untold: number;
 }
 
-export function auditTakeovers({ plans, history, reports, wallOffset, pruned }: TakeoverState): TakeoverFindings {
+export function auditTakeovers({ plans, history, reports, wallOffset, pruned, full }: TakeoverState): TakeoverFindings {
   const { attempts, deaths, leaseMs } = history;
   const breaches: Breach[] = [];
   const delays: number[] = [];
@@ -36,13 +38,13 @@ export function auditTakeovers({ plans, history, reports, wallOffset, pruned }: 
   const verdicts = new Map<string, number>();
   for (const { runId, finishedAt } of reports) if (runId !== null) verdicts.set(runId, finishedAt.getTime() - wallOffset);
   for (const attempt of attempts) {
-    const { pid, jobId, runId, scheduledFor, end, abort } = attempt;
+    const { pid, jobId, runId, scheduledFor, manual, end, abort } = attempt;
     const diedAt = deaths.get(pid);
     const plan = plans.get(jobId);
     // A run of a paused job waits, and so may one under a limit; of one whose lease was lost before, others knew already.
     if (end !== null || abort?.code === 'LEASE_LOST' || diedAt === undefined || plan === undefined || plan.pausable || isLimited(plan)) continue;
     // Its verdict may have been dropped with the time at which it came.
-    if (scheduledFor <= (pruned.get(jobId) ?? Number.NEGATIVE_INFINITY)) continue;
+    if ((manual && full.has(jobId)) || scheduledFor <= (pruned.get(jobId) ?? Number.NEGATIVE_INFINITY)) continue;
     const dueBy = diedAt + leaseMs + WAKE_MS;
     // Whoever claims it may die with it, and others do not see it then for as long as a lease.
     const isQuiet = isUndisturbed(history, { from: diedAt - leaseMs, to: dueBy }, diedAt);

@@ -181,8 +181,11 @@ export class Round {
       const through = await store.ledger.prunedThrough(id);
       if (through !== null) pruned.set(id, through);
     }
-    const { breaches, fireTimes } = auditLedger({ plans, start, restAt, jobs, reports, history, pruned });
-    const takeovers = auditTakeovers({ plans, history, reports, wallOffset, pruned });
+    const kept = new Map<string, number>();
+    for (const { jobId } of reports) kept.set(jobId, (kept.get(jobId) ?? 0) + 1);
+    const full = new Set([...kept].filter(([, count]) => count >= this.#plan.perJob).map(([id]) => id));
+    const { breaches, fireTimes } = auditLedger({ plans, start, restAt, jobs, reports, history, pruned, full });
+    const takeovers = auditTakeovers({ plans, history, reports, wallOffset, pruned, full });
     const links = auditLinks({ plans, reports, history });
     const alarms = auditAlarms({ plans, jobs, reports, history, start, restAt, wallOffset, pruned });
     this.#breaches.push(...auditLog(history, plans, planLimits(this.#plan), wallOffset), ...breaches, ...takeovers.breaches, ...links.breaches, ...alarms);

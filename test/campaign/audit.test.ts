@@ -222,7 +222,7 @@ describe('the audit of the ledger', () => {
   }
 
   /** The job has dealt with its fire times at 0, 100, 200 and 300. */
-  function checks(reports: readonly RunReport[], lines: readonly Line[], changes: { readonly plan?: JobPlan; readonly mark?: string; readonly through?: number; readonly pruned?: number } = {}): string[] {
+  function checks(reports: readonly RunReport[], lines: readonly Line[], changes: { readonly plan?: JobPlan; readonly mark?: string; readonly through?: number; readonly pruned?: number; readonly full?: boolean } = {}): string[] {
     const counts = { ...NONE };
     for (const { verdict, count } of reports) counts[verdict] += count;
     const { plan = job(), through = 300 } = changes;
@@ -234,6 +234,7 @@ describe('the audit of the ledger', () => {
       reports,
       history: historyOf([sign('hello', 0), ...lines]),
       pruned: new Map(changes.pruned === undefined ? [] : [['a', START + changes.pruned]]),
+      full: new Set(changes.full === true ? ['a'] : []),
     } as unknown as LedgerState;
     return auditLedger(state).breaches.map(({ check }) => check);
   }
@@ -268,6 +269,14 @@ describe('the audit of the ledger', () => {
   it('asks for nothing that the store has dropped to keep the ledger small', () => {
     expect(checks(four.slice(2), told, { pruned: 200 })).toEqual([]);
     expect(checks(four.slice(2), told, { pruned: 100 })).toEqual(['no fire time is lost']);
+  });
+
+  it('asks for no verdict on a run by hand where as many entries are kept as there may be', () => {
+    const byHand = { runId: 'a#1', scheduledFor: START + 250, manual: true };
+    const lines = [...told, line('start', 7, byHand), line('ok', 8, byHand)];
+    expect(checks(four, lines, { full: true })).toEqual([]);
+    expect(checks(four, lines)).toEqual(['a run that began has a verdict']);
+    expect(checks(four.slice(0, 2), lines.slice(0, 2), { full: true })).toEqual(['no fire time is lost']);
   });
 
   it('sees a schedule that stands still', () => {
@@ -320,9 +329,9 @@ describe('the audit of takeovers', () => {
   const NOTHING = { breaches: [], delays: [], untold: 0 };
   const again = (at: number): Line[] => [line('start', at, { pid: 2, attempt: 2 }), line('ok', at + 10, { pid: 2, attempt: 2 })];
 
-  function findings(lines: readonly Line[], reports: readonly { readonly runId: string; readonly finishedAt: Date }[] = [], pruned = new Map<string, number>()): TakeoverFindings {
+  function findings(lines: readonly Line[], reports: readonly { readonly runId: string; readonly finishedAt: Date }[] = [], pruned = new Map<string, number>(), full = new Set<string>()): TakeoverFindings {
     const history = readHistory([...lines].sort((a, b) => a.at - b.at), LEASE);
-    return auditTakeovers({ plans, history, reports: reports as unknown as RunReport[], wallOffset: START, pruned });
+    return auditTakeovers({ plans, history, reports: reports as unknown as RunReport[], wallOffset: START, pruned, full });
   }
   const checks = (lines: readonly Line[]): string[] => findings(lines).breaches.map(({ check }) => check);
 
