@@ -8,7 +8,7 @@ import { manifest, subpaths } from './subpaths.mjs';
 
 /** Limits in kB. @type {Readonly<Record<string, number>>} */
 const limits = {
-  punctual: 101,
+  punctual: 103,
   'punctual/testing': 60,
   'punctual/rrule': 20,
   'punctual/sqlite': 22,

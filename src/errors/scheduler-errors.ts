@@ -17,20 +17,20 @@ export class SchedulerShutdownError extends PunctualError {
 /** No job store under this alias. */
 export class UnknownStoreError extends PunctualError {
   constructor(alias: string, known: Iterable<string>) {
-    super('UNKNOWN_STORE', unknownAlias('job store', alias, known, 'jobStores'));
+    super('UNKNOWN_STORE', unknownAlias('job store', alias, known, 'jobStores', 'addJobStore'));
   }
 }
 
 /** No executor under this alias. */
 export class UnknownExecutorError extends PunctualError {
   constructor(alias: string, known: Iterable<string>) {
-    super('UNKNOWN_EXECUTOR', unknownAlias('executor', alias, known, 'executors'));
+    super('UNKNOWN_EXECUTOR', unknownAlias('executor', alias, known, 'executors', 'addExecutor'));
   }
 }
 
-function unknownAlias(what: string, alias: string, known: Iterable<string>, option: string): string {
+function unknownAlias(what: string, alias: string, known: Iterable<string>, option: string, method: string): string {
   const names = [...known].map((name) => JSON.stringify(name)).join(', ');
-  return `Unknown ${what} ${inspectValue(alias)}; there is ${names}. Name it in the \`${option}\` option or add it at runtime.`;
+  return `Unknown ${what} ${inspectValue(alias)}; there is ${names}. Name it in the \`${option}\` option, or add it with \`${method}()\`.`;
 }
 
 /** A job store that cannot be shared has a scheduler already. */

@@ -17,6 +17,9 @@ import { nonEmpty } from './policy.js';
 import { awaitElsewhere, endOf, isToCome, type RunHandle, type RunHandles } from './run-handles.js';
 import type { StoreLoop } from './store-loop.js';
 
+/** Of a job that is no run of the task, which `replaceExisting` has nothing to do with. */
+const CONFLICT_ADVICE = 'It has a schedule, or is for another task. Give another id.';
+
 /** What can be said of a task that is run once. */
 export interface EnqueueOptions extends Omit<JobOptions, 'exclusive' | 'paused' | 'replaceExisting' | 'startTime' | 'endTime' | 'maxRuns'>, InTransaction {
   /** How long to wait. Default: not at all. */
@@ -125,7 +128,7 @@ export async function enqueue(host: EnqueueHost, task: TaskInput, options: AnyEn
   } catch (error) {
     try {
       if (!(error instanceof ConflictingJobIdError) || given.id === undefined) throw error;
-      return insteadOf(handle, await joined(error, handle));
+      return insteadOf(handle, await joined(new ConflictingJobIdError(id, CONFLICT_ADVICE), handle));
     } catch (failure) {
       handles.discard(handle.runId);
       throw failure;

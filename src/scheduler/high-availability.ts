@@ -21,6 +21,7 @@ const LONGEST_GROUP = 100;
 
 /** @throws InvalidOptionError */
 export function resolveHighAvailability(options: HighAvailabilityOptions = {}, leaseMs: number): HighAvailability {
+  if (typeof options === 'string') throw new InvalidOptionError('ha', options, "an object, such as { mode: 'leader' }");
   refuseUnknownKeys(options, 'ha', ['mode', 'group', 'leaseDuration']);
   const { mode = 'shared', group = 'default', leaseDuration } = options;
   if (typeof group !== 'string' || group === '' || group.length > LONGEST_GROUP) {

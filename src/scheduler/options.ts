@@ -199,7 +199,7 @@ export function resolveOptions(options: SchedulerOptions<TaskMap>, wiring: Wirin
   return {
     stores,
     executors,
-    tasks: options.tasks ?? {},
+    tasks: readTasks(options.tasks),
     policy: resolvePolicy(BUILT_IN_POLICY, jobDefaults, timezone, 'jobDefaults.'),
     limits: readLimits(options.limits ?? {}),
     triggers: options.triggers,
@@ -223,8 +223,14 @@ export function resolveOptions(options: SchedulerOptions<TaskMap>, wiring: Wirin
   };
 }
 
+function readTasks(tasks: TaskMap | undefined = {}): TaskMap {
+  if (Array.isArray(tasks)) throw new InvalidOptionError('tasks', tasks, 'functions by name, such as { report: sendReport }');
+  return tasks;
+}
+
 /** @throws InvalidOptionError when it is no job store. */
 export function checkStore(store: unknown, option: string): asserts store is JobStore {
+  if (typeof store === 'string') throw new InvalidOptionError(option, store, 'a job store, such as `new SQLiteJobStore(path)`');
   requireMethods(store, option, ['open', 'close', 'insert', 'get', 'list', 'claimDue', 'commit', 'nextWakeAt']);
 }
 

@@ -208,7 +208,8 @@ export function awaitElsewhere(
       }
       if (handles.isPending(runId)) sleep();
     };
-    const sleep = (): void => { timer = clock.setTimer(pauseMs(), () => void look(), false); };
+    // Who waits for a result would otherwise see the process end without one, where nothing else keeps it running.
+    const sleep = (): void => { timer = clock.setTimer(pauseMs(), () => void look(), isAwaited); };
     sleep();
     return {
       hurry: () => {

@@ -1,12 +1,18 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 
-const program = fileURLToPath(new URL('support/keep-alive.ts', import.meta.url));
-
-/** Runs the program. Answers whether it ends within two seconds of having said that it started. */
+/** Runs a program. Answers whether it ends within two seconds of having said that it is so far. */
 async function endsByItself(...args: string[]): Promise<boolean> {
+  return ends('keep-alive', args);
+}
+
+async function ends(name: string, args: readonly string[]): Promise<boolean> {
+  const program = fileURLToPath(new URL(`support/${name}.ts`, import.meta.url));
   const child = spawn(process.execPath, ['--import', 'tsx', program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(child, 'exit').then(() => true);
   await Promise.race([once(child.stdout, 'data'), ended]);
@@ -30,4 +36,12 @@ it.concurrent('paused as well', async () => {
 
 it.concurrent('after a shutdown nothing keeps it', async () => {
   expect(await endsByItself('keepAlive=true', 'paused', 'shutdown')).toBe(true);
+}, 60_000);
+
+it.concurrent('who waits for the result of a run that other processes execute keeps the process alive, and who only asks for it does not', async ({ onTestFinished }) => {
+  const folder = mkdtempSync(join(tmpdir(), 'punctual-keep-alive-'));
+  onTestFinished(() => { rmSync(folder, { recursive: true }); });
+  const path = join(folder, 'jobs.db');
+  expect(await ends('asks-only', [path, 'waits'])).toBe(false);
+  expect(await ends('asks-only', [path])).toBe(true);
 }, 60_000);

@@ -30,6 +30,9 @@ it.each([
   ['a NATS store', () => new NatsJobStore({ url: 'nats://h' } as never), /did you mean `servers`/],
   ['a scheduler', () => new AsyncScheduler({ timeZone: 'UTC' } as never), /did you mean `timezone`/],
   ['the executors of a scheduler', () => new AsyncScheduler({ executors: { a: { execute: () => undefined } as never } }), /`executors.a.free`/],
+  ['tasks without names', () => new AsyncScheduler({ tasks: [() => 1] as never }), /`tasks`: expected functions by name/],
+  ['a mode that is no object', () => new AsyncScheduler({ ha: 'leader' as never }), /\{ mode: 'leader' \}/],
+  ['a path in place of a store', () => new AsyncScheduler({ jobStores: { default: 'jobs.db' as never } }), /new SQLiteJobStore\(path\)/],
   ['an executor without an alias', () => new AsyncScheduler({ executors: new AsyncExecutor({ concurrency: 1 }) as never }), /`executors`: expected executors by alias, such as \{ default: executor \}/],
 ])('%s refuses what it does not know, and says which option was meant', (_, make, message) => {
   expect(make).toThrow(message);

@@ -71,7 +71,7 @@ describe('enqueue', () => {
     expect(await Promise.all([first, waiting, running, over].map((run) => run.result()))).toEqual(Array(4).fill('charged first'));
     expect(runs).toEqual(['first']);
     await a.scheduler.addJob('other', new IntervalTrigger({ hours: 1 }), { id: 'hourly' });
-    expect(await failure(a.scheduler.enqueue('other', { id: 'hourly' }))).toMatchObject({ code: 'CONFLICTING_JOB_ID' });
+    expect(await failure(a.scheduler.enqueue('other', { id: 'hourly' }))).toMatchObject({ code: 'CONFLICTING_JOB_ID', message: expect.stringContaining('or is for another task. Give another id.') });
     expect(await failure(a.scheduler.enqueue('charge', { id: 'hourly', args: ['x'] }))).toMatchObject({ code: 'CONFLICTING_JOB_ID' });
   });
 
