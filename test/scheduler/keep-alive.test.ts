@@ -6,13 +6,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 
+const keepAlive = fileURLToPath(new URL('support/keep-alive.ts', import.meta.url));
+const asksOnly = fileURLToPath(new URL('support/asks-only.ts', import.meta.url));
+
 /** Runs a program. Answers whether it ends within two seconds of having said that it is so far. */
 async function endsByItself(...args: string[]): Promise<boolean> {
-  return ends('keep-alive', args);
+  return ends(keepAlive, args);
 }
 
-async function ends(name: string, args: readonly string[]): Promise<boolean> {
-  const program = fileURLToPath(new URL(`support/${name}.ts`, import.meta.url));
+async function ends(program: string, args: readonly string[]): Promise<boolean> {
   const child = spawn(process.execPath, ['--import', 'tsx', program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(child, 'exit').then(() => true);
   await Promise.race([once(child.stdout, 'data'), ended]);
@@ -42,6 +44,6 @@ it.concurrent('who waits for the result of a run that other processes execute ke
   const folder = mkdtempSync(join(tmpdir(), 'punctual-keep-alive-'));
   onTestFinished(() => { rmSync(folder, { recursive: true }); });
   const path = join(folder, 'jobs.db');
-  expect(await ends('asks-only', [path, 'waits'])).toBe(false);
-  expect(await ends('asks-only', [path])).toBe(true);
+  expect(await ends(asksOnly, [path, 'waits'])).toBe(false);
+  expect(await ends(asksOnly, [path])).toBe(true);
 }, 60_000);
