@@ -13,6 +13,7 @@ import type {
   JobStore,
   Leases,
   Ledger,
+  MaybePromise,
   Members,
   Revision,
   StoreContext,
@@ -148,7 +149,7 @@ export class SQLiteJobStore extends LockingStore implements JobStore {
     connection.requireWritable();
     const lanes = new Lanes(connection);
     // How often the log of a database of the user's is copied is up to him.
-    const log = 'path' in source && mode === 'wal' ? new LogCopier(database, logger) : undefined;
+    const log = 'path' in source && mode === 'wal' ? new LogCopier(database, clock, logger) : undefined;
     const ledger = new SQLiteLedger(connection, perJob);
     const jobs = new JobTable(connection, codec, lanes, ledger, node);
     connection.onUndone = () => {
@@ -173,15 +174,21 @@ export class SQLiteJobStore extends LockingStore implements JobStore {
     };
   }
 
-  close(): void {
+  close(): MaybePromise<void> {
     const parts = this.#parts;
-    if (parts === undefined) return;
+    if (parts === undefined) return undefined;
     this.#parts = undefined;
     parts.changes.stop();
-    const { database } = parts.connection;
+    const leaving = parts.log?.close();
+    if (leaving !== undefined) return leaving.then(() => { this.#leave(parts); });
+    this.#leave(parts);
+    return undefined;
+  }
+
+  #leave({ connection: { database }, claims, clock }: Parts): void {
     if (!database.open) return;
     try {
-      parts.claims.release(parts.clock.now());
+      claims.release(clock.now());
       if ('path' in this.#settings.source) database.pragma('optimize');
     } catch {
       // Both are for the convenience of those who come after; the data is safe.

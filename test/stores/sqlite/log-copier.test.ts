@@ -1,7 +1,12 @@
-import { expect, it } from 'vitest';
+import { existsSync, rmSync, statSync } from 'node:fs';
+import Database from 'better-sqlite3';
+import { VirtualClock } from 'punctual/testing';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import type { SQLiteDatabase } from '../../../src/stores/sqlite/driver.js';
 import { LogCopier } from '../../../src/stores/sqlite/log-copier.js';
+import { threadLog } from '../../../src/stores/sqlite/log-thread.js';
 import { MemoryLogger } from '../../scheduler/support/world.js';
+import { temporaryFile } from './support.js';
 
 /** A log that grows by so many pages with each row, which SQLite copies within a commit when it is as long as it was told. */
 function write(rows: number, pagesARow: number): { copies: number; copiesInCommits: number } {
@@ -17,7 +22,8 @@ function write(rows: number, pagesARow: number): { copies: number; copiesInCommi
     log = 0;
     return answer;
   };
-  const copier = new LogCopier({ pragma } as unknown as SQLiteDatabase, new MemoryLogger());
+  // Of no driver that a thread could load.
+  const copier = new LogCopier({ pragma, name: 'jobs.db' } as unknown as SQLiteDatabase, new VirtualClock(), new MemoryLogger());
   for (let row = 0; row < rows; row++) {
     log += pagesARow;
     if (log >= most) {
@@ -35,4 +41,94 @@ it.each([0.1, 0.2, 0.5, 1, 2, 3, 4, 5, 6, 7])('copies the log of rows of %f page
   expect(copiesInCommits).toBeLessThan(2);
   expect(copies).toBeGreaterThan((20_000 * pagesARow) / 1_000 / 2);
   expect(copies).toBeLessThan((20_000 * pagesARow) / 1_000 + 10);
+});
+
+const PAGE_BYTES = 4_096 + 24;
+
+/** A file of which each row takes a page of the log or two, and what has the log copied; copies that are made here are counted. */
+function fileWithLog() {
+  const path = temporaryFile();
+  const database = new Database(path);
+  onTestFinished(() => { database.close(); });
+  database.pragma('journal_mode = WAL');
+  database.pragma('synchronous = NORMAL');
+  database.exec('CREATE TABLE rows (text TEXT)');
+  const insert = database.prepare('INSERT INTO rows VALUES (?)');
+  let here = 0;
+  const { pragma } = database;
+  database.pragma = (text, ...options) => {
+    if (text.startsWith('wal_checkpoint')) here += 1;
+    return pragma.call(database, text, ...options);
+  };
+  const clock = new VirtualClock();
+  const copier = new LogCopier(database, clock, new MemoryLogger());
+  const write = (rows: number): void => {
+    for (let i = 0; i < rows; i++) insert.run('x'.repeat(3_000));
+    copier.wrote(rows);
+  };
+  /** Pages that are in the log and not in the database. */
+  const left = (): number => {
+    const [{ log, checkpointed }] = pragma.call(database, 'wal_checkpoint(PASSIVE)') as [{ log: number; checkpointed: number }];
+    return log - checkpointed;
+  };
+  return { path, database, clock, copier, write, left, here: () => here, longest: () => statSync(`${path}-wal`).size / PAGE_BYTES };
+}
+
+it('has a log that is long again soon copied by a thread, and the rest of a very long one here, so that it begins anew', async () => {
+  const { database, copier, here, write, longest } = fileWithLog();
+  write(1_000);
+  expect(copier.copy()).toBe(true);
+  for (let batch = 1; batch <= 60; batch++) {
+    write(250);
+    copier.copy();
+    await new Promise((resolve) => { setTimeout(resolve, 2); });
+  }
+  // Alone it would have been here every time: some thirty pages of a thousand.
+  expect(here()).toBeLessThan(12);
+  expect(longest()).toBeLessThan(6_000);
+  await copier.close();
+  expect(database.prepare('SELECT count(*) FROM rows').pluck().get()).toBe(16_000);
+  expect(database.pragma('integrity_check', { simple: true })).toBe('ok');
+});
+
+it('is copied here where that happens seldom', async () => {
+  const { clock, copier, here, write } = fileWithLog();
+  for (let copies = 1; copies <= 3; copies++) {
+    write(1_000);
+    expect(copier.copy()).toBe(true);
+    expect(here()).toBe(copies);
+    await clock.advance(60_000);
+  }
+  expect(copier.close()).toBeUndefined();
+});
+
+it('leaves no log behind when the thread has let go of the file and the database is closed', async () => {
+  const { path, database, copier, write } = fileWithLog();
+  for (let copies = 0; copies < 2; copies++) {
+    write(1_000);
+    copier.copy();
+  }
+  await copier.close();
+  database.close();
+  expect(existsSync(path)).toBe(true);
+  expect(existsSync(`${path}-wal`)).toBe(false);
+});
+
+it('is copied here when the thread cannot', async () => {
+  const { path, copier, here, write, left } = fileWithLog();
+  write(1_000);
+  copier.copy();
+  rmSync(path);
+  write(1_000);
+  expect(copier.copy()).toBe(false);
+  await vi.waitFor(() => {
+    write(100);
+    expect(copier.copy()).toBe(true);
+  });
+  expect(here()).toBe(2);
+  expect(left()).toBe(0);
+});
+
+it('is no matter of a thread where it would load another driver', () => {
+  expect(() => threadLog(new VirtualClock(), Object, temporaryFile(), 1)).toThrow('another copy of better-sqlite3');
 });

@@ -65,8 +65,8 @@ describe('options', () => {
   it('has one scheduler', async () => {
     const store = await openStore(':memory:');
     await expect(store.open(storeContext())).rejects.toMatchObject({ code: 'STORE_IN_USE' });
-    store.close();
-    store.close();
+    await store.close();
+    await store.close();
     await store.open(storeContext());
   });
 
@@ -85,7 +85,7 @@ describe('options', () => {
     const store = await openStore(database);
     expect(store.insert([jobRecord('job')])[0]?.revision).toBe(1);
     expect(store.get('job')?.revision).toBe(1);
-    store.close();
+    await store.close();
     expect(database.open).toBe(true);
     const pragmas = ['synchronous', 'busy_timeout', 'user_version', 'journal_mode'].map((name) => database.pragma(name, { simple: true }));
     expect(pragmas).toEqual([2n, 1_234n, 77n, 'wal']);
@@ -132,7 +132,7 @@ describe('databases that cannot be used', () => {
     const path = temporaryFile();
     const store = await openStore(path);
     store.insert(Array.from({ length: 500 }, (_, i) => jobRecord(`job${i}`)));
-    store.close();
+    await store.close();
     const bytes = readFileSync(path);
     bytes.fill(0xa5, 4_096);
     writeFileSync(path, bytes);
@@ -141,7 +141,7 @@ describe('databases that cannot be used', () => {
 
   it('a database opened for reading, a closed one, and one in a transaction', async () => {
     const path = temporaryFile();
-    (await openStore(path)).close();
+    await (await openStore(path)).close();
     expect((await errorOf(open(path, { readonly: true }))).reason).toBe('read-only');
     const closed = open(path);
     closed.close();
@@ -153,7 +153,7 @@ describe('databases that cannot be used', () => {
 
   it('a file that cannot be written', async () => {
     const path = temporaryFile();
-    (await openStore(path)).close();
+    await (await openStore(path)).close();
     const database = open(path);
     database.pragma('query_only = ON'); // as root, modes of files hold nobody back
     expect(await errorOf(database)).toMatchObject({ reason: 'read-only' });
@@ -165,7 +165,7 @@ describe('databases that cannot be used', () => {
     database.close();
     expect(() => store.get('job')).toThrow(expect.objectContaining({ reason: 'closed' }));
     expect(() => store.insert([jobRecord('job')])).toThrow(expect.objectContaining({ reason: 'closed' }));
-    store.close();
+    await store.close();
   });
 
   it('one that another connection holds for too long', async () => {
@@ -217,7 +217,7 @@ describe('databases that cannot be used', () => {
 describe('versions of the tables', () => {
   it('those of a later release are refused and left as they are', async () => {
     const path = temporaryFile();
-    (await openStore(path)).close();
+    await (await openStore(path)).close();
     const database = open(path);
     database.exec(`UPDATE punctual_meta SET value = '99'`);
     database.exec('CREATE TABLE punctual_later (x)');
@@ -235,7 +235,7 @@ describe('versions of the tables', () => {
 
   it.each(['DROP TABLE punctual_leases', 'DROP INDEX punctual_jobs_due', 'DELETE FROM punctual_counters', 'DROP TABLE punctual_meta'])('tables that are not whole are refused: %s', async (damage) => {
     const path = temporaryFile();
-    (await openStore(path)).close();
+    await (await openStore(path)).close();
     const database = open(path);
     database.exec(damage);
     expect((await errorOf(database)).reason).toBe('foreign-tables');
@@ -318,7 +318,7 @@ describe('versions of the tables', () => {
     await expect(store.open(storeContext())).rejects.toThrow('no folder');
     mkdirSync(folder);
     await store.open(storeContext());
-    store.close();
+    await store.close();
   });
 });
 
@@ -334,5 +334,5 @@ it('a commit that finds the database locked leaves what it claimed free to be cl
   other.exec('ROLLBACK');
   expect(store.claimDue(claim(T0))).toHaveLength(1);
   other.close();
-  store.close();
+  await store.close();
 });
