@@ -7,7 +7,8 @@ import { script } from './link.js';
  * executors, how many runs each takes, then of each lane, the most urgent first: lane, executor, priority. Answers 0 and the
  * lanes when they have changed, else 1, whether it is hidden, until when other nodes are known to be there ('' for none), ids,
  * heads, states, definitions. In place of the last four, where it is wanted, and comes to putting texts together: a list in JSON
- * of id, head and state after one another.
+ * of id, head and state after one another, and of how many jobs. 0 stands for the head of the job before, and 1 for its head and its
+ * state, after which none follows.
  *
  * What is claimed is hidden by waking later: it reappears by itself. A clock that was wrong, and set back, would hide for
  * long: what is hidden beyond anything that can be right is put back. A node that is the only one, and known to be there,
@@ -58,8 +59,18 @@ while p < last and #ids < limit do
     p = p + 3
   end
   local heads = {}
+  -- Of one lane it does not matter when each of them wakes.
+  if #group == 1 then
+    local lane = group[1]
+    for _, id in ipairs(call('ZRANGEBYSCORE', lane.key, '-inf', now, 'LIMIT', 0, min(limit - #ids, free[lane.executor]))) do
+      ids[#ids + 1] = id
+      lanes[#ids] = lane.name
+      free[lane.executor] = free[lane.executor] - 1
+    end
+    group = {}
+  end
   for _, lane in ipairs(group) do
-    lane.chunk = min(limit - #ids, free[lane.executor], #group == 1 and limit or 16)
+    lane.chunk = min(limit - #ids, free[lane.executor], 16)
     read(lane)
     if #lane.rows > 0 then add(heads, lane) end
   end
@@ -82,10 +93,12 @@ end
 if #ids == 0 then return { 1, hides and 1 or 0, others, {}, {}, {}, {} } end
 local known, found, heads = fetch(B .. 'head', ids), {}, {}
 local due, hidden = {}, {}
+local before, own
 for i, id in ipairs(ids) do
   local head, lane = known[i], lanes[i]
-  -- An entry that is not its job's is taken out.
-  if head and string.sub(head, -#lane - 1) == ' ' .. lane then
+  -- An entry that is not its job's is taken out. Many heads are the same.
+  if head and ((head == before and lane == own) or string.sub(head, -#lane - 1) == ' ' .. lane) then
+    before, own = head, lane
     add(found, id); add(heads, head)
     if hides then
       push(due, lane, till, id)
@@ -99,15 +112,31 @@ for lane, list in pairs(due) do many('ZADD', B .. 'due:' .. lane, list) end
 many('ZADD', B .. 'hidden', hidden)
 local states = fetch(B .. 'state', found)
 -- States are JSON already, and of the others only what has such characters would have to be written in another way.
-if ARGV[5] == '0' and not string.find(table.concat(found), '["\\\\%c]') and not string.find(table.concat(heads), '["\\\\%c]') then
-  local parts, k = {}, 0
+local special = '["\\\\%c]'
+if ARGV[5] == '0' and #found > 0 and not string.find(table.concat(found), special) then
+  local parts, k, head, state, isPlain = {}, 0, nil, nil, true
   for i = 1, #found do
-    parts[k + 1], parts[k + 2], parts[k + 3], parts[k + 4], parts[k + 5], parts[k + 6] = ',"', found[i], '","', heads[i], '",', states[i] or 'null'
-    k = k + 6
+    parts[k + 1], parts[k + 2] = ',"', found[i]
+    if heads[i] == head and states[i] == state then
+      parts[k + 3] = '",1'
+      k = k + 3
+    else
+      if heads[i] == head then
+        parts[k + 3] = '",0,'
+        k = k + 4
+      else
+        head = heads[i]
+        if string.find(head, special) then isPlain = false break end
+        parts[k + 3], parts[k + 4], parts[k + 5] = '","', head, '",'
+        k = k + 6
+      end
+      state = states[i]
+      parts[k] = state or 'null'
+    end
   end
   parts[1] = '["'
   parts[k + 1] = ']'
-  if k > 0 then return { 1, hides and 1 or 0, others, table.concat(parts) } end
+  if isPlain then return { 1, hides and 1 or 0, others, table.concat(parts), #found } end
 end
 return { 1, hides and 1 or 0, others, found, heads, states, ARGV[5] == '1' and fetch(B .. 'def', found) or {} }
 `);

@@ -140,7 +140,7 @@ export class Claims {
       if (this.#lanes.take(answer)) continue;
       const [, isHidden, others] = answer;
       if (others !== '') this.#hidesUntil = Math.min(Number(others), now + HIDES_UNASKED_MS);
-      const rows = typeof answer[3] === 'string' ? rowsIn(answer[3]) : rowsOf(answer.slice(3));
+      const rows = typeof answer[3] === 'string' ? rowsIn(answer[3], Number(answer[4])) : rowsOf(answer.slice(3));
       if (rows !== undefined) return { rows, isHidden: Number(isHidden) === 1 };
       // Somebody has broken a state: it is the only one to be put into quarantine. What was hidden comes again when that ends.
       this.#asText = false;
@@ -209,16 +209,19 @@ function places(found: readonly (StoredJob | null | undefined)[], alike: (place:
 }
 
 /** `undefined` where the text is not what it should be. */
-function rowsIn(text: string): Row[] | undefined {
+function rowsIn(text: string, count: number): Row[] | undefined {
   const values = parseJson(text) as readonly unknown[] | undefined;
-  if (values === undefined || values.length % 3 !== 0) return undefined;
+  if (values === undefined) return undefined;
   const rows: Row[] = [];
-  for (let i = 0; i < values.length; i += 3) {
-    const [id, head, state] = [values[i], values[i + 1], values[i + 2]];
-    if (typeof id !== 'string' || typeof head !== 'string') return undefined;
-    rows.push({ id, head, state, body: undefined });
+  for (let i = 0; i < values.length; i++) {
+    const id = values[i];
+    const before = rows.at(-1);
+    const told = values[(i += 1)];
+    const head = typeof told === 'string' ? told : before?.head;
+    if (typeof id !== 'string' || head === undefined || (head !== told && told !== 0 && told !== 1)) return undefined;
+    rows.push({ id, head, state: told === 1 ? before!.state : values[(i += 1)], body: undefined });
   }
-  return rows;
+  return rows.length === count ? rows : undefined;
 }
 
 /** The first of them, and of each executor no more than it takes. */

@@ -1,6 +1,9 @@
 import { COMMON } from './job-scripts.js';
 import { script } from './link.js';
 
+/** Bytes of the latest numbers of a job from which on they go to its list: about eight of them, so that one command serves as many runs. */
+const LONGEST_LATEST = 56;
+
 /** Numbers for so many lines of the ledger. Answers the one before the first. */
 const NUMBERS = `
 local function reserve(total)
@@ -16,6 +19,28 @@ end
 `;
 
 /**
+ * Notes the entry of a job: it goes to the text of the latest ones, and what was there to the list, all at once, when it has become
+ * long. Answers the text, and how many the list has then, or 0 where it is as it was.
+ */
+const LATEST = `
+local function note(id, latest, number)
+  if not latest then return number, 0 end
+  if #latest < ${LONGEST_LATEST} then return latest .. ' ' .. number, 0 end
+  local key, numbers = B .. 'of:' .. id, {}
+  for one in string.gmatch(latest, '%d+') do add(numbers, one) end
+  local last, listed, count = call('LINDEX', key, -1), 0, #numbers
+  -- What a release wrote meanwhile that knows the list only.
+  while last and count > 0 and tonumber(last) > tonumber(numbers[1]) do
+    add(numbers, call('RPOP', key))
+    last = call('LINDEX', key, -1)
+  end
+  if #numbers > count then table.sort(numbers, function(a, b) return tonumber(a) < tonumber(b) end) end
+  for i = 1, #numbers, 4000 do listed = call('RPUSH', key, unpack(numbers, i, min(i + 3999, #numbers))) end
+  return number, listed
+end
+`;
+
+/**
  * A list, as JSON: nonce, whether history is kept, count; of each change: id, expected revision, kind, number of ledger entries, then
  *   kind `d` (delete): nothing
  *   kind `s`: wake-up, flags, alarm, state, the revision the definition must have
@@ -26,9 +51,10 @@ end
  * unless the definition is another one.
  *
  * A definition that is the same text as before leaves its columns alone: somebody may have written it who could not read
- * it. Answers for each change 0 when somebody else was first, else 1 and the number of the job's ledger entries.
+ * it. Answers for each change 0 when somebody else was first, else 1 and the number of the job's ledger entries where it is
+ * counted, which it is from time to time.
  */
-export const COMMIT = script(`${COMMON}${NUMBERS}
+export const COMMIT = script(`${COMMON}${NUMBERS}${LATEST}
 local ARGV = cjson.decode(ARGV[1])
 local nonce, keeps, n, p = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3]), 4
 local ids, at = {}, {}
@@ -125,19 +151,29 @@ if not keeps then
   return answers
 end
 local seq = reserve(total)
-local trouble, expiries, results = {}, {}, {}
+local trouble, expiries, results, latest, jobs = {}, {}, {}, {}, {}
+for k = 1, total do
+  local id = ids[entries[2 * k - 1]]
+  if latest[id] == nil then
+    latest[id] = call('HGET', B .. 'latest', id)
+    add(jobs, id)
+  end
+end
 for k = 1, total do
   local i, q = entries[2 * k - 1], entries[2 * k]
-  seq = seq + 1
-  local number = string.format('%.0f', seq)
-  call('XADD', B .. 'log', number .. '-0', ids[i], ARGV[q])
-  answers[i] = 1 + call('RPUSH', B .. 'of:' .. ids[i], number)
+  local id, number, listed = ids[i], string.format('%d', seq + k), nil
+  call('XADD', B .. 'log', number, id, ARGV[q])
+  latest[id], listed = note(id, latest[id], number)
+  if listed > 0 then answers[i] = 1 + listed end
   if ARGV[q + 1] ~= 'succeeded' then add(trouble, number); add(trouble, number) end
   if ARGV[q + 5] ~= '' then
     add(results, number); add(results, ARGV[q + 5])
     add(expiries, ARGV[q + 4]); add(expiries, number)
   end
 end
+local noted = {}
+for _, id in ipairs(jobs) do add(noted, id); add(noted, latest[id]) end
+many('HSET', B .. 'latest', noted)
 many('ZADD', B .. 'trouble', trouble)
 many('HSET', B .. 'result', results)
 many('ZADD', B .. 'results', expiries)
@@ -149,42 +185,52 @@ return answers
  * none has. What each of them was like before is known to the caller, who has the head as it was: nothing is worked out here
  * for single jobs, and no head is taken apart.
  *
- * How many, number of a job's entries above which it is told (`-` where there are no ledger entries), kinds of columns; heads
- * they must have, with zeros between them; columns, with a zero after each text: ids, heads, states, lines of the ledger where
- * there are any, and then such as are lists (kind `n`), or one text where it is that of all (`1`): wake-ups, lanes, marks (`+`
- * begins to run, `-` no longer does), whether the ledger has it among what did not succeed. Answers the places of those that
- * somebody else was first with, and of those whose entries are too many.
+ * How many, number of a job's entries above which it is told (`-` where there are no ledger entries), kinds of columns after that
+ * of the ids; columns, with a zero after each text, of which an empty one is the same as the one before: ids, and then such as are lists
+ * (kind `n`), or one text where it is that of all (`1`): what the heads that they must have begin with, what the new ones do, wake-ups,
+ * lanes, marks (`+` begins to run, `-` no longer does), states, and where there are ledger entries, whether the ledger has it among
+ * what did not succeed, and lines. Answers the places of those that somebody else was first with, and of those whose entries are
+ * too many.
  *
  * Lua hashes each text from beginning to end, so that bytes are what counts; to find the zero after one costs next to nothing.
  */
-export const COMMIT_PLAIN = script(`${COMMON}${NUMBERS}
+export const COMMIT_PLAIN = script(`${COMMON}${NUMBERS}${LATEST}
 local count, above, kinds = string.match(ARGV[1], '^(%d+) (%S+) (%S+)$')
-local texts, at, n = ARGV[3], 1, tonumber(count)
-local function split(text, from)
-  local list = { struct.unpack(string.rep('s', n), text, from) }
+local texts, at, n, sub = ARGV[2], 1, tonumber(count), string.sub
+local function split()
+  local list = { struct.unpack(string.rep('s', n), texts, at) }
   at = list[n + 1]
   list[n + 1] = nil
   return list
 end
-local D, logs = { split(texts, at), split(texts, at), split(texts, at) }, above ~= '-'
-if logs then D[4] = split(texts, at) end
+local D, logs = { split() }, above ~= '-'
 for k = 1, #kinds do
-  if string.sub(kinds, k, k) == 'n' then D[#D + 1] = split(texts, at)
+  local list = {}
+  if sub(kinds, k, k) == 'n' then
+    list = split()
+    for i = 2, n do if list[i] == '' then list[i] = list[i - 1] end end
   else
-    local all, list = nil, {}
+    local all
     all, at = struct.unpack('s', texts, at)
     for i = 1, n do list[i] = all end
-    D[#D + 1] = list
   end
+  D[k + 1] = list
 end
 local known, lost, places = fetch(B .. 'head', D[1]), {}, nil
--- One comparison for all of them. What is missing cannot be put together.
-local isWhole, found = pcall(table.concat, known, '\\0')
-if not isWhole or found ~= ARGV[2] then
-  local expected = split(ARGV[2] .. '\\0', 1)
+local found, expected
+for i = 1, n do
+  local head, begins = known[i], D[2][i]
+  -- Mostly the same as of the one before.
+  if head ~= found or begins ~= expected then
+    if head and sub(head, 1, #begins) == begins then found, expected = head, begins else lost[#lost + 1] = i end
+  end
+end
+if #lost == n then return { lost, {} } end
+if #lost > 0 then
+  local isLost = {}
   places = {}
-  for i = 1, n do add(known[i] == expected[i] and places or lost, i) end
-  if #places == 0 then return { lost, {} } end
+  for _, i in ipairs(lost) do isLost[i] = true end
+  for i = 1, n do if not isLost[i] then add(places, i) end end
   for k = 1, #D do
     local some = {}
     for i, place in ipairs(places) do some[i] = D[k][place] end
@@ -192,12 +238,15 @@ if not isWhole or found ~= ARGV[2] then
   end
   n = #places
 end
-local ids, heads, states, lines = D[1], D[2], D[3], logs and D[4]
-local p = logs and 5 or 4
-local wakes, lanes, marks, troubles = D[p], D[p + 1], D[p + 2], D[p + 3]
+local ids, begins, wakes, lanes, marks, states, troubles, lines = D[1], D[3], D[4], D[5], D[6], D[7], D[8], D[9]
 local flat, k = {}, 0
+local first, wake1, lane1, head
 for i = 1, n do
-  flat[k + 1], flat[k + 2] = ids[i], heads[i]
+  if begins[i] ~= first or wakes[i] ~= wake1 or lanes[i] ~= lane1 then
+    first, wake1, lane1 = begins[i], wakes[i], lanes[i]
+    head = first .. wake1 .. ' ' .. lane1
+  end
+  flat[k + 1], flat[k + 2] = ids[i], head
   k = k + 2
 end
 many('HSET', B .. 'head', flat)
@@ -226,16 +275,18 @@ end
 many('ZREM', B .. 'idx', unlisted)
 many('ZADD', B .. 'idx', idx)
 for name, sleepers in pairs(asleep) do many('ZREM', B .. 'due:' .. name, sleepers) end
-wake(due, string.match(heads[1], '^%S+'))
+wake(due, string.match(begins[1], '^%S+'))
 if not logs then return { lost, {} } end
-local seq, log, of, trouble, grown = reserve(n), B .. 'log', B .. 'of:', {}, {}
+local seq, log, latest, trouble, grown = reserve(n), B .. 'log', fetch(B .. 'latest', ids), {}, {}
 local most, format = tonumber(above), string.format
 for i = 1, n do
-  local id, number = ids[i], format('%.0f', seq + i)
+  local id, number, listed = ids[i], format('%d', seq + i), nil
   call('XADD', log, number, id, lines[i])
-  if call('RPUSH', of .. id, number) > most then add(grown, places and places[i] or i) end
+  flat[2 * i], listed = note(id, latest[i], number)
+  if listed > most then add(grown, places and places[i] or i) end
   if troubles[i] == '1' then add(trouble, number); add(trouble, number) end
 end
+many('HSET', B .. 'latest', flat)
 many('ZADD', B .. 'trouble', trouble)
 return { lost, grown }
 `);

@@ -13,7 +13,8 @@ import { script } from './link.js';
  *   due:<lane> zset: the jobs of a lane by when they wake, or when what hides them ends
  *   hidden     zset: claimed jobs by when that ends
  *   alarms     zset: jobs of which something is expected, by when they are overdue; before all time once that was said
- *   log        stream: the ledger, of each entry its job and a line;  of:<job> list: the numbers of its entries there;  trouble zset: those that did not succeed
+ *   log        stream: the ledger, of each entry its job and a line;  trouble zset: the numbers of those that did not succeed
+ *   latest     hash, by job: the numbers of its latest entries, with blanks between them;  of:<job> list: those before
  *   result     hash: return values by number;  results zset: by when they run out
  *   pruned     hash, by job: how far its history is no longer complete
  *   leases, members  hash
@@ -68,7 +69,8 @@ end
 
 /**
  * A list, as JSON: nonce, count; of each job: id, wake-up, flags, alarm, state, definition, lane, number of look-ups, look-ups.
- * Definitions of the same text have one revision, so that who has read one knows all. Answers 1 for each that was added.
+ * All records have one revision, and definitions of the same text have one, so that who has read one knows all. Answers 1 for each that
+ * was added.
  */
 export const INSERT = script(`${COMMON}
 local ARGV = cjson.decode(ARGV[1])
@@ -86,10 +88,10 @@ for i = 1, n do
   if known[i] or seen[id] then answers[i] = 0 else
     answers[i], seen[id] = 1, true
     local q = at[i]
-    local wakeAt, flags, alarm, lane, rev, look = ARGV[q + 1], ARGV[q + 2], ARGV[q + 3], ARGV[q + 6], nonce .. '.' .. i, {}
+    local wakeAt, flags, alarm, lane, look = ARGV[q + 1], ARGV[q + 2], ARGV[q + 3], ARGV[q + 6], {}
     local def = written[ARGV[q + 5]]
-    if not def then def = rev; written[ARGV[q + 5]] = rev end
-    add(heads, id); add(heads, rev .. ' ' .. def .. ' ' .. flags .. ' ' .. wakeAt .. ' ' .. lane)
+    if not def then def = nonce .. '.' .. i; written[ARGV[q + 5]] = def end
+    add(heads, id); add(heads, nonce .. ' ' .. def .. ' ' .. flags .. ' ' .. wakeAt .. ' ' .. lane)
     add(states, id); add(states, ARGV[q + 4])
     add(defs, id); add(defs, ARGV[q + 5])
     for k = 1, tonumber(ARGV[q + 7]) do

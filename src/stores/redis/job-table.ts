@@ -66,7 +66,7 @@ export class JobTable {
       const piece = rows.slice(from, from + PIECE);
       const nonce = this.#nonce();
       const added = (await this.#link.run(INSERT, [listText([nonce, String(piece.length), ...piece.flat()])])) as Reply[];
-      added.forEach((isAdded, i) => answers.push(Number(isAdded) === 1 ? { record: records[from + i]!, revision: `${nonce}.${i + 1}` } : undefined));
+      added.forEach((isAdded, i) => answers.push(Number(isAdded) === 1 ? { record: records[from + i]!, revision: nonce } : undefined));
     }
     if (answers.some((answer) => answer !== undefined)) this.onWritten();
     return answers;
@@ -98,11 +98,11 @@ export class JobTable {
     const record = found && this.#combine(id, readRow(id, state), found);
     if (record === undefined) return undefined;
     if (isKnown) {
-      known.head = head;
+      known.current = revision;
       known.status = parts.status;
       known.running = parts.running;
       known.lane = parts.lane;
-    } else this.#remember(id, head, parts, body, found!);
+    } else this.#remember(id, parts, body, found!);
     return { record, revision };
   }
 
@@ -112,12 +112,12 @@ export class JobTable {
     const record = this.#codec.decode({ id, definition, state: readRow(id, state) });
     // The codec knows a record it could not read by its definition, which must then not be combined with another state.
     if (this.#codec.isUnreadable(record.definition)) this.#unreadable.set(this.#codec.encodeDefinition(record), body);
-    else this.#remember(id, head, parts, body, { version: definition['v'], definition: record.definition });
+    else this.#remember(id, parts, body, { version: definition['v'], definition: record.definition });
     return { record, revision: parts.revision };
   }
 
-  #remember(id: string, head: string, { definition: revision, status, running, lane }: Head, body: string, read: ReadDefinition): void {
-    this.#known.set(id, { head, revision, status, running, lane, version: read.version, definition: read.definition });
+  #remember(id: string, { revision: current, definition: revision, status, running, lane }: Head, body: string, read: ReadDefinition): void {
+    this.#known.set(id, { current, revision, status, running, lane, version: read.version, definition: read.definition });
     if (body !== '') this.#shared.add(body, read, revision);
   }
 
@@ -280,7 +280,7 @@ function isPlain(change: JobChange, known: KnownJob): change is JobChange & { re
   const { expected, next, ledger } = change;
   if (next?.definition !== known.definition || ledger.length > 1) return false;
   if (next.definition.policy.expect != null || (ledger.some(({ result }) => result !== null))) return false;
-  return typeof expected === 'string' && known.head.startsWith(expected) && known.head[expected.length] === ' ';
+  return expected === known.current;
 }
 
 /** Thousands of arguments as one: drivers and the server take each by itself, which costs more than to read a list. */

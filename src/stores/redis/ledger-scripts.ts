@@ -13,7 +13,30 @@ local function line(entry)
 end
 `;
 
-/** Takes lines out of the ledger, and notes that they were there. `lines` are the numbers. */
+/** The numbers of a job's entries, by their places: those of its list, and after them the latest. */
+const NUMBERS_OF = `
+local function numbersOf(job)
+  local key, latest = B .. 'of:' .. job, {}
+  for number in string.gmatch(call('HGET', B .. 'latest', job) or '', '%d+') do add(latest, number) end
+  local listed = call('LLEN', key)
+  if listed > 0 and #latest > 0 and tonumber(call('LINDEX', key, -1)) > tonumber(latest[1]) then
+    -- A release that knows the list only has written meanwhile. With the next numbers for the list they come into order.
+    local all = call('LRANGE', key, 0, -1)
+    for _, number in ipairs(latest) do add(all, number) end
+    table.sort(all, function(a, b) return tonumber(a) < tonumber(b) end)
+    latest, listed = all, 0
+  end
+  local count = listed + #latest
+  local function slice(from, to)
+    local some = from < listed and call('LRANGE', key, from, min(to, listed - 1)) or {}
+    for i = math.max(from, listed), min(to, count - 1) do add(some, latest[i - listed + 1]) end
+    return some
+  end
+  return { count = count, slice = slice }
+end
+`;
+
+/** Takes lines out of the ledger, and notes that they were there. `lines` are the numbers. `forget` takes them out of what is known of a job. */
 const DROP = `${COMMON}${LINE}
 local function drop(lines)
   local through = {}
@@ -31,6 +54,21 @@ local function drop(lines)
   many('ZREM', B .. 'results', lines)
   many('HDEL', B .. 'result', lines)
 end
+-- Of the latest numbers of a job all after the first so many.
+local function keep(job, latest, from)
+  local rest = table.concat(latest, ' ', from + 1)
+  if rest == '' then call('HDEL', B .. 'latest', job) else call('HSET', B .. 'latest', job, rest) end
+end
+local function forget(job, numbers)
+  local text, isGone, latest, found = call('HGET', B .. 'latest', job) or '', {}, {}, 0
+  for _, number in ipairs(numbers) do isGone[number] = true end
+  for number in string.gmatch(text, '%d+') do
+    if isGone[number] then isGone[number], found = nil, found + 1 else add(latest, number) end
+  end
+  if found > 0 then keep(job, latest, 0) end
+  if found == #numbers then return end
+  for _, number in ipairs(numbers) do if isGone[number] then call('LREM', B .. 'of:' .. job, 1, number) end end
+end
 `;
 
 /**
@@ -39,7 +77,7 @@ end
  * line begins with that names the run. Answers the number last looked at, whether it was the end, and of each entry its number,
  * job, line and result.
  */
-export const LINES = script(`${COMMON}${LINE}
+export const LINES = script(`${COMMON}${LINE}${NUMBERS_OF}
 local source, newest, after, most, limit = ARGV[1], ARGV[2] == '1', ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local run, verdicts, from, to = ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
 local entries, looked, ended = {}, after, false
@@ -55,25 +93,25 @@ else
     ended = #numbers < most
   else
     -- The numbers of a job only grow: the place to go on is found by halves.
-    local key = B .. source
-    local count = call('LLEN', key)
+    local of = numbersOf(string.sub(source, 4))
+    local count = of.count
     local low, high = 0, count
     local bound = tonumber(after)
     while bound and low < high do
       local middle = math.floor((low + high) / 2)
-      local number = tonumber(call('LINDEX', key, middle))
+      local number = tonumber(of.slice(middle, middle)[1])
       if number < bound or (number == bound and not newest) then low = middle + 1 else high = middle end
     end
     if newest then
       local last = bound and low - 1 or count - 1
       numbers = {}
       if last >= 0 then
-        local list = call('LRANGE', key, math.max(0, last - most + 1), last)
+        local list = of.slice(math.max(0, last - most + 1), last)
         for i = #list, 1, -1 do numbers[#numbers + 1] = list[i] end
       end
       ended = last - most < 0
     else
-      numbers = call('LRANGE', key, low, low + most - 1)
+      numbers = of.slice(low, low + most - 1)
       ended = low + most >= count
     end
   end
@@ -114,24 +152,32 @@ return { call('HGET', B .. 'pruned', ARGV[1]), call('HGET', B .. 'pruned', '') }
 
 /** job, how many to keep, most to drop. Answers how many were dropped. */
 export const PRUNE_JOB = script(`${DROP}
-local key = B .. 'of:' .. ARGV[1]
-local over = min(call('LLEN', key) - tonumber(ARGV[2]), tonumber(ARGV[3]))
+local job, key, latest = ARGV[1], B .. 'of:' .. ARGV[1], {}
+for number in string.gmatch(call('HGET', B .. 'latest', job) or '', '%d+') do add(latest, number) end
+local listed = call('LLEN', key)
+local over = min(listed + #latest - tonumber(ARGV[2]), tonumber(ARGV[3]))
 if over <= 0 then return 0 end
-drop(call('LPOP', key, over))
+local numbers = listed > 0 and call('LPOP', key, min(over, listed)) or {}
+if over > #numbers then
+  for i = 1, over - #numbers do add(numbers, latest[i]) end
+  keep(job, latest, over - listed)
+end
+drop(numbers)
 return over
 `);
 
 /** Drops what fell before an instant, of the oldest so many. Answers how many were dropped. */
 export const DROP_OLD = script(`${DROP}
-local before, lines = tonumber(ARGV[1]), {}
+local before, lines, of = tonumber(ARGV[1]), {}, {}
 for _, entry in ipairs(call('XRANGE', B .. 'log', '-', '+', 'COUNT', ARGV[2])) do
   local job, text = line(entry)
   if tonumber(string.match(text, '^%S+ %S+ %S+ %S+ (%S+)')) < before then
     local number = string.match(entry[1], '^%d+')
     add(lines, number)
-    call('LREM', B .. 'of:' .. job, 1, number)
+    push(of, job, number)
   end
 end
+for job, numbers in pairs(of) do forget(job, numbers) end
 if #lines > 0 then drop(lines) end
 return #lines
 `);

@@ -4,14 +4,14 @@ import type { LedgerEntry } from '../../model/ledger.js';
 import type { JsonObject } from '../../ports/job-codec.js';
 import type { KnownDefinition } from '../shared/definition-cache.js';
 import { putState } from '../shared/state-text.js';
-import { beginText, endBytes, putCode, putText } from '../shared/text-buffer.js';
+import { beginText, cutText, endBytes, isRepeated, putCode, putText, textLength } from '../shared/text-buffer.js';
 import { putLine } from './ledger-line.js';
 
 /** What this process last read, or wrote, of a job. */
 export interface KnownJob extends KnownDefinition<string> {
   readonly definition: JobDefinition;
-  /** The whole of it, of which revision and definition are the first: who has it knows the indexes of the job, too. */
-  head: string;
+  /** Of the record: who has it knows the indexes of the job, too. */
+  current: string;
   /** Of the head. */
   status: string;
   running: string;
@@ -45,8 +45,10 @@ class Column {
   }
 
   put(): void {
-    if (this.#isOne) putPiece(this.#texts[0]!);
-    else for (const text of this.#texts) putPiece(text);
+    const [first = ''] = this.#texts;
+    putPiece(first);
+    if (this.#isOne) return;
+    for (let i = 1; i < this.#texts.length; i++) putPiece(this.#texts[i] === this.#texts[i - 1] ? '' : this.#texts[i]!);
   }
 }
 
@@ -55,6 +57,8 @@ export class PlainBatch {
   readonly changes: PlainChange[] = [];
   /** That of all of them: what they were before was another one. */
   readonly revision: string;
+  readonly #expected = new Column();
+  readonly #heads = new Column();
   readonly #wakes = new Column();
   readonly #lanes = new Column();
   readonly #marks = new Column();
@@ -71,6 +75,8 @@ export class PlainBatch {
     if (next.id.includes('\0') || known.lane.includes('\0')) return false;
     if (!flags.startsWith(known.status)) return false;
     this.changes.push(change);
+    this.#expected.add(`${known.current} `);
+    this.#heads.add(`${this.revision} ${known.revision} ${flags} `);
     this.#wakes.add(wake);
     this.#lanes.add(known.lane);
     this.#marks.add(flags[1] === known.running ? '=' : known.running === '0' ? '+' : '-');
@@ -79,8 +85,8 @@ export class PlainBatch {
   }
 
   /** It was written. */
-  written({ known, wake, flags }: PlainChange): void {
-    known.head = `${this.revision} ${known.revision} ${flags} ${wake} ${known.lane}`;
+  written({ known, flags }: PlainChange): void {
+    known.current = this.revision;
     known.running = flags[1]!;
   }
 
@@ -89,48 +95,39 @@ export class PlainBatch {
    *
    * @param above - entries of a job above which it is told that they are many.
    */
-  args(encodeState: (record: JobRecord) => JsonObject, above: number): [shape: string, expected: Buffer, texts: Buffer] {
+  args(encodeState: (record: JobRecord) => JsonObject, above: number): [shape: string, texts: Buffer] {
     const { changes } = this;
     // Before a text is begun, of which there is one: a serializer is the user's code, and may call a store.
     const states = changes.map(({ next }) => encodeState(next));
-    beginText();
-    for (let i = 0; i < changes.length; i++) {
-      if (i > 0) putCode(0);
-      putText(changes[i]!.known.head);
-    }
-    const expected = endBytes();
     const isLogged = changes[0]!.entry !== undefined;
+    const columns = [this.#expected, this.#heads, this.#wakes, this.#lanes, this.#marks];
     beginText();
     for (const { next } of changes) putPiece(next.id);
-    for (const { known, wake, flags } of changes) {
-      putText(this.revision);
-      putText(' ');
-      putText(known.revision);
-      putText(' ');
-      putText(flags);
-      putText(' ');
-      putText(wake);
-      putText(' ');
-      putPiece(known.lane);
-    }
-    for (let i = 0; i < changes.length; i++) {
-      putState(changes[i]!.next.id, states[i]!);
-      putCode(0);
-    }
-    const columns = [this.#wakes, this.#lanes, this.#marks];
-    if (isLogged) {
-      columns.push(this.#troubles);
-      for (const { entry } of changes) {
-        putLine(entry!);
-        putCode(0);
-      }
-    }
     for (const column of columns) column.put();
-    return [`${changes.length} ${isLogged ? above : '-'} ${columns.map(({ kind }) => kind).join('')}`, expected, endBytes()];
+    putPieces(changes.length, (i) => { putState(changes[i]!.next.id, states[i]!); });
+    let kinds = `${columns.map(({ kind }) => kind).join('')}n`;
+    if (isLogged) {
+      this.#troubles.put();
+      putPieces(changes.length, (i) => { putLine(changes[i]!.entry!); });
+      kinds += `${this.#troubles.kind}n`;
+    }
+    return [`${changes.length} ${isLogged ? above : '-'} ${kinds}`, endBytes()];
   }
 }
 
 function putPiece(text: string): void {
   putText(text);
   putCode(0);
+}
+
+/** One that is the same as the one before is left empty: jobs that were added together are often alike. */
+function putPieces(count: number, put: (place: number) => void): void {
+  let [from, to] = [0, 0];
+  for (let i = 0; i < count; i++) {
+    const start = textLength();
+    put(i);
+    if (isRepeated(start, from, to)) cutText(start);
+    else [from, to] = [start, textLength()];
+    putCode(0);
+  }
 }

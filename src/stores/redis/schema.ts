@@ -6,9 +6,9 @@ import { script, type Link } from './link.js';
 
 /**
  * Of what is stored. Raised with each change to it that an earlier release would not understand. With 2 an entry of the ledger is one
- * line; those of 1 stay as they are, and are read.
+ * line; those of 1 stay as they are, and are read. With 3 the latest numbers of a job are in a hash of all; what lists have, they keep.
  */
-const VERSION = 2;
+const VERSION = 3;
 
 const OLDEST_SERVER = [6, 2] as const;
 
@@ -36,6 +36,7 @@ local commands = {
   { 'ZRANGEBYSCORE', 'z', 0, 0 }, { 'ZREVRANGEBYSCORE', 'z', 0, 0 }, { 'ZRANGEBYLEX', 'z', '-', '+' }, { 'ZREMRANGEBYSCORE', 'z', 1, 2 },
   { 'ZCOUNT', 'z', 0, 0 }, { 'ZSCAN', 'z', 0 }, { 'ZREM', 'z', 'a' }, { 'SADD', 's', 'a' }, { 'SMEMBERS', 's' }, { 'SREM', 's', 'a' }, { 'RPUSH', 'l', 'a' },
   { 'LLEN', 'l' }, { 'LINDEX', 'l', 0 }, { 'LRANGE', 'l', 0, 0 }, { 'LREM', 'l', 1, 'b' }, { 'LPOP', 'l', 1 },
+  { 'RPOP', 'l' },
   { 'XADD', 'x', '1-0', 'a', 'b' }, { 'XRANGE', 'x', '-', '+' }, { 'XREVRANGE', 'x', '+', '-' }, { 'XDEL', 'x', '1-0' },
 }
 local refused
@@ -62,6 +63,7 @@ const KEYS: Readonly<Record<string, string>> = {
   hidden: 'zset',
   alarms: 'zset',
   log: 'stream',
+  latest: 'hash',
   trouble: 'zset',
   result: 'hash',
   results: 'zset',

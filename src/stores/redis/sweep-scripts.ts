@@ -126,7 +126,8 @@ export const MERGE_NOTES = script(`${COMMON}
 local page, latest, gone = call('HSCAN', B .. 'pruned', ARGV[1], 'COUNT', ARGV[2]), nil, {}
 for i = 1, #page[2], 2 do
   local job, through = page[2][i], page[2][i + 1]
-  if job ~= '' and tonumber(through) < tonumber(ARGV[3]) and call('HEXISTS', B .. 'head', job) == 0 and call('EXISTS', B .. 'of:' .. job) == 0 then
+  if job ~= '' and tonumber(through) < tonumber(ARGV[3]) and call('HEXISTS', B .. 'head', job) == 0
+    and call('HEXISTS', B .. 'latest', job) == 0 and call('EXISTS', B .. 'of:' .. job) == 0 then
     add(gone, job)
     if not latest or tonumber(through) > tonumber(latest) then latest = through end
   end

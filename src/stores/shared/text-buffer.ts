@@ -147,6 +147,13 @@ export function cutText(to: number): void {
   length = to;
 }
 
+/** Whether what was written from a place on is the same as what lies between two others. */
+export function isRepeated(start: number, from: number, to: number): boolean {
+  if (length - start !== to - from) return false;
+  for (let i = start; i < length; i++) if (bytes[i] !== bytes[from + i - start]) return false;
+  return true;
+}
+
 function grow(more: number): void {
   const larger = Buffer.allocUnsafe((length + more) * 2);
   bytes.copy(larger, 0, 0, length);

@@ -192,8 +192,8 @@ describeRedis('servers that cannot be used', (server) => {
     expect(entries.map(({ scheduledFor }) => scheduledFor - T0)).toEqual([0, 1, 10, 11, 20, 21]);
     expect((await store.claimDue(claim(T0 + 60_000))).map(({ record }) => record.id)).toEqual(['job']);
     const error = await errorOf({ url: server().url(), prefix });
-    expect(error).toMatchObject({ reason: 'foreign-keys', message: expect.stringContaining(`HSET {${prefix}}:meta schema 2`) });
-    await server().command('HSET', `{${prefix}}:meta`, 'schema', '2');
+    expect(error).toMatchObject({ reason: 'foreign-keys', message: expect.stringContaining(`HSET {${prefix}}:meta schema 3`) });
+    await server().command('HSET', `{${prefix}}:meta`, 'schema', '3');
     expect(await (await openStore({ url: server().url(), prefix })).get('job')).toBeDefined();
   });
 

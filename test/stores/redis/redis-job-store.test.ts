@@ -1,4 +1,4 @@
-import { SystemClock, type JobRecord, type JobStore, type LedgerEntry, type LedgerQuery, type Revision } from 'punctual';
+import { SystemClock, type JobRecord, type JobStore } from 'punctual';
 import { RedisJobStore } from 'punctual/redis';
 import { storeContext } from 'punctual/testing';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -11,13 +11,6 @@ const DAY = 86_400_000;
 
 function idsIn(jobs: readonly { readonly record: JobRecord }[]): string[] {
   return jobs.map(({ record }) => record.id);
-}
-
-/** Writes lines for a job, some at a time, and answers its revision. */
-async function writeLines(store: JobStore, id: string, from: number, count: number, revision: Revision): Promise<Revision> {
-  const ledger = Array.from({ length: count }, (_, i) => ledgerEntry(id, T0 + from + i));
-  const [written] = await store.commit([{ id, expected: revision, next: jobRecord(id, T0), ledger }]);
-  return written!;
 }
 
 async function maintainAll(store: JobStore, now: number): Promise<number> {
@@ -251,6 +244,35 @@ describeRedis('what is stored', (server) => {
     expect(Object.fromEntries(found)).toEqual({ a: 'whole', b: 'unreadable', c: 'whole' });
   });
 
+  it('jobs of which some are alike are claimed and committed each as its own, beside one that somebody else was first with', async () => {
+    const [store, other] = await twoStores(server());
+    const counts = [1, 1, 2, 2, 2, 1, 3, 3];
+    const records = counts.map((runCount, i) => jobRecord(`job${i}`, T0, { definition: { task: i === 5 ? 'aside' : 'work' }, state: { runCount } }));
+    await store.insert(records);
+    const tasks = new Map([['work', 1], ['aside', 1]]);
+    await other.claimDue(claim(T0, { tasks, reserveMs: 1 }));
+    const due = [...(await other.claimDue(claim(T0 + 1_000, { tasks, reserveMs: 1 })))].sort((a, b) => (a.record.id < b.record.id ? -1 : 1));
+    expect(due.map(({ record }) => record)).toEqual(records);
+    const taken = (await store.get('job3'))!;
+    expect(await store.commit([{ id: 'job3', expected: taken.revision, next: dueAt(taken.record, T0 + 9), ledger: [] }])).not.toContain(undefined);
+    const changes = due.map(({ record, revision }, i) => ({
+      id: record.id,
+      expected: revision,
+      next: withState(record, { nextFireTime: T0 + 50 + (i >> 1), nextDueAt: T0 + 50 + (i >> 1), runCount: counts[i]! + 1 }),
+      ledger: [ledgerEntry(record.id, T0, { node: i < 4 ? 'a' : 'b', runId: null, verdict: i % 4 === 0 ? 'failed' : 'succeeded' })],
+    }));
+    const answers = await other.commit(changes);
+    expect(answers.map((answer) => answer === undefined)).toEqual(counts.map((_, i) => i === 3));
+    for (const [i, { id, next, ledger }] of changes.entries()) {
+      if (i === 3) continue;
+      expect(await store.get(id)).toEqual({ record: next, revision: answers[i] });
+      expect((await store.ledger.list({ jobId: id, limit: 9 })).entries).toEqual(ledger);
+    }
+    expect((await store.get('job3'))?.record.state.nextFireTime).toBe(T0 + 9);
+    expect(await fireTimes(store, 'job3')).toEqual([]);
+    expect((await store.ledger.list({ verdicts: ['failed'], limit: 9 })).entries.map(({ jobId }) => jobId)).toEqual(['job0', 'job4']);
+  });
+
   it('ids with quotes, backslashes and line breaks are claimed as they are', async () => {
     const [store, other] = await twoStores(server());
     const ids = ['"', '\\', 'a\nb', '\0', 'é"', ' ', '\x7f'];
@@ -267,7 +289,7 @@ describeRedis('what is stored', (server) => {
       }),
     );
     const added = await store.insert(records);
-    expect(new Set(added.map((stored) => stored?.revision)).size).toBe(2_500);
+    expect(new Set(added.map((stored) => stored?.revision)).size).toBe(3);
     const all = async (query: object): Promise<string[]> => {
       const found: string[] = [];
       let after: string | undefined;
@@ -287,90 +309,6 @@ describeRedis('what is stored', (server) => {
     expect(await all({})).toEqual([]);
     expect(await store.tasks()).toEqual([]);
     expect(await fireTimes(store)).toHaveLength(2_500);
-  });
-});
-
-describeRedis('retention', (server) => {
-  it('keeps about so many entries of each job, and says what is no longer there', async () => {
-    const [store] = await twoStores(server(), { ledger: { perJob: 50, maxAge: null } });
-    const { revision } = (await store.insert([jobRecord('job')]))[0]!;
-    let latest = await writeLines(store, 'job', 0, 70, revision);
-    await maintainAll(store, T0);
-    expect(await fireTimes(store, 'job')).toHaveLength(70);
-    latest = await writeLines(store, 'job', 70, 800, latest);
-    await maintainAll(store, T0);
-    expect(await fireTimes(store, 'job')).toEqual(Array.from({ length: 50 }, (_, i) => 820 + i));
-    expect(await fireTimes(store)).toHaveLength(50);
-    expect(await store.ledger.prunedThrough('job')).toBe(T0 + 819);
-    expect(await store.ledger.prunedThrough('other')).toBeNull();
-    await writeLines(store, 'job', 870, 1, latest);
-    expect(await maintainAll(store, T0)).toBe(0);
-  });
-
-  it('keeps none where told so, and notes that there were some', async () => {
-    const [store] = await twoStores(server(), { ledger: { perJob: 0 } });
-    const { revision } = (await store.insert([jobRecord('job')]))[0]!;
-    await writeLines(store, 'job', 0, 3, revision);
-    expect(await fireTimes(store)).toEqual([]);
-    expect(await store.ledger.prunedThrough('job')).toBe(T0 + 2);
-  });
-
-  it('drops what is old and results that have run out; of jobs that are gone one note is left, and no key', async () => {
-    const [store, other, prefix] = await twoStores(server(), { ledger: { maxAge: { days: 10 } } });
-    const { revision } = (await store.insert([jobRecord('job')]))[0]!;
-    const result = { value: { by: 'devalue', data: '[1]' }, omitted: null, expiresAt: T0 + DAY };
-    const ledger = [ledgerEntry('job', T0, { result }), ...Array.from({ length: 600 }, (_, i) => ledgerEntry('job', T0 + 1 + i, { verdict: 'failed' }))];
-    await store.commit([{ id: 'job', expected: revision, next: null, ledger }]);
-    expect((await store.ledger.list({ jobId: 'job', limit: 1 })).entries[0]?.result).toEqual(result);
-    await Promise.all([maintainAll(store, T0 + DAY), maintainAll(other, T0 + DAY)]);
-    expect((await store.ledger.list({ jobId: 'job', limit: 1 })).entries[0]?.result).toBeNull();
-    expect((await store.ledger.list({ verdicts: ['failed'], limit: 700, newestFirst: true })).entries).toHaveLength(600);
-    await Promise.all([maintainAll(store, T0 + 11 * DAY), maintainAll(other, T0 + 11 * DAY)]);
-    expect(await fireTimes(store)).toEqual([]);
-    await maintainAll(store, T0 + 12 * DAY);
-    expect(await store.ledger.prunedThrough('anybody')).toBe(T0 + 600);
-    const keys = (await server().command('KEYS', `{${prefix}}:*`)) as string[];
-    expect(keys.map((key) => key.slice(prefix.length + 3)).sort()).toEqual(['log', 'meta', 'pruned']);
-  });
-});
-
-describeRedis('a history that a release wrote that had a field for each part of an entry', (server) => {
-  it('is read, found in every way, and dropped beside entries of one line; the store is of the present version from then on', async () => {
-    const prefix = freshPrefix();
-    const base = `{${prefix}}:`;
-    const first = await openStore({ url: server().url(), prefix });
-    await first.insert([jobRecord('a/b'), jobRecord('job')]);
-    await first.close();
-    await server().command('HSET', `${base}meta`, 'schema', '1', 'seq', '3');
-    const error = { name: 'Error', message: 'no "luck"', code: null, stack: null };
-    const entries = [
-      ledgerEntry('a/b', T0, { runId: `a/b@${T0}` }),
-      ledgerEntry('job', T0 + 1, { verdict: 'failed', reason: 'a\nreason', error, runId: 'job#"7"/é', manual: true }),
-      ledgerEntry('job', T0 + 2, { verdict: 'missed', runId: null, count: 3, scheduledTo: T0 + 4, exact: false }),
-    ];
-    for (const [i, entry] of entries.entries()) {
-      const number = String(i + 1);
-      const rest = [entry.reason, entry.count, entry.exact ? 1 : 0, entry.generation, entry.attempt, entry.startedAt, entry.node, entry.error];
-      const fields = { j: entry.jobId, r: entry.runId ?? '', v: entry.verdict, f: entry.scheduledFor, t: entry.scheduledTo, m: entry.manual ? 1 : 0, a: entry.at, e: JSON.stringify(rest) };
-      await server().command('XADD', `${base}log`, `${number}-0`, ...Object.entries(fields).flat().map(String));
-      await server().command('RPUSH', `${base}of:${entry.jobId}`, number);
-      if (entry.verdict !== 'succeeded') await server().command('ZADD', `${base}trouble`, number, number);
-    }
-    const store = await openStore({ url: server().url(), prefix, ledger: { maxAge: { days: 10 } } });
-    expect(await server().command('HGET', `${base}meta`, 'schema')).toBe('2');
-    const added = ledgerEntry('job', T0 + 5, { runId: `job@${T0 + 5}` });
-    await store.commit([{ id: 'job', expected: (await store.get('job'))!.revision, next: jobRecord('job', T0 + 6), ledger: [added] }]);
-    const found = async (query: LedgerQuery): Promise<readonly LedgerEntry[]> => (await store.ledger.list({ ...query, limit: 10 })).entries;
-    expect(await found({})).toEqual([...entries, added]);
-    for (const entry of [...entries, added]) {
-      if (entry.runId !== null) expect(await found({ runId: entry.runId })).toEqual([entry]);
-      expect(await found({ jobId: entry.jobId, verdicts: [entry.verdict], from: entry.scheduledFor, to: entry.scheduledTo })).toEqual([entry]);
-    }
-    expect(await found({ verdicts: ['failed', 'missed'] })).toEqual(entries.slice(1));
-    await maintainAll(store, T0 + 11 * DAY);
-    expect(await found({})).toEqual([]);
-    expect(await store.ledger.prunedThrough('job')).toBe(T0 + 5);
-    expect(await store.ledger.prunedThrough('a/b')).toBe(T0);
   });
 });
 
