@@ -213,13 +213,14 @@ function rowsIn(text: string, count: number): Row[] | undefined {
   const values = parseJson(text) as readonly unknown[] | undefined;
   if (values === undefined) return undefined;
   const rows: Row[] = [];
+  let before: Row | undefined;
   for (let i = 0; i < values.length; i++) {
     const id = values[i];
-    const before = rows.at(-1);
     const told = values[(i += 1)];
     const head = typeof told === 'string' ? told : before?.head;
     if (typeof id !== 'string' || head === undefined || (head !== told && told !== 0 && told !== 1)) return undefined;
-    rows.push({ id, head, state: told === 1 ? before!.state : values[(i += 1)], body: undefined });
+    before = { id, head, state: told === 1 ? before!.state : values[(i += 1)], body: undefined };
+    rows.push(before);
   }
   return rows.length === count ? rows : undefined;
 }

@@ -222,7 +222,7 @@ for i = 1, n do
   local head, begins = known[i], D[2][i]
   -- Mostly the same as of the one before.
   if head ~= found or begins ~= expected then
-    if head and sub(head, 1, #begins) == begins then found, expected = head, begins else lost[#lost + 1] = i end
+    if head and sub(head, 1, #begins + 1) == begins .. ' ' then found, expected = head, begins else lost[#lost + 1] = i end
   end
 end
 if #lost == n then return { lost, {} } end
@@ -244,7 +244,7 @@ local first, wake1, lane1, head
 for i = 1, n do
   if begins[i] ~= first or wakes[i] ~= wake1 or lanes[i] ~= lane1 then
     first, wake1, lane1 = begins[i], wakes[i], lanes[i]
-    head = first .. wake1 .. ' ' .. lane1
+    head = first .. ' ' .. wake1 .. ' ' .. lane1
   end
   flat[k + 1], flat[k + 2] = ids[i], head
   k = k + 2

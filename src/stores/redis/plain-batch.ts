@@ -63,6 +63,9 @@ export class PlainBatch {
   readonly #lanes = new Column();
   readonly #marks = new Column();
   readonly #troubles = new Column();
+  #definition = '';
+  #flags = '';
+  #head = '';
 
   constructor(revision: string) {
     this.revision = revision;
@@ -75,13 +78,23 @@ export class PlainBatch {
     if (next.id.includes('\0') || known.lane.includes('\0')) return false;
     if (!flags.startsWith(known.status)) return false;
     this.changes.push(change);
-    this.#expected.add(`${known.current} `);
-    this.#heads.add(`${this.revision} ${known.revision} ${flags} `);
+    this.#expected.add(known.current);
+    this.#heads.add(this.#headOf(known.revision, flags));
     this.#wakes.add(wake);
     this.#lanes.add(known.lane);
     this.#marks.add(flags[1] === known.running ? '=' : known.running === '0' ? '+' : '-');
     if (entry !== undefined) this.#troubles.add(entry.verdict === 'succeeded' ? '0' : '1');
     return true;
+  }
+
+  /** What the new head begins with: mostly the same as that of the one before. */
+  #headOf(definition: string, flags: string): string {
+    if (definition !== this.#definition || flags !== this.#flags) {
+      this.#definition = definition;
+      this.#flags = flags;
+      this.#head = `${this.revision} ${definition} ${flags}`;
+    }
+    return this.#head;
   }
 
   /** It was written. */
