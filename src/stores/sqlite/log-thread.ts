@@ -98,9 +98,15 @@ export function threadLog(clock: Clock, driver: unknown, file: string, synchrono
       thread.closing -= 1;
       if (thread.closing === 0) thread.worker.unref();
       thread.logs -= 1;
-      if (thread.logs === 0) thread.leaving = clock.setTimer(STAYS_MS, () => void thread.worker.terminate(), false);
+      if (thread.logs === 0) thread.leaving = clock.setTimer(STAYS_MS, () => { dismiss(thread); }, false);
     },
   };
+}
+
+/** Whoever wants a thread from now on gets another. */
+function dismiss(thread: Running): void {
+  if (running === thread) running = undefined;
+  void thread.worker.terminate();
 }
 
 function start(driver: unknown): Running {
