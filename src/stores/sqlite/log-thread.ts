@@ -98,7 +98,7 @@ export function threadLog(clock: Clock, driver: unknown, file: string, synchrono
       thread.closing -= 1;
       if (thread.closing === 0) thread.worker.unref();
       thread.logs -= 1;
-      if (thread.logs === 0) thread.leaving = clock.setTimer(STAYS_MS, () => void thread.worker.terminate(), false);
+      if (thread.logs === 0) thread.leaving = clock.setTimer(STAYS_MS, () => { leave(thread); }, false);
     },
   };
 }
@@ -110,7 +110,8 @@ function start(driver: unknown): Running {
   const path = require.resolve('better-sqlite3');
   if (require(path) !== driver) throw new Error(`${path} is another copy of better-sqlite3`);
   // Nothing of what the program was started with: a module that it loads first is none of this thread's.
-  const worker = new Worker(PROGRAM, { eval: true, name: 'punctual-log', workerData: path, execArgv: [], resourceLimits: RESOURCES });
+  const env = { ...process.env, NODE_OPTIONS: '' };
+  const worker = new Worker(PROGRAM, { eval: true, name: 'punctual-log', workerData: path, execArgv: [], env, resourceLimits: RESOURCES });
   const thread: Running = { worker, driver, waiting: new Map(), logs: 0, closing: 0, isGone: false, leaving: undefined };
   worker.unref();
   worker.on('message', ([question, answer]: [number, unknown]) => {
@@ -126,6 +127,12 @@ function start(driver: unknown): Running {
   });
   running = thread;
   return thread;
+}
+
+/** It takes a moment to end: who comes meanwhile begins another. */
+function leave(thread: Running): void {
+  if (running === thread) running = undefined;
+  void thread.worker.terminate();
 }
 
 function ask({ worker, waiting, isGone }: Running, about: { log: number; file?: string; synchronous?: number }): Promise<unknown> {
