@@ -45,7 +45,7 @@ for (const kind of ['file', 'database'] as const) {
         return store;
       },
       close: async () => {
-        for (const store of open) store.close();
+        for (const store of open) await store.close();
         for (const database of databases) database.close();
         rmSync(folder, { recursive: true });
       },

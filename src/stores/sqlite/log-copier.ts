@@ -44,7 +44,7 @@ export class LogCopier {
   /** `null`: there cannot be one. */
   #thread: ThreadLog | null | undefined;
   #isCopying = false;
-  /** Pages in the log when the thread had last copied it. */
+  /** Pages in the log when the thread had last copied it, or 0 where it begins anew. */
   #length = 0;
 
   constructor(database: SQLiteDatabase, clock: Clock, logger: Logger) {
@@ -115,8 +115,9 @@ export class LogCopier {
       void thread.close();
       return;
     }
+    // Where all of it was copied and nothing was written since, it begins anew by itself.
+    this.#length = answer.checkpointed === answer.log && this.#rows === 0 ? 0 : answer.log;
     // What was written before it came to it is in the log, too.
-    this.#length = answer.log;
     this.#learn(answer.log - before, rows + this.#rows);
   }
 

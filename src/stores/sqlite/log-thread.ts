@@ -38,8 +38,6 @@ parentPort.on('message', ({ question, log, file, synchronous }) => {
 
 /** What a copy comes to. */
 export interface LogCopy {
-  /** 1: somebody else copies. */
-  readonly busy: number;
   /** Pages in the log, and how many of them were copied by then. */
   readonly log: number;
   readonly checkpointed: number;
@@ -98,15 +96,9 @@ export function threadLog(clock: Clock, driver: unknown, file: string, synchrono
       thread.closing -= 1;
       if (thread.closing === 0) thread.worker.unref();
       thread.logs -= 1;
-      if (thread.logs === 0) thread.leaving = clock.setTimer(STAYS_MS, () => { dismiss(thread); }, false);
+      if (thread.logs === 0) thread.leaving = clock.setTimer(STAYS_MS, () => { leave(thread); }, false);
     },
   };
-}
-
-/** Whoever wants a thread from now on gets another. */
-function dismiss(thread: Running): void {
-  if (running === thread) running = undefined;
-  void thread.worker.terminate();
 }
 
 function start(driver: unknown): Running {
@@ -116,7 +108,8 @@ function start(driver: unknown): Running {
   const path = require.resolve('better-sqlite3');
   if (require(path) !== driver) throw new Error(`${path} is another copy of better-sqlite3`);
   // Nothing of what the program was started with: a module that it loads first is none of this thread's.
-  const worker = new Worker(PROGRAM, { eval: true, name: 'punctual-log', workerData: path, execArgv: [], resourceLimits: RESOURCES });
+  const env = { ...process.env, NODE_OPTIONS: '' };
+  const worker = new Worker(PROGRAM, { eval: true, name: 'punctual-log', workerData: path, execArgv: [], env, resourceLimits: RESOURCES });
   const thread: Running = { worker, driver, waiting: new Map(), logs: 0, closing: 0, isGone: false, leaving: undefined };
   worker.unref();
   worker.on('message', ([question, answer]: [number, unknown]) => {
@@ -132,6 +125,12 @@ function start(driver: unknown): Running {
   });
   running = thread;
   return thread;
+}
+
+/** It takes a moment to end: who comes meanwhile begins another. */
+function leave(thread: Running): void {
+  if (running === thread) running = undefined;
+  void thread.worker.terminate();
 }
 
 function ask({ worker, waiting, isGone }: Running, about: { log: number; file?: string; synchronous?: number }): Promise<unknown> {
